@@ -1,0 +1,87 @@
+"""Files appear whole or not at all: atomic bytes, JSON and safetensors. No pickle anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from faceshield.core.errors import StoreError
+
+
+def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Write ``data`` beside ``path`` and rename it into place; ``mode`` as for chmod.
+
+    Raises StoreError where the folder cannot be written or the disk is full; nothing is left half-written.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".faceshield-", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, mode if mode is not None else 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``value`` as indented UTF-8 JSON, atomically."""
+    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Raises StoreError where the file is absent or is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"{path}: no such file") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: is not JSON ({error}); delete it or restore a copy") from error
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], mode: int | None = None
+) -> None:
+    """Tensors with JSON ``metadata`` as one safetensors file, atomically."""
+    packed = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes(path, save(packed, {"faceshield": json.dumps(metadata, sort_keys=True)}), mode)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and metadata of a file written by :func:`write_tensors`.
+
+    Metadata is {} for a safetensors file made elsewhere. Raises StoreError if absent, cut off or not safetensors.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get("faceshield", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+    except (FileNotFoundError, IsADirectoryError):
+        raise StoreError(f"{path}: no such file") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StoreError(f"{path}: is not a whole safetensors file ({error}); fetch or make it again") from error
+
+
+def sha256(data: bytes | Path) -> str:
+    """Hexadecimal SHA-256 of bytes or of a file's content."""
+    return hashlib.sha256(data.read_bytes() if isinstance(data, Path) else data).hexdigest()
