@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from faceshield.core.errors import UsageError
@@ -41,14 +40,16 @@ class Budget:
             return delta.clamp(-self.epsilon, self.epsilon)
         length = delta.flatten(1).norm(dim=1).clamp_min(1e-12)
         scale = (self.epsilon / length).clamp_max(1.0)
-        return delta * scale.view(-1, *[1] * (delta.dim() - 1))
+        scaled: Tensor = delta * scale.view(-1, *[1] * (delta.dim() - 1))
+        return scaled
 
     def step(self, gradient: Tensor, alpha: float) -> Tensor:
-        """Steepest-ascent step of size ``alpha`` for this norm: sign for ``linf`` (Eq. 3), unit for ``l2``."""
+        """Steepest-ascent step of size ``alpha``: sign for ``linf`` (Eq. 3), unit length for ``l2``."""
         if self.norm == "linf":
-            return alpha * gradient.sign()
+            return gradient.sign().mul_(alpha)
         length = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
-        return alpha * gradient / length.view(-1, *[1] * (gradient.dim() - 1))
+        unit: Tensor = gradient / length.view(-1, *[1] * (gradient.dim() - 1))
+        return alpha * unit
 
 
 def parse_epsilon(text: str) -> float:

@@ -22,19 +22,20 @@ def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
 
     Raises StoreError where the folder cannot be written or the disk is full; nothing is left half-written.
     """
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".faceshield-", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".faceshield-", suffix=".part")
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, mode if mode is not None else 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.chmod(mode if mode is not None else 0o666 & ~_umask())
+        temporary.replace(path)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
 
 
@@ -70,7 +71,7 @@ def write_tensors(
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and metadata of a file written by :func:`write_tensors`.
 
-    Metadata is {} for a safetensors file made elsewhere. Raises StoreError if absent, cut off or not safetensors.
+    Metadata is {} for a safetensors file made elsewhere. Raises StoreError if absent, cut off or another kind.
     """
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -79,7 +80,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (FileNotFoundError, IsADirectoryError):
         raise StoreError(f"{path}: no such file") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise StoreError(f"{path}: is not a whole safetensors file ({error}); fetch or make it again") from error
+        raise StoreError(f"{path}: is not a whole safetensors file ({error}); make it again") from error
 
 
 def sha256(data: bytes | Path) -> str:

@@ -1,4 +1,4 @@
-"""The nouns. Images are float32 RGB in [0, 1] as (N, 3, H, W); δ has the same units. Arrays are never mutated."""
+"""The nouns. Images are float32 RGB in [0, 1] as (N, 3, H, W); δ has the same units; nothing is mutated."""
 
 from __future__ import annotations
 

@@ -1,0 +1,97 @@
+"""A person's own noise: made from a random secret on their own photos, kept on this machine, reused unchanged.
+
+One δ a person is a linkable mark: whoever knows δ can find that person's cloaked photos. The bank's noises are public,
+so a δ taken from it is known to everyone; a private δ starts from a secret that never leaves the machine.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from faceshield.core.budget import Budget
+from faceshield.core.rng import derive_seed, generator
+from faceshield.noise.pgd import View, pgd
+
+Kind = Literal["private", "bank"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """delta (3, S, S) float32 in [−ε, ε] · ``slot`` is its place in the bank · ``photos`` it was made from."""
+
+    name: str
+    kind: Kind
+    delta: Tensor
+    epsilon: float
+    slot: int
+    secret: str
+    photos: int
+    created: str
+    surrogate: str
+    bank_correlation: float
+
+
+def new_secret() -> str:
+    """128 random bits from the operating system, as hexadecimal text."""
+    return secrets.token_hex(16)
+
+
+def slot_of(secret: str, slots: int) -> int:
+    """The bank slot that a secret chooses."""
+    return derive_seed(secret, "slot") % slots
+
+
+def private_delta(
+    crops: Tensor,
+    slot: int,
+    forward: Callable[[Tensor], Tensor],
+    budget: Budget,
+    view: View,
+    secret: str,
+    *,
+    steps: int = 60,
+    batch: int = 24,
+    on_step: Callable[[int, float], None] | None = None,
+) -> Tensor:
+    """The inner minimisation of Eq. 2 for one person, from a secret start, towards the label ``slot``.
+
+    crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
+    Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random view; the
+    step size falls linearly so that δ settles. Returns δ (3, S, S). Equal arguments give equal bytes on one machine.
+    """
+    rng = generator(secret, "delta")
+    device = crops.device
+    start = torch.rand(1, *crops.shape[1:], generator=rng).to(device)
+    delta = budget.project((2 * start - 1) * budget.epsilon)
+    label = torch.full((batch,), slot, device=device)
+    for step in range(steps):
+        index = torch.randint(len(crops), (batch,), generator=rng).to(device)
+        losses: list[float] = []
+        delta = pgd(
+            crops[index].float() / 255,
+            delta,
+            lambda x: F.cross_entropy(forward(x), label),
+            budget,
+            steps=1,
+            alpha=budget.epsilon * (0.25 - 0.225 * step / steps),
+            sign=-1,
+            view=view,
+            generator=rng,
+            on_step=lambda _, loss, losses=losses: losses.append(float(loss)),  # type: ignore[misc]
+        )
+        if on_step is not None:
+            on_step(step, losses[0])
+    return delta[0]
+
+
+def correlation(a: Tensor, b: Tensor) -> float:
+    """Pearson correlation of two δ of one shape."""
+    x, y = a.flatten() - a.mean(), b.flatten() - b.mean()
+    return float(x @ y / (x.norm() * y.norm()).clamp_min(1e-12))

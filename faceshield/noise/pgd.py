@@ -1,0 +1,53 @@
+"""The one step loop: signed gradient steps on δ inside a budget (Eq. 3). Minimising and maximising differ by a sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from faceshield.core.budget import Budget
+
+Loss = Callable[[Tensor], Tensor]
+View = Callable[[Tensor, Generator], Tensor]
+
+
+def pgd(
+    images: Tensor,
+    delta: Tensor,
+    loss: Loss,
+    budget: Budget,
+    *,
+    steps: int,
+    alpha: float,
+    sign: Literal[-1, 1],
+    view: View | None = None,
+    generator: Generator | None = None,
+    on_step: Callable[[int, Tensor], None] | None = None,
+) -> Tensor:
+    """Take ``steps`` steps of size ``alpha`` from ``delta`` and return the new δ.
+
+    images (N, 3, H, W) RGB in [0, 1]; delta (N, 3, H, W), or (1, 3, H, W) to share one δ by all of ``images`` (its
+    gradient is then their sum). ``loss`` maps the (viewed) batch to a scalar; ``sign`` −1 minimises it (error-min),
+    +1 maximises it (error-max). ``view`` with ``generator`` draws one random view a step. Only δ gets a gradient: the
+    caller freezes the network's parameters and picks its batch-norm mode. δ of its own is kept such that images + δ
+    stays in [0, 1]; a shared δ is clamped in the forward pass only. ``on_step(i, loss)`` is called after each step.
+    """
+    shared = len(delta) != len(images)
+    delta = delta.detach().clone()
+    for step in range(steps):
+        delta.requires_grad_(True)
+        batch = (images + delta).clamp(0, 1)
+        if view is not None:
+            assert generator is not None, "a random view needs a generator"
+            batch = view(batch, generator)
+        value = loss(batch)
+        (gradient,) = torch.autograd.grad(value, delta)
+        delta = budget.project(delta.detach() + sign * budget.step(gradient, alpha))
+        if not shared:
+            delta = (images + delta).clamp_(0, 1).sub_(images)
+        if on_step is not None:
+            on_step(step, value.detach())
+    return delta

@@ -1,0 +1,90 @@
+"""Where identities are kept: one safetensors file a person, mode 0600, in the user's data folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from faceshield.core.errors import StoreError, UsageError
+from faceshield.core.store import read_tensors, write_tensors
+from faceshield.noise.identity import Identity
+
+FORMAT = "faceshield-identity-1"
+FORBIDDEN = frozenset('/\\:*?"<>|')
+
+
+def folder() -> Path:
+    """The identities' folder: FACESHIELD_HOME if set, else the platform's place for a user's data."""
+    chosen = os.environ.get("FACESHIELD_HOME")
+    if chosen:
+        return Path(chosen).expanduser() / "identities"
+    home = Path.home()
+    if sys.platform == "darwin":
+        base = home / "Library" / "Application Support"
+    elif os.name == "nt":
+        base = Path(os.environ.get("APPDATA", home / "AppData" / "Roaming"))
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return base / "faceshield" / "identities"
+
+
+def path_of(name: str) -> Path:
+    """The file of identity ``name``. Raises UsageError for a name that cannot be a file's."""
+    if not name.strip() or name.startswith(".") or len(name.encode()) > 200 or FORBIDDEN & set(name):
+        raise UsageError(f"identity name {name!r} cannot be used; take a plain word such as 'me' or 'anna'")
+    if any(ord(character) < 32 for character in name):
+        raise UsageError(f"identity name {name!r} holds control characters; take a plain word such as 'me'")
+    return folder() / f"{name}.safetensors"
+
+
+def exists(name: str) -> bool:
+    """Whether an identity of this name is kept here."""
+    return path_of(name).is_file()
+
+
+def save(identity: Identity, path: Path | None = None) -> Path:
+    """Keep ``identity`` (or write it to ``path``, for export), readable by this user alone."""
+    target = path or path_of(identity.name)
+    if path is None:
+        folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    fields = {key: value for key, value in vars(identity).items() if key != "delta"}
+    write_tensors(target, {"delta": identity.delta}, {"format": FORMAT, **fields}, mode=0o600)
+    return target
+
+
+def load(name: str) -> Identity:
+    """The identity kept under ``name``. Raises StoreError where there is none or its file is damaged."""
+    path = path_of(name)
+    if not path.is_file():
+        known = ", ".join(names()) or "none yet"
+        raise StoreError(f"identity {name!r} is not kept here (known: {known}); cloak some photos to make it")
+    return read(path)
+
+
+def read(path: Path) -> Identity:
+    """An identity from any file that :func:`save` wrote. Raises StoreError for other files."""
+    tensors, fields = read_tensors(path)
+    if fields.pop("format", None) != FORMAT or "delta" not in tensors:
+        raise StoreError(f"{path}: is not a faceshield identity; expected a file made by 'identity export'")
+    try:
+        identity = Identity(delta=tensors["delta"], **fields)
+    except TypeError:
+        raise StoreError(f"{path}: is from another version of faceshield; export it again") from None
+    delta = identity.delta
+    if delta.dtype != torch.float32 or delta.dim() != 3 or not bool(delta.abs().max() <= identity.epsilon + 1e-6):
+        raise StoreError(f"{path}: its noise breaks its own bound epsilon={identity.epsilon:g}; do not use it")
+    return identity
+
+
+def names() -> list[str]:
+    """The names of all identities kept here, sorted."""
+    return sorted(path.stem for path in folder().glob("*.safetensors")) if folder().is_dir() else []
+
+
+def delete(name: str) -> None:
+    """Remove an identity for good. Photos cloaked with it stay as they are; its noise cannot be made again."""
+    load(name)
+    path_of(name).unlink()

@@ -1,0 +1,110 @@
+"""The views an attacker's pipeline may take of a protected face: δ is made under all of them.
+
+Noise made without the attacker's random crop does not protect at all (recipes/faces/crops.yaml measures it); the
+paper's Algorithm 1 is silent about it. Every view is differentiable, random for each example, and seeded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from faceshield.noise.jpeg import jpeg
+
+GREY = (0.299, 0.587, 0.114)
+Change = Callable[[Tensor, Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Views:
+    """What happens between a photo and a training batch; probabilities and ranges, all per example.
+
+    frame   side of the plain crop in canvas pixels, around the canvas's middle
+    sizes   edge lengths of the batches that come out; one is drawn for each batch
+    zoom    (least, most) side of the crop taken, as a multiple of ``frame``; shift ± as a fraction of ``frame``
+    rotate  ± degrees; flip: probability of mirroring
+    colour  ± strength of brightness, contrast and saturation jitter; grey: probability of losing all colour
+    resample / jpeg  probability of halving-or-so and back, and of JPEG at a quality from ``quality``
+    """
+
+    frame: int = 112
+    sizes: tuple[int, ...] = (64, 80, 112)
+    zoom: tuple[float, float] = (0.85, 1.15)
+    shift: float = 0.08
+    rotate: float = 10.0
+    flip: float = 0.5
+    colour: float = 0.3
+    grey: float = 0.3
+    resample: float = 0.3
+    jpeg: float = 0.4
+    quality: tuple[float, float] = (50.0, 95.0)
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """(N, 3, S, S) RGB in [0, 1] on the canvas → (N, 3, s, s) in [0, 1], s drawn from ``sizes``."""
+        size = self.sizes[int(torch.randint(len(self.sizes), (1,), generator=generator))]
+        x = self._geometry(images, size, generator)
+        x = self._colour(x, generator)
+        x = self._some(x, self.resample, generator, self._resample)
+        return self._some(x, self.jpeg, generator, self._jpeg)
+
+    def _uniform(self, count: int, low: float, high: float, generator: Generator, x: Tensor) -> Tensor:
+        draw = torch.rand(count, generator=generator, device=generator.device)
+        return (low + (high - low) * draw).to(x.device)
+
+    def _geometry(self, x: Tensor, size: int, generator: Generator) -> Tensor:
+        n, canvas = len(x), x.shape[-1]
+        side = self._uniform(n, *self.zoom, generator, x) * self.frame / canvas
+        angle = self._uniform(n, -self.rotate, self.rotate, generator, x) * (math.pi / 180)
+        moved = self._uniform(2 * n, -self.shift, self.shift, generator, x).view(n, 2) * 2 * self.frame / canvas
+        mirrored = torch.where(self._uniform(n, 0, 1, generator, x) < self.flip, -1.0, 1.0)
+        cos, sin = side * angle.cos(), side * angle.sin()
+        theta = torch.stack([cos * mirrored, -sin, moved[:, 0], sin * mirrored, cos, moved[:, 1]], 1)
+        shrunk = round(canvas * size / self.frame)
+        if shrunk < canvas:  # low-pass first: grid_sample alone would alias
+            x = F.interpolate(x, (shrunk, shrunk), mode="bilinear", antialias=True, align_corners=False)
+        grid = F.affine_grid(theta.view(n, 2, 3), [n, 3, size, size], align_corners=False)
+        return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+    def _colour(self, x: Tensor, generator: Generator) -> Tensor:
+        n = len(x)
+        factor = self._uniform(3 * n, 1 - self.colour, 1 + self.colour, generator, x).view(3, n, 1, 1, 1)
+        gone = self._uniform(n, 0, 1, generator, x).view(n, 1, 1, 1) < self.grey
+        luma = (x * torch.tensor(GREY, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        x = luma + torch.where(gone, 0.0, factor[0]) * (x - luma)
+        mean = x.mean((1, 2, 3), keepdim=True)
+        return ((mean + factor[1] * (x - mean)) * factor[2]).clamp(0, 1)
+
+    def _some(self, x: Tensor, probability: float, generator: Generator, change: Change) -> Tensor:
+        chosen = torch.rand(len(x), generator=generator, device=generator.device) < probability
+        if not chosen.any():
+            return x
+        index = chosen.nonzero()[:, 0].to(x.device)
+        return x.index_put((index,), change(x[index], generator))
+
+    def _resample(self, x: Tensor, generator: Generator) -> Tensor:
+        size = x.shape[-1]
+        small = int(torch.randint(size // 2, size, (1,), generator=generator))
+        x = F.interpolate(x, (small, small), mode="bilinear", antialias=True, align_corners=False)
+        return F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+
+    def _jpeg(self, x: Tensor, generator: Generator) -> Tensor:
+        return jpeg(x, self._uniform(len(x), *self.quality, generator, x))
+
+
+@dataclass(frozen=True)
+class PlainCrop:
+    """Only the middle ``frame``×``frame`` of the canvas at ``size``: no random view at all (Algorithm 1 as written)."""
+
+    frame: int = 112
+    size: int = 64
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """(N, 3, S, S) → (N, 3, size, size); ``generator`` is not used."""
+        edge = (images.shape[-1] - self.frame) // 2
+        middle = images[..., edge : edge + self.frame, edge : edge + self.frame]
+        return F.interpolate(middle, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)

@@ -1,0 +1,73 @@
+"""The only file that knows devices, precision and memory format.
+
+Precision is looked up, never assumed: bf16 where the hardware multiplies it, float32 elsewhere (bf16 emulated on an
+AVX2 CPU is 12 times slower than float32).
+"""
+
+from __future__ import annotations
+
+import platform
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from faceshield.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how networks run; ``Runtime.best()`` looks the machine up."""
+
+    device: torch.device
+    dtype: torch.dtype
+    memory_format: torch.memory_format = torch.channels_last
+
+    @staticmethod
+    def best(device: str = "cpu", precision: str = "best") -> Runtime:
+        """The fastest sound setting on ``device``; ``precision`` "best", "float32" or "bfloat16".
+
+        Raises UsageError for a device that this machine lacks.
+        """
+        where = torch.device(device)
+        if where.type == "cuda" and not torch.cuda.is_available():
+            raise UsageError(f"device {device!r} was asked for but torch sees no CUDA device; use --device cpu")
+        if precision not in ("best", "float32", "bfloat16"):
+            raise UsageError(f"precision {precision!r} is unknown; use best, float32 or bfloat16")
+        bf16 = precision == "bfloat16" or (precision == "best" and has_bf16(where))
+        return Runtime(where, torch.bfloat16 if bf16 else torch.float32)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """``model`` on this device in this memory format (parameters stay float32)."""
+        return model.to(self.device).to(memory_format=self.memory_format)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Context in which matrix work runs in ``dtype``."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def forward(self, model: nn.Module, batch: Tensor) -> Tensor:
+        """Logits or features in float32, computed in this runtime's precision and memory format."""
+        with self.autocast():
+            out: Tensor = model(batch.contiguous(memory_format=self.memory_format))
+        return out.float()
+
+    def describe(self) -> str:
+        """One line for result files: device, threads, instruction set, precision."""
+        name = str(self.dtype).removeprefix("torch.")
+        if self.device.type == "cuda":
+            return f"{torch.cuda.get_device_name(self.device)}, {name}"
+        capability = torch.backends.cpu.get_cpu_capability()
+        return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, {capability}, {name}"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the hardware itself multiplies bf16 (CUDA compute capability ≥ 8; AVX512-BF16 or AMX on a CPU)."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
