@@ -1,0 +1,66 @@
+"""The templates a face is carried to, and the carrying: photo → crop or noise canvas.
+
+Templates are five points (x, y) in crop pixels, pixel centres at whole numbers: left eye, right eye (as seen
+in the picture), nose tip, left and right mouth corner.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from faceshield.core.types import AlignedFace, Face
+from faceshield.imaging.warp import Matrix, fit_similarity, invert, shifted, similarity_from_box, warp
+
+TEMPLATE_112: Matrix = np.array(
+    [[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]], np.float32
+)
+"""The field's template of a 112×112 crop."""
+
+DLIB_150: Matrix = np.array(
+    [[48.84, 46.52], [102.24, 46.46], [75.53, 78.02], [51.76, 105.23], [98.76, 105.24]], np.float32
+)
+"""MTCNN's points in dlib's 150×150 face chip, the input of ResNet-29."""
+
+USUAL_BOX_112: Matrix = np.array([17.0, 8.0, 95.0, 110.0], np.float32)
+"""Where MTCNN's box lies, on average, around TEMPLATE_112."""
+
+CANVAS = 128
+"""Side of the noise canvas: the 112×112 crop with 8 pixels around it."""
+
+
+def canvas_matrix(face: Face, size: int = CANVAS) -> Matrix:
+    """(2, 3) float32, photo → canvas of ``size``² pixels with the 112×112 template crop in its middle.
+
+    Raises PhotoError where the landmarks coincide.
+    """
+    margin = (size - 112) / 2
+    return shifted(fit_similarity(face.landmarks, TEMPLATE_112), margin, margin)
+
+
+def align(rgb: NDArray[np.uint8], face: Face, size: int = CANVAS) -> AlignedFace:
+    """``face`` of ``rgb`` (H, W, 3) on the canvas of :func:`canvas_matrix`; black where the photo ends."""
+    return _carry(rgb, face, canvas_matrix(face, size), size)
+
+
+def align_150(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
+    """``face`` of ``rgb`` (H, W, 3) as the 150×150 chip that ResNet-29 expects; black where the photo ends."""
+    return _carry(rgb, face, fit_similarity(face.landmarks, DLIB_150), 150)
+
+
+def face_from_box(box: ArrayLike) -> Face:
+    """An upright face whose template fills ``box`` (x0, y0, x1, y1 in photo pixels), for a box drawn by hand.
+
+    Its landmarks are the template's, so it aligns like any other; its score is 1 because the user vouches for
+    it. Raises PhotoError for a box without area.
+    """
+    to_photo = invert(similarity_from_box(box, USUAL_BOX_112))
+    landmarks = TEMPLATE_112 @ to_photo[:, :2].T + to_photo[:, 2]
+    return Face(np.asarray(box, np.float32), landmarks.astype(np.float32), 1.0)
+
+
+def _carry(rgb: NDArray[np.uint8], face: Face, matrix: Matrix, size: int) -> AlignedFace:
+    writable = np.require(rgb, requirements="W")  # torch warns about read-only arrays, as Pillow hands out
+    image = torch.from_numpy(writable).permute(2, 0, 1)[None]
+    return AlignedFace(warp(image, matrix, (size, size))[0], matrix, face)
