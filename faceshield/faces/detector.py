@@ -1,0 +1,25 @@
+"""What a face detector must offer, and when its answer is to be trusted."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceshield.core.types import Face
+
+CONFIDENT = 0.95
+"""Scores below this are doubtful: ask the user before relying on the face."""
+
+
+class Detector(Protocol):
+    """Finds faces in upright photos. Boxes and landmarks are in photo pixels, pixel centres at whole numbers."""
+
+    def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
+        """All faces of ``rgb`` (H, W, 3), largest first; an empty list means there is none."""
+        ...
+
+    def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
+        """The face that best fills ``box`` (4,) xyxy when looked at closely, or None."""
+        ...

@@ -1,0 +1,130 @@
+"""MTCNN (Zhang et al. 2016) as packed by facenet-pytorch: a coarse look at the photo, a close one at each face.
+
+MTCNN's cost is the number of pixels it looks at, so the photo is first reduced until the smallest face asked
+for is 20 pixels long. Every face found is then looked at again on the original at one fixed size, so that its
+landmarks do not depend on how large the photo was.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from faceshield.core.types import Face
+from faceshield.imaging.warp import Matrix, invert, similarity_from_box, warp
+
+_SMALLEST = 20  # px, the smallest face the networks are asked for in the coarse look
+_SMALL_PHOTO = 1000  # px, longer side up to which a photo is looked at as it is
+_LARGE_PHOTO = 16e6  # pixels; beyond, a photo is reduced as if it had these many
+_WINDOW = 320  # px, side of the close look
+_IN_WINDOW = (80, 80, 240, 240)  # xyxy px, where a box comes to lie in it: 160 px with room on every side
+_SMALLEST_IN_WINDOW = 40
+_CHUNK = 16  # close looks at a time: bounds the memory that a crowd takes
+
+
+class MtcnnDetector:
+    """Finds faces of ``min_face`` photo pixels and more (longer side of the box).
+
+    Photos up to 1,000 px are searched down to 20 px; beyond 16 megapixels the smallest face grows with the
+    root of the area (57 px at 32 megapixels). Upright faces only: turn the photo first. Deterministic. The
+    networks come with facenet-pytorch and are loaded at the first use.
+    """
+
+    def __init__(self, device: str | torch.device = "cpu", min_face: float = 40) -> None:
+        self.device = torch.device(device)
+        self.min_face = min_face
+        self._network: Any = None
+
+    def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
+        """All faces of ``rgb`` (H, W, 3), largest first; an empty list means there is none."""
+        height, width = rgb.shape[:2]
+        reduction = self._reduction(height, width)
+        small = round(width * reduction), round(height * reduction)
+        if min(small) < _SMALLEST:
+            return []
+        copy: Any = cv2.resize(rgb, small, interpolation=cv2.INTER_AREA) if reduction < 1 else rgb
+        to_photo = _enlargement(width / small[0], height / small[1])
+        coarse = [_carried(face, to_photo) for face in self._run(copy[None], _SMALLEST)[0]]
+        close = self._look(rgb, [face.box for face in coarse], least=0.4)
+        return _distinct([near or far for near, far in zip(close, coarse, strict=True)])
+
+    def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
+        """The face that best fills ``box`` (4,) xyxy in photo pixels, whatever its size, or None.
+
+        Raises PhotoError for a box without area.
+        """
+        return self._look(rgb, [box], least=0.1)[0]
+
+    def _reduction(self, height: int, width: int) -> float:
+        coarsest = _SMALLEST / self.min_face
+        affordable = coarsest * math.sqrt(_LARGE_PHOTO / max(1, height * width))
+        return min(1.0, affordable, max(coarsest, _SMALL_PHOTO / max(1, height, width)))
+
+    def _look(self, rgb: NDArray[np.uint8], boxes: list[NDArray[np.float32]], least: float) -> list[Face | None]:
+        """For each box the face that overlaps it most, if by ``least`` of their union."""
+        photo = torch.from_numpy(np.require(rgb, requirements="W")).permute(2, 0, 1)[None]
+        best: list[Face | None] = []
+        for start in range(0, len(boxes), _CHUNK):
+            chunk = boxes[start : start + _CHUNK]
+            matrices = [similarity_from_box(box, _IN_WINDOW) for box in chunk]
+            windows = torch.cat([warp(photo, matrix, (_WINDOW, _WINDOW)) for matrix in matrices])
+            pixels = windows.mul(255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+            for box, matrix, found in zip(chunk, matrices, self._run(pixels, _SMALLEST_IN_WINDOW), strict=True):
+                faces = [_carried(face, invert(matrix)) for face in found]
+                face = max(faces, key=lambda face: overlap(face.box, box), default=None)
+                best.append(face if face is not None and overlap(face.box, box) >= least else None)
+        return best
+
+    def _run(self, images: NDArray[np.uint8], smallest: float) -> list[list[Face]]:
+        """The faces of each of ``images`` (N, H, W, 3), in their own pixels."""
+        if self._network is None:
+            self._network = _load(self.device)
+        self._network.min_face_size = smallest
+        boxes, scores, landmarks = self._network.detect(images, landmarks=True)
+        return [
+            [] if b is None else [Face(*face) for face in zip(_f32(b), _f32(p), map(float, s), strict=True)]
+            for b, s, p in zip(boxes, scores, landmarks, strict=True)
+        ]
+
+
+def _load(device: torch.device) -> Any:
+    from facenet_pytorch import MTCNN  # torchvision and its networks: seconds that only detection should pay
+
+    return MTCNN(keep_all=True, device=device).to(memory_format=torch.channels_last)
+
+
+def _f32(values: Any) -> NDArray[np.float32]:
+    return np.asarray(values, np.float32)
+
+
+def _enlargement(x: float, y: float) -> Matrix:
+    """The map from a reduced copy to its original, both covering the same area."""
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]], np.float32)
+
+
+def _carried(face: Face, matrix: Matrix) -> Face:
+    """``face`` in the pixels that the upright ``matrix`` leads to."""
+    box = face.box.reshape(2, 2) @ matrix[:, :2].T + matrix[:, 2]
+    return Face(_f32(box).reshape(4), _f32(face.landmarks @ matrix[:, :2].T + matrix[:, 2]), face.score)
+
+
+def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Intersection over union of two boxes (4,) xyxy."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    total = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
+    return shared / total if total > 0 else 0.0
+
+
+def _distinct(faces: list[Face]) -> list[Face]:
+    """Largest first, and one of each: two coarse boxes may lead to the same face when looked at closely."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        if all(overlap(face.box, other.box) < 0.5 for other in kept):
+            kept.append(face)
+    return sorted(kept, key=lambda face: -face.size)
