@@ -1,0 +1,177 @@
+"""The picture formats that are read: told by content, opened with the one decoder for that content."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from faceshield.core.errors import PhotoError
+from faceshield.core.types import Photo
+from faceshield.imaging.containers import PNG_COLOUR, jpeg_scans, png_chunks, webp_is_lossless
+
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "HEIF": (".heic", ".heif", ".hif"),
+    "AVIF": (".avif",),
+}
+_LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
+READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF"
+
+_OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+}
+_STARTS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"BM": "BMP",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+}
+# luma samples for one chroma sample (across, down), and Pillow's number for it
+_SAMPLINGS = {(1.0, 1.0): 0, (2.0, 1.0): 1, (2.0, 2.0): 2}
+_MAX_SCANS = 100  # a progressive JPEG has about ten
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
+
+
+def sniff(data: bytes) -> str | None:
+    """The format's name as in :data:`SUFFIXES`, told by the first bytes alone; None for anything else."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":
+        box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
+        brands = {box[i : i + 4] for i in range(0, len(box), 4)}
+        if b"avif" in brands or b"avis" in brands:
+            return "AVIF"
+        return "HEIF" if brands & _HEIF_BRANDS else None
+    return next((name for start, name in _STARTS.items() if data.startswith(start)), None)
+
+
+def open_picture(data: bytes, format: str) -> ImageFile.ImageFile:
+    """The picture, its header read but its pixels not yet decoded.
+
+    The decoder class is called directly: going through ``Image.open`` would try every registered format and obey
+    global limits that another library may have changed. Raises whatever the decoder raises; PhotoError where a
+    format needs an extra that is absent.
+    """
+    if format == "AVIF":
+        return _avif(data)
+    return _OPENERS[format](io.BytesIO(data))
+
+
+def _avif(data: bytes) -> ImageFile.ImageFile:
+    try:
+        from PIL import AvifImagePlugin
+    except ImportError:
+        raise PhotoError("is an AVIF picture; reading it needs Pillow 11.3 or newer") from None
+    if not AvifImagePlugin.SUPPORTED:
+        raise PhotoError("is an AVIF picture, which this build of Pillow cannot read; convert it to JPEG or PNG")
+    return AvifImagePlugin.AvifImageFile(io.BytesIO(data))
+
+
+def refuse_unsafe(picture: ImageFile.ImageFile, data: bytes, max_pixels: int) -> None:
+    """Raises PhotoError for pictures too costly to decode, with several frames, or that are only a preview."""
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise too_large(width, height, max_pixels)
+    if isinstance(picture, JpegImagePlugin.JpegImageFile) and jpeg_scans(data) > _MAX_SCANS:
+        raise PhotoError(f"has more than {_MAX_SCANS} scans, which no camera writes; save it anew")
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        kind = picture.tag_v2.get(254, 0)
+        if 50706 in picture.tag_v2 or (isinstance(kind, int) and kind & 1):
+            raise PhotoError("is a camera's raw file; export it as JPEG, PNG or TIFF first")
+    elif getattr(picture, "is_animated", False):
+        raise PhotoError(
+            "is animated, and only its first frame could be protected; save that frame as a picture of its own"
+        )
+
+
+def too_large(width: int, height: int, max_pixels: int) -> PhotoError:
+    """The refusal of a picture whose pixels would not fit into memory."""
+    return PhotoError(
+        f"has {width}×{height} pixels, more than the {max_pixels / 1e6:g} million allowed; make it smaller"
+    )
+
+
+def settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
+    """How the file was made, for :mod:`faceshield.imaging.encoders` to repeat: see `Photo.details`.
+
+    dpi · JPEG: qtables, subsampling, odd_sampling, progressive, keep_rgb · PNG: colour_chunks ·
+    WebP: lossless · TIFF: compression. Read before decoding, which changes some of it.
+    """
+    found: dict[str, Any] = {}
+    dpi = picture.info.get("dpi")
+    with contextlib.suppress(TypeError, ValueError, OverflowError, ZeroDivisionError):  # rationals of damaged EXIF
+        x, y = (float(value) for value in dpi or ())
+        if 0 < x < 65536 and 0 < y < 65536:
+            found["dpi"] = (x, y)
+    if isinstance(picture, JpegImagePlugin.JpegImageFile):
+        found |= _jpeg_settings(picture)
+    elif picture.format == "PNG":
+        found["colour_chunks"] = {
+            name: content for name, content in png_chunks(data) if PNG_COLOUR.get(name) == len(content)
+        }
+    elif picture.format == "WEBP":
+        found["lossless"] = webp_is_lossless(data)
+    elif picture.format == "TIFF":
+        found["compression"] = picture.info.get("compression")
+    return found
+
+
+def is_lossless(photo: Photo) -> bool:
+    """True where the original file stores its pixels exactly."""
+    return photo.format in _LOSSLESS or bool(photo.details.get("lossless"))
+
+
+def pages(picture: ImageFile.ImageFile) -> list[str]:
+    """What to say of the pages behind the first one of a TIFF file."""
+    further = getattr(picture, "n_frames", 1) - 1
+    return [f"{further} further page(s)"] if further else []
+
+
+def _jpeg_settings(picture: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
+    # the encoder gives table i to component i, and the last table to those that remain
+    tables = [picture.quantization.get(component[3]) for component in picture.layer[:3]]
+    while len(tables) > 1 and tables[-1] == tables[-2]:
+        tables.pop()
+    shapes = [component[1:3] for component in picture.layer]
+    ratios = {(shapes[0][0] / width, shapes[0][1] / height) for width, height in shapes[1:] if width and height}
+    sampling = _SAMPLINGS.get(ratios.pop()) if len(ratios) == 1 and picture.layers == 3 else None
+    info = picture.info
+    transform = info.get("adobe_transform") if "adobe" in info else None
+    ids = bytes(component[0] for component in picture.layer)
+    return {
+        "qtables": None if None in tables else tables,
+        "subsampling": sampling or 0,
+        "odd_sampling": sampling is None and picture.layers == 3,
+        "progressive": bool(info.get("progressive")),
+        # the rule of the JPEG library for three channels that are not YCbCr
+        "keep_rgb": picture.layers == 3
+        and "jfif" not in info
+        and (transform == 0 or (transform is None and ids == b"RGB")),
+    }

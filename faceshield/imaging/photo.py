@@ -1,0 +1,231 @@
+"""Photos in and out: full-size pixels upright, and a new file that holds the protected pixels and no others."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceshield.core.errors import PhotoError
+from faceshield.core.types import Photo
+from faceshield.imaging import containers, encoders, formats, heif, raster
+from faceshield.imaging import metadata as exif_rules
+from faceshield.imaging.orientation import stored, upright
+
+MAX_PIXELS = 200_000_000
+_JPEG_QUALITY = 95  # for pictures that were not JPEG before
+_LOSSY_QUALITY = 90  # WebP, HEIF and AVIF do not record the quality they were made with
+
+Format = Literal["same", "png", "jpeg", "webp"]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A finished file and what to tell its owner, in plain words.
+
+    format "JPEG", "PNG", … · suffix with the dot, the original's own where it fits the format
+    stripped: what the original held and ``data`` does not · notices: private facts still in it
+    changes: what is not as it was (format, colour model, transparency, quality)
+    """
+
+    data: bytes
+    format: str
+    suffix: str
+    stripped: list[str]
+    notices: list[str]
+    changes: list[str]
+
+
+def load(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Decode one picture; the content, not the name, decides what it is.
+
+    Returns upright RGB pixels (H, W, 3), uint16 where the file has 16 bits a colour, else uint8.
+    Raises PhotoError, in one line: no such file, not a picture, cut off, damaged, animated, more than
+    ``max_pixels``, or in need of the extra ``[heif]``. Damaged EXIF is no error.
+    """
+    path = Path(path)
+    data = _read(path, max_pixels)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # decoders warn of what is refused or repaired here
+            return _decode(data, path, max_pixels)
+    except PhotoError as error:
+        raise PhotoError(f"{path}: {error}") from None
+    except Exception as error:  # decoders raise anything at all when fed hostile bytes
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise PhotoError(f"{path}: is damaged or cut off ({reason}); copy it again from its source") from error
+
+
+def encode(
+    photo: Photo,
+    pixels: NDArray[Any],
+    *,
+    format: Format = "same",
+    quality: int | Literal["same"] = "same",
+    metadata: exif_rules.Policy = "keep",
+) -> Encoded:
+    """``pixels`` (H, W, 3), upright RGB of ``photo``'s size and dtype, as a file like the original.
+
+    Raster orientation, grey, alpha, ICC profile, resolution and (JPEG, ``quality="same"``) quantisation tables,
+    chroma subsampling and progression stay; with ``quality="same"`` a lossless original stays exact unless it
+    becomes JPEG. Nothing that could show the original pixels is carried over. ``metadata``: see
+    :func:`faceshield.imaging.metadata.carry`. Raises PhotoError where the format cannot hold the picture;
+    ValueError for pixels of another shape or dtype, or with unequal planes for a grey photo.
+    """
+    _refuse_unfit(photo, pixels)
+    changes = list(photo.details.get("changes", ()))
+    target = _target(photo, format, quality, changes)
+    grey = photo.grey and target not in ("WEBP", "AVIF")
+    alpha = photo.alpha
+    if target in ("JPEG", "WEBP", "AVIF") and pixels.dtype == np.uint16:
+        pixels, alpha = _eight_bits(pixels), None if alpha is None else _eight_bits(alpha)
+        changes.append(f"16 bits a colour become 8: {target} has no more")
+    if target == "JPEG" and alpha is not None:
+        pixels, alpha = _over_white(pixels, alpha), None
+        changes.append("transparency becomes white: JPEG has none")
+    array = stored(raster.joined(pixels, alpha, grey), photo.orientation)
+    icc = exif_rules.profile(photo.icc, "GRAY" if grey else "RGB ")
+    carried = exif_rules.carry(photo.exif, photo.orientation, metadata)
+    try:
+        data = _write(target, array, photo, quality, icc, carried, changes)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PhotoError(f"{photo.path}: cannot be written as {target} ({error}); use another format") from error
+    suffix = photo.path.suffix
+    if suffix.lower() not in formats.SUFFIXES[target]:
+        if suffix.lower() not in formats.SUFFIXES[photo.format]:
+            changes.append(f"the name says {suffix or 'nothing'}, but the file is {photo.format}")
+        suffix = formats.SUFFIXES[target][0]
+    lost = ["colour profile (damaged or for other colours)"] if photo.icc and not icc else []
+    stripped = list(dict.fromkeys([*photo.details.get("beside", ()), *carried.stripped, *lost]))
+    return Encoded(data, target, suffix, stripped, carried.notices, changes)
+
+
+def _read(path: Path, max_pixels: int) -> bytes:
+    limit = 8 * max_pixels + (64 << 20)  # 16 bits and four channels, uncompressed
+    try:
+        if path.is_dir():
+            raise PhotoError(f"{path}: is a folder; name the pictures in it")
+        if path.exists() and not path.is_file():
+            raise PhotoError(f"{path}: is not a regular file; name a picture")
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        raise PhotoError(f"{path}: no such file; check the name") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PhotoError(f"{path}: cannot be read ({reason}); check its name and permissions") from error
+    if not data:
+        raise PhotoError(f"{path}: is empty; copy it again from its source")
+    if len(data) > limit:
+        raise PhotoError(f"{path}: is larger than {limit / 1e6:.0f} MB; make it smaller")
+    return data
+
+
+def _decode(data: bytes, path: Path, max_pixels: int) -> Photo:
+    format = formats.sniff(data)
+    if format is None:
+        raise PhotoError(f"is not a picture in a format that can be read; use {formats.READABLE}")
+    if format == "HEIF":
+        planes, details, beside = heif.read(data, max_pixels)
+        exif, icc = details.pop("exif"), details.pop("icc")
+        orientation = turned = 1  # HEIF says how to turn in its own way, and the decoder has done it
+    else:
+        picture = formats.open_picture(data, format)
+        formats.refuse_unsafe(picture, data, max_pixels)
+        details = formats.settings(picture, data)
+        beside = containers.beside_the_picture(data, format)
+        exif, icc = picture.info.get("exif"), picture.info.get("icc_profile")
+        if format == "TIFF":  # its main directory is its EXIF
+            whole = exif_rules.carry(data, exif_rules.orientation(data))
+            exif, beside = whole.exif(), beside + whole.stripped + formats.pages(picture)
+        orientation = exif_rules.orientation(exif)
+        planes = raster.from_picture(picture, data)
+        # Pillow turns 8-bit TIFF pictures upright by itself
+        turned = 1 if format == "TIFF" and planes.pixels.dtype == np.uint8 else orientation
+        if picture.mode == "CMYK":
+            icc = None  # it has done its work
+    return Photo(
+        pixels=np.ascontiguousarray(upright(planes.pixels, turned)),
+        path=path,
+        format=format,
+        grey=planes.grey,
+        alpha=None if planes.alpha is None else np.ascontiguousarray(upright(planes.alpha, turned)),
+        exif=exif,
+        icc=icc,
+        orientation=orientation,
+        details={**details, "beside": tuple(beside), "changes": tuple(planes.changes)},
+    )
+
+
+def _refuse_unfit(photo: Photo, pixels: NDArray[Any]) -> None:
+    if pixels.shape != photo.pixels.shape or pixels.dtype != photo.pixels.dtype:
+        raise ValueError(
+            f"pixels must be {photo.pixels.shape} {photo.pixels.dtype} like the photo's, "
+            f"but got {pixels.shape} {pixels.dtype}"
+        )
+    first = pixels[..., 0]
+    if photo.grey and not all(np.array_equal(first, pixels[..., other]) for other in (1, 2)):
+        raise ValueError("the photo is grey, so the three planes of its new pixels must be equal")
+
+
+def _target(photo: Photo, format: Format, quality: int | str, changes: list[str]) -> str:
+    """The format to write, as Pillow names it; what that costs goes to ``changes``."""
+    same = "PNG" if photo.format in ("GIF", "BMP") else photo.format
+    target = same if format == "same" else format.upper()
+    if target not in formats.SUFFIXES:
+        raise ValueError(f"format {format!r} is unknown; use 'same', 'png', 'jpeg' or 'webp'")
+    lossy = target == "JPEG" or (target == "WEBP" and quality != "same")
+    if formats.is_lossless(photo) and lossy:
+        changes.append(f"{photo.format} without loss becomes {target} with loss: every pixel may change a little")
+    elif target != photo.format:
+        changes.append(f"{photo.format} becomes {target}")
+    return target
+
+
+def _write(
+    target: str,
+    array: NDArray[Any],
+    photo: Photo,
+    quality: int | Literal["same"],
+    icc: bytes | None,
+    carried: exif_rules.Carried,
+    changes: list[str],
+) -> bytes:
+    own = photo.details if target == photo.format else {}
+    exif, dpi = carried.exif(), photo.details.get("dpi")
+    number = None if quality == "same" else quality
+    if target == "JPEG":
+        if number is None and not own.get("qtables"):
+            number = _JPEG_QUALITY
+        if own.get("odd_sampling"):
+            changes.append("colour is stored at full resolution: the original's own subsampling cannot be written")
+        return encoders.jpeg(array, number, own, exif=exif, icc_profile=icc, dpi=dpi)
+    if target == "PNG":
+        return encoders.png(array, own.get("colour_chunks", {}), exif=exif, icc_profile=icc, dpi=dpi)
+    if target == "TIFF":
+        if own.get("compression") not in encoders.TIFF_LOSSLESS:
+            changes.append("TIFF compression becomes Deflate, which loses nothing")
+        return encoders.tiff(array, own.get("compression", "raw"), carried, icc, dpi)
+    if target == "WEBP" and number is None and formats.is_lossless(photo):
+        return encoders.webp(array, None, exif=exif, icc_profile=icc)
+    if number is None:
+        number = _LOSSY_QUALITY
+        changes.append(f"written at quality {number}: a {photo.format} file does not record its own")
+    if target == "HEIF":
+        settings = {"chroma": own.get("chroma", 420), "nclx": own.get("nclx")}
+        return heif.write(array, number, exif=exif, icc=icc, **settings)
+    encoder = encoders.webp if target == "WEBP" else encoders.avif
+    return encoder(array, number, exif=exif, icc_profile=icc)
+
+
+def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    return (values >> 8).astype(np.uint8)
+
+
+def _over_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    weight = alpha[..., None].astype(np.float32) / 255
+    return np.rint(pixels * weight + 255 * (1 - weight)).astype(np.uint8)
