@@ -23,7 +23,7 @@ DLIB_150: Matrix = np.array(
 )
 """MTCNN's points in dlib's 150×150 face chip, the input of ResNet-29."""
 
-USUAL_BOX_112: Matrix = np.array([17.0, 8.0, 95.0, 110.0], np.float32)
+USUAL_BOX_112: Matrix = np.array([17.0, 11.5, 95.0, 117.0], np.float32)
 """Where MTCNN's box lies, on average, around TEMPLATE_112."""
 
 CANVAS = 128

@@ -23,3 +23,11 @@ class Detector(Protocol):
     def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
         """The face that best fills ``box`` (4,) xyxy when looked at closely, or None."""
         ...
+
+
+def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Intersection over union of two boxes (4,) xyxy."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    total = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
+    return shared / total if total > 0 else 0.0

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from faceshield.core.types import Face
+from faceshield.faces.detector import overlap
 from faceshield.imaging.warp import Matrix, invert, similarity_from_box, warp
 
 _SMALLEST = 20  # px, the smallest face the networks are asked for in the coarse look
@@ -24,6 +25,7 @@ _LARGE_PHOTO = 16e6  # pixels; beyond, a photo is reduced as if it had these man
 _WINDOW = 320  # px, side of the close look
 _IN_WINDOW = (80, 80, 240, 240)  # xyxy px, where a box comes to lie in it: 160 px with room on every side
 _SMALLEST_IN_WINDOW = 40
+_BIAS = 1.0  # px right and down, by which facenet-pytorch's points miss at every size: flip or resize, and it shows
 _CHUNK = 16  # close looks at a time: bounds the memory that a crowd takes
 
 
@@ -87,7 +89,7 @@ class MtcnnDetector:
         self._network.min_face_size = smallest
         boxes, scores, landmarks = self._network.detect(images, landmarks=True)
         return [
-            [] if b is None else [Face(*face) for face in zip(_f32(b), _f32(p), map(float, s), strict=True)]
+            [] if b is None else [Face(*face) for face in zip(_f32(b), _f32(p) - _BIAS, map(float, s), strict=True)]
             for b, s, p in zip(boxes, scores, landmarks, strict=True)
         ]
 
@@ -111,14 +113,6 @@ def _carried(face: Face, matrix: Matrix) -> Face:
     """``face`` in the pixels that the upright ``matrix`` leads to."""
     box = face.box.reshape(2, 2) @ matrix[:, :2].T + matrix[:, 2]
     return Face(_f32(box).reshape(4), _f32(face.landmarks @ matrix[:, :2].T + matrix[:, 2]), face.score)
-
-
-def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Intersection over union of two boxes (4,) xyxy."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    shared = float(np.prod(np.maximum(sides, 0)))
-    total = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
-    return shared / total if total > 0 else 0.0
 
 
 def _distinct(faces: list[Face]) -> list[Face]:

@@ -1,0 +1,96 @@
+"""The trained networks and noises that come with the tool: one folder, one registry, checked before use.
+
+``weights/registry.json`` maps a name to ``{file, sha256, bytes, licence, source, input}``. To add an entry put
+the file (and NAME.md, its model card) into the folder and call ``register(folder, name, file, …)`` once.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from faceshield.core.errors import StoreError
+from faceshield.core.store import read_json, read_tensors, sha256, write_json
+
+VARIABLE = "FACESHIELD_WEIGHTS"
+REGISTRY = "registry.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known about one file: ``input`` says in words what it expects (size, range, colour order)."""
+
+    file: str
+    sha256: str
+    bytes: int
+    licence: str
+    source: str
+    input: str
+
+
+def folder() -> Path:
+    """Where the weights are: $FACESHIELD_WEIGHTS, else beside or inside the package.
+
+    Raises StoreError where none of them holds a registry.
+    """
+    package = Path(__file__).resolve().parents[1]
+    chosen = os.environ.get(VARIABLE)
+    places = [Path(chosen)] if chosen else [package.parent / "weights", package / "weights"]
+    for place in places:
+        if (place / REGISTRY).is_file():
+            return place
+    raise StoreError(
+        f"{places[0]}: has no {REGISTRY}; set {VARIABLE} to the weights folder of the source, or install again"
+    )
+
+
+def registry(place: Path | None = None) -> dict[str, Entry]:
+    """All entries by name. Raises StoreError where the registry is absent or not one."""
+    path = (place or folder()) / REGISTRY
+    try:
+        return {name: Entry(**fields) for name, fields in read_json(path).items()}
+    except (AttributeError, TypeError) as error:
+        raise StoreError(f"{path}: is not a registry of weights ({error}); restore it from the source") from error
+
+
+def path_of(name: str) -> Path:
+    """The file of ``name``, after its size and SHA-256 were checked.
+
+    Raises StoreError for an unknown name and for a file that is missing or damaged.
+    """
+    place = folder()
+    entries = registry(place)
+    if name not in entries:
+        raise StoreError(f"no weights are named {name!r}; {place / REGISTRY} knows {', '.join(sorted(entries))}")
+    entry, path = entries[name], place / entries[name].file
+    if not path.is_file():
+        raise StoreError(f"{path}: is missing; restore it from the source, or set {VARIABLE} to a folder that has it")
+    if path.stat().st_size != entry.bytes or sha256(path) != entry.sha256:
+        raise StoreError(
+            f"{path}: is damaged (not the {entry.bytes} bytes that {REGISTRY} names); restore it from the source"
+        )
+    return path
+
+
+def load(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of ``name``, checked as in :func:`path_of`; tensors keep their stored precision."""
+    return read_tensors(path_of(name))
+
+
+def register(place: Path, name: str, file: str, *, licence: str, source: str, input: str) -> Entry:
+    """Enter (or replace) ``place/file`` in ``place``'s registry with its present size and hash.
+
+    For whoever ships weights, not for users. Raises StoreError where the file is missing.
+    """
+    path = place / file
+    if not path.is_file():
+        raise StoreError(f"{path}: is missing; write it before it is registered")
+    entries = registry(place) if (place / REGISTRY).is_file() else {}
+    entry = Entry(file, sha256(path), path.stat().st_size, licence, source, input)
+    entries[name] = entry
+    write_json(place / REGISTRY, {key: asdict(entries[key]) for key in sorted(entries)})
+    return entry
