@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -67,7 +68,9 @@ def read_tree(root: Path, size: int | None = None) -> Examples:
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     if not folders:
         raise UsageError(f"{root}: has no folders; expected one folder a person (or class) with pictures in it")
-    images, labels, ids = [], [], []
+    images: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
+    ids: list[str] = []
     for label, folder in enumerate(folders):
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp", ".bmp"):

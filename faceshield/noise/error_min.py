@@ -27,13 +27,14 @@ class ErrorMin:
     its δ. θ is fitted in train mode by the caller's ``fit``; δ and the error are computed with θ frozen, in eval mode.
     """
 
-    budget: Budget = Budget()
+    budget: Budget
     fit_steps: int = 10  # M
     steps: int = 1  # T
     alpha: float = 8 / 2550  # ε / 10
     stop_error: float = 0.1  # λ
     rounds: int = 200
     batch: int = 128
+    subset: float = 0.2  # share of the examples in each δ pass; the paper uses 20 % for class-wise noise
 
     def generate(
         self,
@@ -65,9 +66,10 @@ class ErrorMin:
                 fit(view(_noisy(images[index], delta[labels[index]]), generator), labels[index])
             surrogate.eval()
             surrogate.requires_grad_(False)
-            for index in torch.randperm(len(images), generator=generator).split(self.batch):
+            subset = torch.randperm(len(images), generator=generator)[: max(1, round(self.subset * len(images)))]
+            for index in subset.split(self.batch):
                 delta = self._pass(images[index], labels[index], delta, forward, view, generator)
-            errors.append(self._error(images, labels, delta, forward, view, generator))
+            errors.append(self._error(images[subset], labels[subset], delta, forward, view, generator))
             surrogate.requires_grad_(True)
             if on_round is not None:
                 on_round(number, errors[-1], delta)

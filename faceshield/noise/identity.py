@@ -58,13 +58,13 @@ def private_delta(
     *,
     steps: int = 60,
     batch: int = 24,
-    on_step: Callable[[int, float], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """The inner minimisation of Eq. 2 for one person, from a secret start, towards the label ``slot``.
 
     crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
     Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random view; the
-    step size falls linearly so that δ settles. Returns δ (3, S, S). Equal arguments give equal bytes on one machine.
+    step size falls linearly so that δ settles; ``on_step(done, steps)`` follows each. Returns δ (3, S, S). Equal arguments give equal bytes on one machine.
     """
     rng = generator(secret, "delta")
     device = crops.device
@@ -73,7 +73,6 @@ def private_delta(
     label = torch.full((batch,), slot, device=device)
     for step in range(steps):
         index = torch.randint(len(crops), (batch,), generator=rng).to(device)
-        losses: list[float] = []
         delta = pgd(
             crops[index].float() / 255,
             delta,
@@ -84,10 +83,9 @@ def private_delta(
             sign=-1,
             view=view,
             generator=rng,
-            on_step=lambda _, loss, losses=losses: losses.append(float(loss)),  # type: ignore[misc]
         )
         if on_step is not None:
-            on_step(step, losses[0])
+            on_step(step + 1, steps)
     return delta[0]
 
 

@@ -25,7 +25,6 @@ def pgd(
     sign: Literal[-1, 1],
     view: View | None = None,
     generator: Generator | None = None,
-    on_step: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Take ``steps`` steps of size ``alpha`` from ``delta`` and return the new δ.
 
@@ -33,21 +32,18 @@ def pgd(
     gradient is then their sum). ``loss`` maps the (viewed) batch to a scalar; ``sign`` −1 minimises it (error-min),
     +1 maximises it (error-max). ``view`` with ``generator`` draws one random view a step. Only δ gets a gradient: the
     caller freezes the network's parameters and picks its batch-norm mode. δ of its own is kept such that images + δ
-    stays in [0, 1]; a shared δ is clamped in the forward pass only. ``on_step(i, loss)`` is called after each step.
+    stays in [0, 1]; a shared δ is clamped in the forward pass only.
     """
     shared = len(delta) != len(images)
     delta = delta.detach().clone()
-    for step in range(steps):
+    for _ in range(steps):
         delta.requires_grad_(True)
         batch = (images + delta).clamp(0, 1)
         if view is not None:
             assert generator is not None, "a random view needs a generator"
             batch = view(batch, generator)
-        value = loss(batch)
-        (gradient,) = torch.autograd.grad(value, delta)
+        (gradient,) = torch.autograd.grad(loss(batch), delta)
         delta = budget.project(delta.detach() + sign * budget.step(gradient, alpha))
         if not shared:
             delta = (images + delta).clamp_(0, 1).sub_(images)
-        if on_step is not None:
-            on_step(step, value.detach())
     return delta

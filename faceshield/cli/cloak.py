@@ -1,0 +1,86 @@
+"""faceshield cloak: photos in, the same photos with a person's noise out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from faceshield.cli.progress import Bars
+from faceshield.core.budget import parse_epsilon
+from faceshield.core.errors import UsageError
+
+
+@click.command("cloak")
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the cloaked photos.")
+@click.option("--identity", default="me", show_default=True, help="Whose noise; made on first use, then reused.")
+@click.option("--epsilon", default="8/255", show_default=True, help="Largest change of any pixel value.")
+@click.option(
+    "--face", default="largest", show_default=True, help="largest, all, a number from 'faceshield detect', or X,Y,W,H."
+)
+@click.option("--like", type=click.Path(path_type=Path), help="Take the face most like the one in this picture.")
+@click.option("--fast", is_flag=True, help="Use a ready-made public noise instead of a private one.")
+@click.option("--format", "format_", default="same", type=click.Choice(["same", "png", "jpeg", "webp"]))
+@click.option("--quality", default="same", show_default=True, help="same (the file's own) or 1 to 100.")
+@click.option("--metadata", default="keep", type=click.Choice(["keep", "no-location", "none"]), show_default=True)
+@click.option("--jobs", default=0, help="Photos at a time; 0 is one per core, at most 4.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run in the same output folder.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+def command(
+    photos: tuple[Path, ...], out: Path, format_: Any, quality: str, epsilon: str, device: str, **rest: Any
+) -> None:
+    """Cloak PHOTOS (files or folders) into the folder OUT; the originals are only read.
+
+    Acts on recognisers trained on the cloaked photos, and only if few uncloaked photos of the person are in their
+    training set. OUT/faceshield.json says what happened to each photo.
+    """
+    from faceshield.cloaking.options import Options
+    from faceshield.cloaking.run import cloak
+
+    options = Options(epsilon=parse_epsilon(epsilon), format=format_, quality=_quality(quality), **rest)
+    with Bars() as bars:
+        report = cloak(photos, out, options, device=device, progress=bars)
+    _tell(report, out)
+    click.get_current_context().exit(report.exit_code)
+
+
+def _quality(text: str) -> Literal["same"] | int:
+    if text == "same":
+        return "same"
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"quality {text!r} is not a number; use 'same' or 1 to 100") from None
+
+
+def _tell(report: Any, out: Path) -> None:
+    """The run in a few lines: what is done, what was left alone and why, what the files still tell."""
+    cloaked, left, failed = (report.having(status) for status in ("cloaked", "unprotected", "failed"))
+    faces = [face for photo in cloaked for face in photo.faces]
+    click.echo(f"{len(cloaked)} cloaked, {len(left)} left unprotected, {len(failed)} failed  →  {out}")
+    if faces:
+        similarity = sum(face.ssim_face for face in faces) / len(faces)
+        worst = max(face.linf_255 for face in faces)
+        click.echo(f"largest change {worst:g}/255 before encoding, mean similarity in the face {similarity:.3f} (SSIM)")
+    if report.identity:
+        kind = "private" if report.identity["kind"] == "private" else "public (--fast)"
+        click.echo(
+            f"identity {report.identity['name']!r}: {kind} noise,"
+            f" correlation with the public bank {report.identity['bank_correlation']:.2f}"
+        )
+    for title, photos in (("unprotected", left), ("failed", failed)):
+        for photo in photos:
+            click.echo(f"{title}: {photo.reason}", err=True)
+    for word in ("stripped", "notices", "changes"):
+        told: dict[str, int] = {}
+        for photo in cloaked:
+            for text in getattr(photo, word):
+                told[text] = told.get(text, 0) + 1
+        for text, count in sorted(told.items()):
+            click.echo(f"{'note' if word == 'notices' else word}: {text} ({count} of {len(cloaked)} photos)")
+    for notice in report.notices:
+        click.echo(f"note: {notice}")
+    if report.ignored:
+        click.echo(f"note: {len(report.ignored)} other files in the folders were not looked at")

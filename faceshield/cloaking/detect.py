@@ -1,0 +1,59 @@
+"""Which face of a photo is the person's: the user's choice applied to what the detector finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceshield.cloaking.options import Options
+from faceshield.core.errors import UnprotectedError
+from faceshield.core.types import Face
+from faceshield.faces.detector import CONFIDENT, Detector
+from faceshield.faces.mtcnn import MtcnnDetector
+from faceshield.faces.pick import choose, embed_faces, most_like, parse_choice
+from faceshield.imaging.photo import load
+from faceshield.models import resnet29
+
+
+class Finder:
+    """Finds the faces to cloak in upright photos; made once a run, used from several threads."""
+
+    def __init__(self, options: Options, device: str = "cpu") -> None:
+        """Raises UsageError for a choice that cannot be read, UnprotectedError for a ``like`` without a clear face."""
+        self.detector: Detector = MtcnnDetector(device)
+        self.choice = parse_choice(options.face)
+        self.like = options.like
+        if options.like is not None:
+            self.network = resnet29.load()
+            rgb = load(options.like).rgb8()
+            sure = clear(self.detector.detect(rgb))
+            if not sure:
+                raise UnprotectedError(f"{options.like}: shows no clear face; give another picture as --like")
+            self.reference = embed_faces(rgb, sure[:1], self.network)[0]
+
+    def find(self, rgb: NDArray[np.uint8], path: Path) -> tuple[list[Face], int]:
+        """The faces to cloak in ``rgb`` (H, W, 3) and how many were seen in all.
+
+        "largest", "all" and ``like`` take clear faces only; a number or a box is the user's own word. Raises
+        UnprotectedError naming ``path`` where no face fits.
+        """
+        faces = self.detector.detect(rgb)
+        try:
+            if self.like is not None:
+                return [most_like(rgb, clear(faces), self.reference, self.network, self.like.name)[0]], len(faces)
+            if self.choice in ("largest", "all") and faces and not clear(faces):
+                best = max(face.score for face in faces)
+                raise UnprotectedError(
+                    f"only doubtful faces were found (best score {best:.2f}); choose one with --face 1 or --face X,Y,W,H"
+                )
+            wanted = clear(faces) if self.choice == "all" else faces
+            return choose(wanted, self.choice, rgb, self.detector), len(faces)
+        except UnprotectedError as error:
+            raise UnprotectedError(f"{path}: {error}") from None
+
+
+def clear(faces: list[Face]) -> list[Face]:
+    """The faces that are not doubtful."""
+    return [face for face in faces if face.score >= CONFIDENT]

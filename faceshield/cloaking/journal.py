@@ -1,0 +1,93 @@
+"""What makes an interrupted run resumable: one line a finished photo, appended and flushed as it is done."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from faceshield.cloaking.report import PhotoReport
+from faceshield.core.errors import StoreError, UsageError
+from faceshield.core.store import sha256
+
+REPORT = "faceshield.json"
+JOURNAL = "faceshield.journal"
+
+
+class Journal:
+    """The finished photos of ``out``, kept beside them until the report is written.
+
+    Lines are JSON: first the run's settings, then one PhotoReport each. A line cut off by a crash is ignored.
+    """
+
+    def __init__(self, out: Path, settings: Mapping[str, Any], resume: bool) -> None:
+        """Raises UsageError where ``out`` holds an earlier run and ``resume`` was not asked for, or its settings differ."""
+        self.path = out / JOURNAL
+        self.done: dict[str, PhotoReport] = {}
+        self._lock = Lock()
+        earlier = _lines(self.path) or _report_lines(out / REPORT)
+        if earlier and not resume:
+            raise UsageError(f"{out}: already holds an earlier run; use --resume to go on with it or another folder")
+        if earlier:
+            changed = [key for key in settings if earlier[0].get(key) != settings[key]]
+            if changed:
+                raise UsageError(f"{out}: was begun with another {', '.join(changed)}; resume with the same choices")
+            reports = [PhotoReport.from_json(line) for line in earlier[1:]]
+            self.done = {report.source: report for report in reports if _stands(out, report)}
+        lines = [dict(settings), *(asdict(report) for report in self.done.values())]
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self.path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another output folder") from error
+
+    def add(self, report: PhotoReport) -> None:
+        """Remember a finished photo; safe from several threads."""
+        with self._lock, self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(report)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """The report is written: the journal has done its work."""
+        self.path.unlink(missing_ok=True)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
+
+
+def _report_lines(path: Path) -> list[dict[str, Any]]:
+    """A finished run's report in the journal's form, so that a folder that has grown can be resumed."""
+    if not path.is_file():
+        return []
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        return [{**report["options"], "noise": (report["identity"] or {}).get("noise_sha256")}, *report["photos"]]
+    except (ValueError, KeyError, UnicodeDecodeError):
+        raise UsageError(f"{path}: is not this tool's report; choose another output folder") from None
+
+
+def _stands(out: Path, report: PhotoReport) -> bool:
+    """Whether a photo's work need not be done again: its input and its output are still what the report says."""
+    if report.status != "cloaked" or report.output is None:
+        return False
+    source, output = Path(report.source), out / report.output
+    return (
+        source.is_file()
+        and output.is_file()
+        and sha256(source) == report.sha256_input
+        and sha256(output) == report.sha256_output
+    )

@@ -1,0 +1,57 @@
+"""What a user can choose; the defaults are the tool's advice."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from faceshield.core.budget import Budget
+from faceshield.core.errors import UsageError
+
+Format = Literal["same", "png", "jpeg", "webp"]
+Metadata = Literal["keep", "no-location", "none"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices of one cloaking run.
+
+    identity  whose noise; made on first use, then reused unchanged     epsilon  L∞ bound in [0, 1]
+    face      "largest", "all", "2" (as ``detect`` numbers them) or "X,Y,W,H" in upright photo pixels
+    like      a picture of the person: in each photo the face most like it is taken
+    fast      take the public bank's noise as it is instead of making a private one
+    format    "same" or a format to write     quality  "same" or 1–100     metadata  what tags to keep
+    jobs      photos at a time, 0 for one per core (at most 4)     resume  continue an interrupted run
+    """
+
+    identity: str = "me"
+    epsilon: float = 8 / 255
+    face: str = "largest"
+    like: Path | None = None
+    fast: bool = False
+    format: Format = "same"
+    quality: Literal["same"] | int = "same"
+    metadata: Metadata = "keep"
+    jobs: int = 0
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        Budget(self.epsilon)
+        if self.quality != "same" and not 1 <= self.quality <= 100:
+            raise UsageError(f"quality {self.quality} is out of range; use 'same' or a number from 1 to 100")
+        if self.like is not None and self.face != "largest":
+            raise UsageError(f"face={self.face!r} and like={str(self.like)!r} both choose a face; give one of them")
+        if self.jobs < 0:
+            raise UsageError(f"jobs {self.jobs} is negative; use 0 for one per core")
+
+    @property
+    def workers(self) -> int:
+        """How many photos are worked on at a time."""
+        return self.jobs or min(4, os.cpu_count() or 1)
+
+    def describe(self) -> dict[str, Any]:
+        """What decides the output's bytes, as JSON values (jobs and resume do not)."""
+        chosen = {key: value for key, value in asdict(self).items() if key not in ("jobs", "resume")}
+        return {**chosen, "like": None if self.like is None else str(self.like)}

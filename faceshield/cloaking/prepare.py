@@ -1,0 +1,87 @@
+"""The person's noise, ready before any photo is written: kept from an earlier run, or made now and kept."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+
+import torch
+
+from faceshield.cloaking.options import Options
+from faceshield.core.budget import Budget, epsilon_text
+from faceshield.core.errors import UsageError
+from faceshield.core.types import AlignedFace
+from faceshield.models.weights import registry
+from faceshield.noise import vault
+from faceshield.noise.identity import Identity, correlation, new_secret, private_delta, slot_of
+from faceshield.noise.surrogate import BANK, SURROGATE, load_bank, load_surrogate
+from faceshield.noise.views import Views
+from faceshield.training.runtime import Runtime
+
+ENOUGH = 60  # photos looked at to make a noise; more add time, not protection
+
+
+def kept(options: Options) -> tuple[Identity | None, list[str]]:
+    """The identity kept under the chosen name, if any, and what the user should know of it.
+
+    Raises UsageError where it was made for another ε: a person's noise never changes silently.
+    """
+    if not vault.exists(options.identity):
+        return None, []
+    identity = vault.load(options.identity)
+    if abs(identity.epsilon - options.epsilon) > 1e-9:
+        raise UsageError(
+            f"identity {identity.name!r} was made with epsilon {epsilon_text(identity.epsilon)}, not"
+            f" {epsilon_text(options.epsilon)}; use another --identity name or delete it first"
+        )
+    notices = []
+    if options.fast and identity.kind == "private":
+        notices.append(f"identity {identity.name!r} already has a private noise; --fast was not needed")
+    if not options.fast and identity.kind == "bank":
+        notices.append(
+            f"identity {identity.name!r} carries a public noise (it was made with --fast);"
+            " use another --identity name for a private one"
+        )
+    return identity, notices
+
+
+def make(
+    options: Options,
+    faces: Sequence[AlignedFace],
+    runtime: Runtime,
+    secret: str | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Identity:
+    """A new identity from the person's own aligned faces on the canvas; it is not kept yet.
+
+    ``secret`` is drawn from the operating system unless given (tests and recipes). ``on_step(done, total)``.
+    """
+    bank = load_bank()
+    secret = secret or new_secret()
+    slot = slot_of(secret, len(bank.delta))
+    if options.fast:
+        delta = Budget(options.epsilon).project(bank.delta[slot] * (options.epsilon / bank.epsilon))
+    else:
+        surrogate = runtime.place(load_surrogate())
+        crops = torch.stack([face.image for face in faces]).mul(255).round().byte().to(runtime.device)
+        delta = private_delta(
+            crops,
+            slot,
+            lambda batch: runtime.forward(surrogate, batch),
+            Budget(options.epsilon),
+            Views(),
+            secret,
+            on_step=on_step,
+        ).cpu()
+    return Identity(
+        name=options.identity,
+        kind="bank" if options.fast else "private",
+        delta=delta,
+        epsilon=options.epsilon,
+        slot=slot,
+        secret=secret,
+        photos=0 if options.fast else len(faces),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        surrogate=registry()[BANK if options.fast else SURROGATE].sha256,
+        bank_correlation=max(correlation(delta, other) for other in bank.delta),
+    )

@@ -1,0 +1,109 @@
+"""What happened to each photo and face: dataclasses, and the faceshield.json they are written as."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+
+import faceshield
+
+Status = Literal["cloaked", "unprotected", "failed"]
+
+
+@dataclass(frozen=True)
+class FaceReport:
+    """One cloaked face, measured on the pixels handed to the encoder.
+
+    box x0, y0, x1, y1 in upright pixels · linf_255 in levels of 255 · psnr in dB · ssim_face over ``region``
+    (rows and columns y0, x0, y1, x1 that may have changed)
+    """
+
+    box: tuple[float, ...]
+    score: float
+    region: tuple[int, ...]
+    linf_255: float
+    psnr: float
+    ssim_face: float
+
+
+@dataclass(frozen=True)
+class PhotoReport:
+    """One input file. ``reason`` says why it is unprotected or failed, in one line with the fix.
+
+    ``written_linf_255``: what decoding the written file gives against the original, in the faces' regions;
+    ``resaved_linf_255``: the same for the untouched original saved the same way (0 for lossless formats).
+    """
+
+    source: str
+    status: Status
+    reason: str = ""
+    output: str | None = None
+    identity: str | None = None
+    epsilon: float | None = None
+    faces: tuple[FaceReport, ...] = ()
+    faces_seen: int = 0
+    lossless: bool | None = None
+    written_linf_255: float | None = None
+    resaved_linf_255: float | None = None
+    stripped: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    sha256_input: str | None = None
+    sha256_output: str | None = None
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> PhotoReport:
+        """The inverse of ``asdict`` through JSON."""
+        lists = {key: tuple(value[key]) for key in ("stripped", "notices", "changes")}
+        faces = tuple(
+            FaceReport(**{**face, "box": tuple(face["box"]), "region": tuple(face["region"])})
+            for face in value["faces"]
+        )
+        return PhotoReport(**{**value, **lists, "faces": faces})
+
+
+@dataclass(frozen=True)
+class CloakReport:
+    """All photos of a run, in input order, and how they were made."""
+
+    photos: tuple[PhotoReport, ...]
+    options: Mapping[str, Any]
+    identity: Mapping[str, Any] | None
+    ignored: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    started: str = ""
+    device: str = ""
+    versions: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "faceshield": faceshield.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        }
+    )
+
+    def having(self, status: Status) -> tuple[PhotoReport, ...]:
+        """The photos that ended so."""
+        return tuple(photo for photo in self.photos if photo.status == status)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all cloaked · 3 some left unprotected · 4 some files could not be read or written."""
+        return 4 if self.having("failed") else 3 if self.having("unprotected") else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; infinite PSNR (nothing changed) becomes null."""
+        value = asdict(self)
+        for photo in value["photos"]:
+            for face in photo["faces"]:
+                face["psnr"] = face["psnr"] if face["psnr"] != float("inf") else None
+        return {"about": ABOUT, **value}
+
+
+ABOUT = (
+    "Cloaking acts on recognisers trained on these photos. It does not hide a face from a search that compares photos"
+    " without training on them, nor cover copies already online. Keep this file to yourself: it links output to input."
+)

@@ -1,0 +1,160 @@
+"""A whole album: make or fetch the person's noise, cloak photo by photo, keep going past bad files, report."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from faceshield.cloaking.album import Album, Item, gather
+from faceshield.cloaking.detect import Finder
+from faceshield.cloaking.journal import REPORT, Journal
+from faceshield.cloaking.one import cloak_one, failed, unprotected
+from faceshield.cloaking.options import Options
+from faceshield.cloaking.prepare import ENOUGH, kept, make
+from faceshield.cloaking.report import CloakReport, PhotoReport
+from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
+from faceshield.core.store import sha256, write_json
+from faceshield.core.types import AlignedFace
+from faceshield.faces.align import align
+from faceshield.imaging.photo import load
+from faceshield.noise import vault
+from faceshield.noise.identity import Identity
+from faceshield.training.runtime import Runtime
+
+Progress = Callable[[str, int, int], None]
+"""Called as (stage, done, total); stages are "looking", "making noise" and "cloaking"."""
+
+
+def cloak(
+    photos: str | Path | Sequence[str | Path],
+    out: str | Path,
+    options: Options | None = None,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> CloakReport:
+    """Cloak ``photos`` (files or folders) into the folder ``out`` and write ``out/faceshield.json``.
+
+    The paper's class-wise error-minimizing noise (Eq. 2) for one person, ‖δ‖∞ ≤ ε, blended into their face in each
+    photo. Originals are only read. A photo without the face is written nowhere and listed as "unprotected"; a broken
+    file is listed as "failed"; neither stops the rest. Raises UsageError or StoreError before anything is written
+    where the request itself is wrong (``out`` inside the input, an unknown option, a folder that cannot be written).
+    """
+    options = options or Options()
+    given = [photos] if isinstance(photos, (str, Path)) else photos
+    target, say = Path(out), progress or (lambda stage, done, total: None)
+    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    album = gather([Path(path) for path in given], target)
+    runtime = Runtime.best(device)
+    finder = Finder(options, device)
+    identity, notices = kept(options)
+    if identity is None:
+        identity, problems = _new_identity(album, options, finder, runtime, say)
+    else:
+        problems = {}
+    settings = {**options.describe(), "noise": _digest(identity)}
+    journal = Journal(target, settings, options.resume)
+    work = [item for item in album.items if str(item.source) not in journal.done]
+    results = dict(journal.done)
+
+    def one(item: Item) -> PhotoReport:
+        report = problems.get(item) or _guarded(item, target, identity, finder, options)
+        journal.add(report)
+        return report
+
+    say("cloaking", len(results), len(album.items))
+    for report in _in_order(one, work, options.workers):
+        results[report.source] = report
+        say("cloaking", len(results), len(album.items))
+    report = CloakReport(
+        photos=tuple(results[str(item.source)] for item in album.items),
+        options=options.describe(),
+        identity=_summary(identity),
+        ignored=tuple(map(str, album.ignored)),
+        notices=tuple(notices),
+        started=started,
+        device=runtime.describe(),
+    )
+    write_json(target / REPORT, report.to_json())
+    journal.close()
+    return report
+
+
+def _guarded(item: Item, out: Path, identity: Identity | None, finder: Finder, options: Options) -> PhotoReport:
+    try:
+        if identity is None:
+            raise UnprotectedError(f"{item.source}: no clear face was found in any of the photos")
+        return cloak_one(item, out, identity, finder, options)
+    except StoreError:
+        raise
+    except UnprotectedError as error:
+        return unprotected(item, error)
+    except FaceshieldError as error:
+        return failed(item, error)
+
+
+def _new_identity(
+    album: Album, options: Options, finder: Finder, runtime: Runtime, say: Progress
+) -> tuple[Identity | None, dict[Item, PhotoReport]]:
+    """The person's new noise from up to ENOUGH photos spread over the album; None where no photo shows the face.
+
+    Photos that could not be used are reported once, here, so that they are not looked at again.
+    """
+    step = max(1, len(album.items) // ENOUGH)
+    sample = album.items[::step][:ENOUGH] if not options.fast else album.items
+    faces: list[AlignedFace] = []
+    problems: dict[Item, PhotoReport] = {}
+    say("looking", 0, len(sample))
+    for number, item in enumerate(sample, 1):
+        try:
+            rgb = load(item.source).rgb8()
+            faces += [align(rgb, face) for face in finder.find(rgb, item.source)[0][:1]]
+        except UnprotectedError as error:
+            problems[item] = unprotected(item, error)
+        except FaceshieldError as error:
+            problems[item] = failed(item, error)
+        say("looking", number, len(sample))
+        if options.fast and faces:
+            break
+    if not faces:
+        return None, problems
+    identity = make(options, faces, runtime, on_step=lambda done, total: say("making noise", done, total))
+    vault.save(identity)
+    return identity, problems
+
+
+def _in_order(work: Callable[[Item], PhotoReport], items: Sequence[Item], jobs: int) -> Iterator[PhotoReport]:
+    """Results in input order, at most ``jobs`` photos in memory at a time."""
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = iter(items)
+        running: list[Future[PhotoReport]] = [pool.submit(work, item) for item in islice(waiting, jobs)]
+        try:
+            while running:
+                yield running.pop(0).result()
+                running += [pool.submit(work, item) for item in islice(waiting, 1)]
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _digest(identity: Identity | None) -> str | None:
+    return None if identity is None else sha256(identity.delta.numpy().tobytes())
+
+
+def _summary(identity: Identity | None) -> dict[str, Any] | None:
+    """What the report may say: neither the secret nor the slot it chose."""
+    if identity is None:
+        return None
+    return {
+        "name": identity.name,
+        "kind": identity.kind,
+        "photos": identity.photos,
+        "created": identity.created,
+        "surrogate": identity.surrogate,
+        "bank_correlation": round(identity.bank_correlation, 3),
+        "noise_sha256": _digest(identity),
+    }

@@ -1,0 +1,111 @@
+"""The surrogate and the bank of identity noises: Algorithm 1, class-wise, under the collector's possible views."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from faceshield.core.budget import Budget
+from faceshield.core.errors import UsageError
+from faceshield.core.rng import derive_seed, generator
+from faceshield.core.store import write_tensors
+from faceshield.data.examples import Examples, read_tree
+from faceshield.experiments.recipe import Key
+from faceshield.experiments.run import Context
+from faceshield.models.resnet import ResNet, resnet18
+from faceshield.noise.error_min import ErrorMin
+from faceshield.noise.pgd import View
+from faceshield.noise.views import PlainCrop, Views
+from faceshield.training.loop import seeded
+from faceshield.training.runtime import Runtime
+
+VIEWS: dict[str, View] = {"collector": Views(), "none": PlainCrop()}
+
+
+def bank(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Make and keep a bank; ``key["views"]`` is "collector" or "none" (Algorithm 1 as it is written)."""
+    data = source_faces(settings, context)
+    stem = f"bank-{key['views']}-{seed}"
+    made = make_bank(data, VIEWS[str(key["views"])], seed, settings, context, context.work / f"{stem}.safetensors")
+    return {**made, "identities": len(data.classes), "photos": len(data)}
+
+
+def source_faces(settings: dict[str, Any], context: Context) -> Examples:
+    """The people whose faces the noise is made on: CelebA-100 in place, or fabricated ones at smoke scale."""
+    if settings["people"] == "fabricated":
+        from faceshield.experiments.fabricated import fabricated_people
+
+        return fabricated_people(settings["classes"], settings["photos"], seed=7)
+    data = read_tree(context.source(settings["people"]))
+    if settings["classes"] > len(data.classes):
+        raise UsageError(f"{settings['people']} has {len(data.classes)} people, {settings['classes']} were asked for")
+    chosen = data.select(data.labels < settings["classes"])
+    return Examples(chosen.images, chosen.labels, chosen.ids, data.classes[: settings["classes"]])
+
+
+def make_bank(
+    data: Examples, view: View, seed: int, settings: dict[str, Any], context: Context, path: Path
+) -> dict[str, Any]:
+    """Run Algorithm 1 on ``data`` and write δ and the surrogate to ``path``; returns the run's figures."""
+    runtime, classes = context.runtime, len(data.classes)
+    surrogate = seeded(lambda: resnet18(classes, width=settings["width"], stem="stride2"), seed)
+    model = runtime.place(surrogate)
+    optimizer = torch.optim.SGD(model.parameters(), lr=settings["lr"], momentum=0.9, weight_decay=5e-4)
+    images, labels = data.images.to(runtime.device), data.labels.to(runtime.device)
+    begun = time.monotonic()
+
+    def fit(batch: Tensor, target: Tensor) -> None:
+        loss = F.cross_entropy(runtime.forward(model, batch), target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+
+    def tell(number: int, error: float, delta: Tensor) -> None:
+        if number % 5 == 4:
+            left = (time.monotonic() - begun) / (number + 1) * (settings["rounds"] - number - 1)
+            context.say(f"  round {number + 1}: error {error:.3f}, at most {left / 60:.0f} minutes left")
+
+    method = ErrorMin(
+        Budget(settings["epsilon_255"] / 255),
+        fit_steps=settings["fit_steps"],
+        alpha=settings["epsilon_255"] / 2550,
+        stop_error=settings["stop_error"],
+        rounds=settings["rounds"],
+        subset=settings["subset"],
+    )
+    noise = method.generate(
+        images,
+        labels,
+        data.classes,
+        model,
+        fit=fit,
+        forward=lambda batch: runtime.forward(model, batch),
+        view=view,
+        generator=generator(derive_seed(seed, "bank")),
+        on_round=tell,
+    )
+    tensors = {"delta": noise.delta, **{f"model.{name}": value for name, value in model.state_dict().items()}}
+    fields = {"epsilon": noise.budget.epsilon, "width": settings["width"], "classes": classes, "seed": seed}
+    write_tensors(path, tensors, fields)
+    errors = noise.provenance["errors"]
+    return {
+        "rounds": len(errors),
+        "error_final": errors[-1],
+        "delta_rms_255": float(noise.delta.pow(2).mean().sqrt()) * 255,
+        "seconds": round(time.monotonic() - begun, 1),
+        "file": path.name,
+    }
+
+
+def surrogate_of(tensors: dict[str, Tensor], fields: dict[str, Any], runtime: Runtime) -> ResNet:
+    """The frozen surrogate of a file that :func:`make_bank` wrote."""
+    model = resnet18(int(fields["classes"]), width=int(fields["width"]), stem="stride2")
+    model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
+    runtime.place(model)
+    return model.eval().requires_grad_(False)

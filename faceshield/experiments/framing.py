@@ -1,0 +1,64 @@
+"""The collector's own front end: a plain MTCNN call, a square box crop with a margin, no alignment, JPEG.
+
+It shares nothing with our own detection and alignment, and it treats every source alike, so that neither framing nor
+compression tells a classifier which folder a face came from.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from faceshield.data.examples import Examples
+
+
+class Collector:
+    """Frames faces at ``size`` pixels: box × (1 + ``margin``), square, black beyond the picture, JPEG ``quality``."""
+
+    def __init__(self, size: int, margin: float = 0.15, quality: int = 90) -> None:
+        from facenet_pytorch import MTCNN  # seconds that only recipes should pay
+
+        self.size, self.margin, self.quality = size, margin, quality
+        self.detector: Any = MTCNN(keep_all=True, post_process=False)
+
+    def frame(self, path: Path) -> NDArray[np.uint8] | None:
+        """(size, size, 3) uint8 RGB of the largest face of the picture, or None where the detector finds none."""
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGB")
+        boxes, scores = self.detector.detect(picture)
+        if boxes is None:
+            return None
+        sure = boxes[np.asarray(scores) > 0.9]
+        if not len(sure):
+            return None
+        x0, y0, x1, y1 = max(sure, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+        half = max(x1 - x0, y1 - y0) * (1 + self.margin) / 2
+        middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
+        corners = tuple(round(edge) for edge in (middle_x - half, middle_y - half, middle_x + half, middle_y + half))
+        face = picture.crop(corners).resize((self.size, self.size), Image.Resampling.BICUBIC, reducing_gap=3)
+        stored = io.BytesIO()
+        face.save(stored, "JPEG", quality=self.quality)
+        return np.asarray(Image.open(stored).convert("RGB"))
+
+    def frame_all(
+        self, files: Sequence[tuple[str, str, Path]], on_file: Callable[[int, int], None] | None = None
+    ) -> Examples:
+        """Examples from (class name, id, path) triples; pictures without a face are left out, as a collector would."""
+        classes = tuple(dict.fromkeys(name for name, _, _ in files))
+        images, labels, ids = [], [], []
+        for number, (name, example, path) in enumerate(files, 1):
+            face = self.frame(path)
+            if face is not None:
+                images.append(torch.from_numpy(face.copy()).permute(2, 0, 1))
+                labels.append(classes.index(name))
+                ids.append(example)
+            if on_file is not None:
+                on_file(number, len(files))
+        return Examples(torch.stack(images), torch.tensor(labels), tuple(ids), classes)
