@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 # in JPEG scan data 0xFF is followed by 0 (a stuffed byte), a restart marker, or the next segment
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# how a JPEG's application data begins, and its name; None for what is carried over or made anew
 _APPS = {
+    (0xE0, b"JFIF\0"): None,
+    (0xE0, b"JFXX\0"): "JFIF thumbnail",
+    (0xE1, b"Exif\0"): None,
     (0xE1, b"http://ns.adobe.com/xmp/extension/"): "extended XMP",
+    (0xE2, b"ICC_PROFILE\0"): None,
     (0xE2, b"MPF\0"): "second image (MPF)",
     (0xE2, b"FPXR\0"): "FlashPix data",
     (0xEB, b"JP"): "content credentials (C2PA)",
     (0xED, b"Photoshop 3.0\0"): "Photoshop block (IPTC, thumbnails)",
-    (0xE0, b"JFXX\0"): "JFIF thumbnail",
+    (0xEE, b"Adobe"): None,
 }
-_CARRIED_APPS = ((0xE0, b"JFIF\0"), (0xE1, b"Exif\0"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe"))
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_PARTS = {
     b"hdrgm:": "gain map (HDR)",
@@ -28,13 +33,19 @@ PNG_COLOUR = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}  # chunk and the 
 _CARRIED_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"pHYs", b"eXIf", *PNG_COLOUR}
 
 
-def beside_the_picture(data: bytes, format: str) -> list[str]:
+def beside_the_picture(data: bytes, format: str, info: Mapping[Any, Any]) -> list[str]:
     """Plain words for each part of the file that a rewrite leaves behind ("XMP packet", …), without repeats.
 
-    EXIF is not looked into. Damaged structure is no error: the search ends there.
+    ``info`` is what the decoder found, for formats that are not searched here. EXIF is not looked into.
+    Damaged structure is no error: the search ends there.
     """
-    search = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp}.get(format)
-    return list(dict.fromkeys(search(data))) if search else []
+    search = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "HEIF": _boxes, "AVIF": _boxes}.get(format)
+    found = list(search(data)) if search else []
+    if format in ("HEIF", "AVIF", "GIF"):
+        xmp = info.get("xmp") or b""
+        found += xmp_parts(xmp.encode() if isinstance(xmp, str) else xmp) if xmp else []
+        found += ["comment"] if info.get("comment") else []
+    return list(dict.fromkeys(found))
 
 
 def jpeg_scans(data: bytes) -> int:
@@ -97,11 +108,11 @@ def _jpeg(data: bytes) -> Iterator[str]:
             yield "comment"
         elif marker == 0xD9:
             yield from _after(content)
-        elif 0xE0 <= marker <= 0xEF and not content.startswith(
-            tuple(mark for app, mark in _CARRIED_APPS if app == marker)
-        ):
-            known = (name for (app, mark), name in _APPS.items() if app == marker and content.startswith(mark))
-            yield next(known, f"application data (APP{marker - 0xE0})")
+        elif 0xE0 <= marker <= 0xEF:
+            names = (name for (app, mark), name in _APPS.items() if app == marker and content.startswith(mark))
+            name = next(names, f"application data (APP{marker - 0xE0})")
+            if name:
+                yield name
 
 
 def _png(data: bytes) -> Iterator[str]:
@@ -137,6 +148,21 @@ def _webp(data: bytes) -> Iterator[str]:
             yield from _after(content)
         elif name not in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"ANIM", b"ANMF"):
             yield f"WebP chunk {name.decode('latin-1')!r}"
+
+
+def _boxes(data: bytes) -> Iterator[str]:
+    """HEIF and AVIF: the boxes at the top that are not the picture's own."""
+    place = 0
+    while place + 8 <= len(data):
+        length = int.from_bytes(data[place : place + 4], "big")
+        name = data[place + 4 : place + 8]
+        if length == 1:
+            length = int.from_bytes(data[place + 8 : place + 16], "big")
+        if name not in (b"ftyp", b"meta", b"mdat", b"idat", b"free", b"skip"):
+            yield f"video or other data beside the picture ({name.decode('latin-1')!r})"
+        if length < 8:  # 0: to the end of the file
+            return
+        place += length
 
 
 def _after(rest: bytes) -> Iterator[str]:

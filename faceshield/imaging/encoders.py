@@ -51,7 +51,7 @@ def webp(array: NDArray[Any], quality: int | None, **common: Any) -> bytes:
 
 
 def avif(array: NDArray[Any], quality: int, **common: Any) -> bytes:
-    """``array`` (H, W, 3–4) uint8. Pillow turns the EXIF orientation into AVIF's own."""
+    """``array`` (H, W) or (H, W, 3–4) uint8. Pillow turns the EXIF orientation into AVIF's own."""
     return _pillow(array, "AVIF", quality=quality, **common)
 
 
@@ -90,15 +90,13 @@ def tiff(
     exif = carried.tree if carried.order == order else ifd.reordered(carried.tree)
     # 0x0211–0x0214 describe how a JPEG's chroma was made; in a TIFF they would describe this raster
     tree.update({tag: item for tag, item in exif.items() if tag not in (0x0211, 0x0213, 0x0214)})
-    place = len(base) + len(base) % 2
-    directory = ifd.write(tree, place, order)
-    return base[:4] + struct.pack(order + "I", place) + base[8:] + bytes(len(base) % 2) + directory
+    return ifd.with_directory(base, tree, order)
 
 
 def _pillow(array: NDArray[Any], format: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     given = {name: value for name, value in options.items() if value is not None}
-    Image.fromarray(np.ascontiguousarray(array)).save(buffer, format, **given)
+    Image.fromarray(array).save(buffer, format, **given)
     return buffer.getvalue()
 
 

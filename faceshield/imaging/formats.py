@@ -126,6 +126,8 @@ def settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     dpi = picture.info.get("dpi")
+    if isinstance(picture, TiffImagePlugin.TiffImageFile) and 282 not in picture.tag_v2:
+        dpi = None  # Pillow makes one up
     with contextlib.suppress(TypeError, ValueError, OverflowError, ZeroDivisionError):  # rationals of damaged EXIF
         x, y = (float(value) for value in dpi or ())
         if 0 < x < 65536 and 0 < y < 65536:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging.containers import xmp_parts
+from faceshield.imaging.containers import beside_the_picture
 from faceshield.imaging.formats import too_large
 from faceshield.imaging.raster import Raster, split
 
@@ -17,12 +17,14 @@ from faceshield.imaging.raster import Raster, split
 def read(data: bytes, max_pixels: int) -> tuple[Raster, dict[str, Any], list[str]]:
     """The primary picture (upright: HEIF turns are done by the decoder), its settings, and what lies beside it.
 
-    Settings: exif and icc as bytes or None, bits, chroma, nclx. Pictures deeper than 8 bits come as uint16.
+    Settings: exif and icc as bytes or None, chroma, nclx (what the colours mean). Pictures deeper than 8 bits come
+    as uint16.
     Raises PhotoError where pillow-heif is absent or the picture is too large, and what the decoder raises.
     """
-    heif = _package().HeifFile(io.BytesIO(data), convert_hdr_to_8bit=False)
+    package = _package()
     if data[8:12] in (b"msf1", b"hevc", b"hevx"):
         raise PhotoError("is an image sequence, of which only one could be protected; export one picture of it")
+    heif = package.HeifFile(io.BytesIO(data), convert_hdr_to_8bit=False)
     width, height = heif.size
     if width * height > max_pixels:
         raise too_large(width, height, max_pixels)
@@ -30,15 +32,14 @@ def read(data: bytes, max_pixels: int) -> tuple[Raster, dict[str, Any], list[str
     if heif.mode.split(";")[0].endswith("a"):
         raise PhotoError("holds colours multiplied by their transparency; save it as PNG first")
     array: NDArray[Any] = np.asarray(heif)
-    beside = [f"{len(heif) - 1} further picture(s)"] if len(heif) > 1 else []
+    beside = beside_the_picture(data, "HEIF", info)
+    beside += [f"{len(heif) - 1} further picture(s)"] if len(heif) > 1 else []
     beside += ["thumbnail (HEIF)"] if info.get("thumbnails") else []
     beside += ["depth map"] if info.get("depth_images") else []
     beside += [f"auxiliary picture ({kind})" for kind in info.get("aux") or ()]
-    beside += xmp_parts(info["xmp"]) if info.get("xmp") else []
     settings = {
         "exif": info.get("exif"),
         "icc": info.get("icc_profile"),
-        "bits": info.get("bit_depth", 8),
         "chroma": info.get("chroma", 420),
         "nclx": info.get("nclx_profile"),
     }

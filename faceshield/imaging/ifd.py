@@ -88,3 +88,11 @@ def reordered(tree: Mapping[int, Entry | Tree]) -> Tree:
         else:
             swapped[tag] = reordered(item)
     return swapped
+
+
+def with_directory(file: bytes, tree: Mapping[int, Entry | Tree], order: str) -> bytes:
+    """A TIFF ``file`` whose main directory is ``tree``, put behind its end; the old one becomes dead bytes."""
+    padding = bytes(len(file) % 2)
+    place = len(file) + len(padding)
+    start = file[:4] + struct.pack(order + "I", place)
+    return b"".join((start, file[8:], padding, write(tree, place, order)))

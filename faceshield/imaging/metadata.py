@@ -56,7 +56,9 @@ _PERSONAL = {
     0xA435: "lens serial number",
 }
 
-_LONGEST_VALUE = 4096
+_TEXT_KINDS = (2, 129)  # ASCII, UTF-8
+_TEXT_TAGS = (0x9286, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)  # text that is typed as bytes
+_LONGEST_TEXT, _LONGEST_OTHER = 4096, 256
 _LONGEST_EXIF = 60_000  # a JPEG segment holds 65,533 bytes
 _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"WEBPVP8", b"ftyp", b"/9j/", b"iVBORw0KGgo", b"UklGR", b"GIF8")
 
@@ -100,7 +102,7 @@ def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> Carri
     data = _body(exif)
     head = ifd.header(data)
     if head is None:
-        return Carried("<", _oriented({}, "<", upright_as), ["damaged EXIF"] if data else [], [])
+        return Carried("<", _oriented({}, "<", upright_as), ["EXIF that cannot be read"] if data else [], [])
     order, offset = head
     main, next_directory = ifd.read(data, offset, order)
     stripped = ["EXIF thumbnail"] if next_directory and not _is_file(main) else []
@@ -132,9 +134,13 @@ def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> Carri
     return carried
 
 
-def profile(icc: bytes | None, space: Literal["RGB ", "GRAY"]) -> bytes | None:
-    """``icc`` cut to its declared length, or None where it is damaged or not for pixels of this ``space``."""
-    if not icc or len(icc) < 128 or icc[36:40] != b"acsp" or icc[16:20] != space.encode():
+def profile(icc: bytes | None, grey: bool) -> bytes | None:
+    """``icc`` cut to its declared length, or None where it is damaged or made for other colours.
+
+    A grey picture with an RGB profile is common, and left as it is.
+    """
+    spaces = (b"RGB ", b"GRAY") if grey else (b"RGB ",)
+    if not icc or len(icc) < 128 or icc[36:40] != b"acsp" or icc[16:20] not in spaces:
         return None
     length = int.from_bytes(icc[:4], "big")
     return icc[:length] if 128 <= length <= len(icc) else None
@@ -159,16 +165,18 @@ def _child(data: bytes, pointer: ifd.Entry | None, order: str) -> ifd.Directory:
 def _keep(found: ifd.Directory, allowed: frozenset[int], stripped: list[str]) -> ifd.Directory:
     kept = {}
     for tag, entry in found.items():
-        if tag in allowed and _is_plain(entry):
+        if tag in allowed and _is_plain(tag, entry):
             kept[tag] = entry
         elif tag in allowed or tag not in _STRUCTURE:
             stripped.append(_NAMES.get(tag) or f"EXIF {ExifTags.TAGS.get(tag, f'tag 0x{tag:04x}')}")
     return kept
 
 
-def _is_plain(entry: ifd.Entry) -> bool:
+def _is_plain(tag: int, entry: ifd.Entry) -> bool:
     """False for a value that is large enough, or looks, as if a small picture could be in it."""
-    return len(entry.value) <= _LONGEST_VALUE and not any(start in entry.value for start in _PICTURE_STARTS)
+    is_text = entry.kind in _TEXT_KINDS or tag in _TEXT_TAGS
+    fits = len(entry.value) <= (_LONGEST_TEXT if is_text else _LONGEST_OTHER)
+    return fits and not any(start in entry.value for start in _PICTURE_STARTS)
 
 
 def _nest(entries: ifd.Directory, children: dict[int, ifd.Tree]) -> ifd.Tree:

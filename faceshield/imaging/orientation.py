@@ -1,25 +1,27 @@
-"""The eight EXIF orientations, as flips and a transposition (numpy views: nothing is copied here)."""
+"""The eight EXIF orientations (tag 0x0112)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+_HORIZONTAL, _VERTICAL, _BOTH = 1, 0, -1  # OpenCV's flip codes
+_FLIPS = {2: _HORIZONTAL, 3: _BOTH, 4: _VERTICAL, 6: _HORIZONTAL, 7: _BOTH, 8: _VERTICAL}
+
 
 def upright(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """The picture as it is meant to be seen. ``stored``: (H, W, …) as in the file; a view of it comes back.
+    """The picture as it is meant to be seen: contiguous, and ``stored`` itself where nothing is to be done.
 
-    Orientation 1–8 as in EXIF 0x0112; 5 to 8 swap height and width.
+    ``stored``: (H, W) or (H, W, 2–4) uint8 or uint16 as in the file. Orientations 5 to 8 swap height and width.
     """
-    if orientation >= 5:
-        stored = np.swapaxes(stored, 0, 1)
-    if orientation in (3, 4, 7, 8):
-        stored = stored[::-1]
-    if orientation in (2, 3, 6, 7):
-        stored = stored[:, ::-1]
-    return stored
+    # OpenCV's transposition is several times faster than copying a transposed numpy view
+    turned: NDArray[Any] = cv2.transpose(stored) if orientation >= 5 else stored
+    if orientation in _FLIPS:
+        turned = cv2.flip(turned, _FLIPS[orientation])
+    return np.ascontiguousarray(turned)
 
 
 def stored(upright_pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from faceshield.core.errors import PhotoError
+from faceshield.core.errors import PhotoError, UsageError
 from faceshield.core.types import Photo
 from faceshield.imaging import containers, encoders, formats, heif, raster
 from faceshield.imaging import metadata as exif_rules
@@ -32,7 +33,7 @@ class Encoded:
     changes: what is not as it was (format, colour model, transparency, quality)
     """
 
-    data: bytes
+    data: bytes = field(repr=False)
     format: str
     suffix: str
     stripped: list[str]
@@ -48,16 +49,25 @@ def load(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     ``max_pixels``, or in need of the extra ``[heif]``. Damaged EXIF is no error.
     """
     path = Path(path)
-    data = _read(path, max_pixels)
+    return decode(read(path, max_pixels), path, max_pixels=max_pixels)
+
+
+def decode(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """:func:`load` for bytes already read; ``path`` names them in errors and gives the suffix to write."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn of what is refused or repaired here
             return _decode(data, path, max_pixels)
     except PhotoError as error:
         raise PhotoError(f"{path}: {error}") from None
+    except (MemoryError, Image.DecompressionBombError):
+        raise PhotoError(f"{path}: has too many pixels to be decoded here; make it smaller") from None
     except Exception as error:  # decoders raise anything at all when fed hostile bytes
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PhotoError(f"{path}: is damaged or cut off ({reason}); copy it again from its source") from error
+        raise PhotoError(
+            f"{path}: cannot be decoded ({reason}); it is damaged, cut off or of a rare kind: "
+            "copy it again from its source, or save it as PNG"
+        ) from error
 
 
 def encode(
@@ -74,12 +84,14 @@ def encode(
     chroma subsampling and progression stay; with ``quality="same"`` a lossless original stays exact unless it
     becomes JPEG. Nothing that could show the original pixels is carried over. ``metadata``: see
     :func:`faceshield.imaging.metadata.carry`. Raises PhotoError where the format cannot hold the picture;
-    ValueError for pixels of another shape or dtype, or with unequal planes for a grey photo.
+    UsageError for an unknown format, quality or policy; ValueError for pixels of another shape or dtype, or with
+    unequal planes for a grey photo.
     """
     _refuse_unfit(photo, pixels)
+    _refuse_unknown(format, quality, metadata)
     changes = list(photo.details.get("changes", ()))
     target = _target(photo, format, quality, changes)
-    grey = photo.grey and target not in ("WEBP", "AVIF")
+    grey = photo.grey and target != "WEBP"  # which has no grey
     alpha = photo.alpha
     if target in ("JPEG", "WEBP", "AVIF") and pixels.dtype == np.uint16:
         pixels, alpha = _eight_bits(pixels), None if alpha is None else _eight_bits(alpha)
@@ -88,7 +100,7 @@ def encode(
         pixels, alpha = _over_white(pixels, alpha), None
         changes.append("transparency becomes white: JPEG has none")
     array = stored(raster.joined(pixels, alpha, grey), photo.orientation)
-    icc = exif_rules.profile(photo.icc, "GRAY" if grey else "RGB ")
+    icc = exif_rules.profile(photo.icc, grey)
     carried = exif_rules.carry(photo.exif, photo.orientation, metadata)
     try:
         data = _write(target, array, photo, quality, icc, carried, changes)
@@ -104,7 +116,8 @@ def encode(
     return Encoded(data, target, suffix, stripped, carried.notices, changes)
 
 
-def _read(path: Path, max_pixels: int) -> bytes:
+def read(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
+    """The file's bytes, no more than a picture of ``max_pixels`` can need. Raises PhotoError in one line."""
     limit = 8 * max_pixels + (64 << 20)  # 16 bits and four channels, uncompressed
     try:
         if path.is_dir():
@@ -137,7 +150,7 @@ def _decode(data: bytes, path: Path, max_pixels: int) -> Photo:
         picture = formats.open_picture(data, format)
         formats.refuse_unsafe(picture, data, max_pixels)
         details = formats.settings(picture, data)
-        beside = containers.beside_the_picture(data, format)
+        beside = containers.beside_the_picture(data, format, picture.info)
         exif, icc = picture.info.get("exif"), picture.info.get("icc_profile")
         if format == "TIFF":  # its main directory is its EXIF
             whole = exif_rules.carry(data, exif_rules.orientation(data))
@@ -149,16 +162,25 @@ def _decode(data: bytes, path: Path, max_pixels: int) -> Photo:
         if picture.mode == "CMYK":
             icc = None  # it has done its work
     return Photo(
-        pixels=np.ascontiguousarray(upright(planes.pixels, turned)),
+        pixels=upright(planes.pixels, turned),
         path=path,
         format=format,
         grey=planes.grey,
-        alpha=None if planes.alpha is None else np.ascontiguousarray(upright(planes.alpha, turned)),
+        alpha=None if planes.alpha is None else upright(planes.alpha, turned),
         exif=exif,
         icc=icc,
         orientation=orientation,
         details={**details, "beside": tuple(beside), "changes": tuple(planes.changes)},
     )
+
+
+def _refuse_unknown(format: str, quality: int | str, metadata: str) -> None:
+    if quality != "same" and not (isinstance(quality, int) and 1 <= quality <= 100):
+        raise UsageError(f"quality {quality!r} is out of range; use 'same' or 1 to 100")
+    if metadata not in get_args(exif_rules.Policy):
+        raise UsageError(f"metadata {metadata!r} is unknown; use 'keep', 'no-location' or 'none'")
+    if format not in get_args(Format):
+        raise UsageError(f"format {format!r} is unknown; use 'same', 'png', 'jpeg' or 'webp'")
 
 
 def _refuse_unfit(photo: Photo, pixels: NDArray[Any]) -> None:
@@ -176,8 +198,6 @@ def _target(photo: Photo, format: Format, quality: int | str, changes: list[str]
     """The format to write, as Pillow names it; what that costs goes to ``changes``."""
     same = "PNG" if photo.format in ("GIF", "BMP") else photo.format
     target = same if format == "same" else format.upper()
-    if target not in formats.SUFFIXES:
-        raise ValueError(f"format {format!r} is unknown; use 'same', 'png', 'jpeg' or 'webp'")
     lossy = target == "JPEG" or (target == "WEBP" and quality != "same")
     if formats.is_lossless(photo) and lossy:
         changes.append(f"{photo.format} without loss becomes {target} with loss: every pixel may change a little")
@@ -214,7 +234,7 @@ def _write(
         return encoders.webp(array, None, exif=exif, icc_profile=icc)
     if number is None:
         number = _LOSSY_QUALITY
-        changes.append(f"written at quality {number}: a {photo.format} file does not record its own")
+        changes.append(f"quality {number}: {photo.format} files do not record the one they were made with")
     if target == "HEIF":
         settings = {"chroma": own.get("chroma", 420), "nclx": own.get("nclx")}
         return heif.write(array, number, exif=exif, icc=icc, **settings)

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
 
 from faceshield.core.errors import PhotoError
+from faceshield.imaging import ifd
+
+_UNUSUAL_DEEP = "holds 16-bit pixels of an unusual kind; save it as a 16-bit PNG or an 8-bit picture first"
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,14 @@ def _is_deep(picture: ImageFile.ImageFile, data: bytes) -> bool:
 
 def _deep(data: bytes, picture: ImageFile.ImageFile) -> Raster:
     """16-bit pixels, which Pillow would cut to 8 bits in colour pictures."""
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        # white as zero, or colours multiplied by alpha: OpenCV hands them on as they are
+        if picture.tag_v2.get(262) not in (1, 2) or 1 in np.atleast_1d(picture.tag_v2.get(338, 2)):
+            raise PhotoError(_UNUSUAL_DEEP)
+        data = _unturned(data)
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.dtype != np.uint16 or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise PhotoError("holds 16-bit pixels of an unusual kind; save it as a 16-bit PNG or an 8-bit picture first")
+        raise PhotoError(_UNUSUAL_DEEP)
     key = picture.info.get("transparency") if picture.format == "PNG" else None
     if array.ndim == 3 and array.shape[2] >= 3:
         array = array[..., [2, 1, 0, 3][: array.shape[2]]]
@@ -97,6 +105,16 @@ def _deep(data: bytes, picture: ImageFile.ImageFile) -> Raster:
     elif isinstance(key, int):  # OpenCV turns a see-through colour into alpha, but not a see-through grey
         array = np.dstack([array, np.where(array.reshape(array.shape[:2]) == key, 0, 65535).astype(np.uint16)])
     return split(array, ["the see-through colour becomes an alpha channel"] if key is not None else [])
+
+
+def _unturned(data: bytes) -> bytes:
+    """A TIFF file without its orientation, which some versions of OpenCV obey and others do not."""
+    head = ifd.header(data)
+    if head is None:
+        return data
+    order, offset = head
+    tree: ifd.Tree = dict(ifd.read(data, offset, order)[0])
+    return ifd.with_directory(data, tree, order) if tree.pop(274, None) else data
 
 
 def _cmyk_to_rgb(picture: Image.Image) -> Image.Image:
