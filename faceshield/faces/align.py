@@ -7,11 +7,10 @@ in the picture), nose tip, left and right mouth corner.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from faceshield.core.types import AlignedFace, Face
-from faceshield.imaging.warp import Matrix, fit_similarity, invert, shifted, similarity_from_box, warp
+from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, invert, shifted, similarity_from_box, warp
 
 TEMPLATE_112: Matrix = np.array(
     [[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]], np.float32
@@ -61,6 +60,4 @@ def face_from_box(box: ArrayLike) -> Face:
 
 
 def _carry(rgb: NDArray[np.uint8], face: Face, matrix: Matrix, size: int) -> AlignedFace:
-    writable = np.require(rgb, requirements="W")  # torch warns about read-only arrays, as Pillow hands out
-    image = torch.from_numpy(writable).permute(2, 0, 1)[None]
-    return AlignedFace(warp(image, matrix, (size, size))[0], matrix, face)
+    return AlignedFace(warp(from_rgb(rgb), matrix, (size, size))[0], matrix, face)

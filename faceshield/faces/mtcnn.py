@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from faceshield.core.types import Face
 from faceshield.faces.detector import overlap
-from faceshield.imaging.warp import Matrix, invert, similarity_from_box, warp
+from faceshield.imaging.warp import Matrix, from_rgb, invert, similarity_from_box, warp
 
 _SMALLEST = 20  # px, the smallest face the networks are asked for in the coarse look
 _SMALL_PHOTO = 1000  # px, longer side up to which a photo is looked at as it is
@@ -69,7 +69,7 @@ class MtcnnDetector:
 
     def _look(self, rgb: NDArray[np.uint8], boxes: list[NDArray[np.float32]], least: float) -> list[Face | None]:
         """For each box the face that overlaps it most, if by ``least`` of their union."""
-        photo = torch.from_numpy(np.require(rgb, requirements="W")).permute(2, 0, 1)[None]
+        photo = from_rgb(rgb)
         best: list[Face | None] = []
         for start in range(0, len(boxes), _CHUNK):
             chunk = boxes[start : start + _CHUNK]

@@ -83,6 +83,11 @@ def shifted(matrix: ArrayLike, x: float, y: float) -> Matrix:
     return moved
 
 
+def from_rgb(rgb: NDArray[np.uint8]) -> Tensor:
+    """(1, 3, H, W) uint8 of ``rgb`` (H, W, 3), sharing its memory where torch can (not if read-only or flipped)."""
+    return torch.from_numpy(np.require(rgb, requirements=["C", "W"])).permute(2, 0, 1)[None]
+
+
 def warp(image: Tensor, matrix: ArrayLike, size: tuple[int, int]) -> Tensor:
     """Resample ``image`` (N, 3, H, W) through the source-to-destination ``matrix`` into (N, 3, *size).
 
@@ -124,9 +129,8 @@ def unwarp(delta: Tensor, photo_to_crop: ArrayLike, photo_size: tuple[int, int])
 
     ``delta`` (3, S, S) in any unit; ``photo_to_crop`` (2, 3) maps photo to canvas. The patch is the part of
     the canvas' bounding box inside the photo, its corner at photo row y0, column x0. It is exactly 0 where
-    the canvas does not reach and never larger in magnitude than ``delta`` (to rounding, so
-    project last). A canvas wholly outside the
-    photo gives an empty patch at (0, 0).
+    the canvas does not reach, and never larger in magnitude than ``delta`` but for float rounding (so
+    project last). A canvas wholly outside the photo gives an empty patch at (0, 0).
     """
     x0, y0, x1, y1 = _seen(_invert(photo_to_crop), _size(delta), photo_size)
     to_patch = shifted(invert(photo_to_crop), -x0, -y0)

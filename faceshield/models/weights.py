@@ -33,18 +33,18 @@ class Entry:
 
 
 def folder() -> Path:
-    """Where the weights are: $FACESHIELD_WEIGHTS, else beside or inside the package.
+    """Where the weights are: $FACESHIELD_WEIGHTS, else inside the package (installed) or beside it (source).
 
     Raises StoreError where none of them holds a registry.
     """
     package = Path(__file__).resolve().parents[1]
     chosen = os.environ.get(VARIABLE)
-    places = [Path(chosen)] if chosen else [package.parent / "weights", package / "weights"]
+    places = [Path(chosen)] if chosen else [package / "weights", package.parent / "weights"]
     for place in places:
         if (place / REGISTRY).is_file():
             return place
     raise StoreError(
-        f"{places[0]}: has no {REGISTRY}; set {VARIABLE} to the weights folder of the source, or install again"
+        f"{places[-1]}: has no {REGISTRY}; set {VARIABLE} to the weights folder of the source, or install again"
     )
 
 

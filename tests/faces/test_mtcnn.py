@@ -90,8 +90,10 @@ def test_a_face_cut_by_the_border_does_not_crash(detector, astronaut, edge):
 
 def test_read_only_and_turned_pixels_are_fine(detector, astronaut):
     turned = np.rot90(astronaut)
-    turned.setflags(write=False)
     assert all(face.score < CONFIDENT for face in detector.detect(turned))
+    flipped = cv2.resize(astronaut, (1500, 1500))[:, ::-1]
+    flipped.setflags(write=False)
+    assert len(detector.detect(flipped)) == 1
 
 
 def test_a_mirrored_photo_has_mirrored_landmarks(detector, astronaut):
