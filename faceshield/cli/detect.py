@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: 
     from faceshield.imaging.photo import load
 
     detector, found, code = MtcnnDetector(device), [], 0
-    for item in gather(photos, draw).items:
+    for item in gather(photos, draw or Path(os.devnull)).items:
         try:
             rgb = load(item.source).rgb8()
         except FaceshieldError as error:

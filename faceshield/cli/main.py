@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 import click
 
 import faceshield
 from faceshield.core.errors import FaceshieldError
+
+# OpenMP's waiting threads spin by default: beside any other busy process two threads then run many times slower than
+# one. It is read when torch is loaded, so it is set here, before any command is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {"cloak": "cloak", "detect": "detect", "identity": "identity", "recipes": "recipes", "show": "show"}
 

@@ -28,7 +28,7 @@ def list_() -> None:
 @command.command()
 @click.argument("name")
 @click.option("--scale", default="mini", show_default=True)
-def show(name: str, scale: str) -> None:
+def show(name: str, scale: Any) -> None:
     """The cells of recipe NAME."""
     from faceshield.experiments.run import plan
 
@@ -51,7 +51,7 @@ def show(name: str, scale: str) -> None:
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--threads", type=int, help="CPU threads; the default is torch's.")
 def run(
-    name: str, scale: str, cell: int | None, data: Path, results: Path, work: Path, device: str, threads: int | None
+    name: str, scale: Any, cell: int | None, data: Path, results: Path, work: Path, device: str, threads: int | None
 ) -> None:
     """Run recipe NAME (an id such as faces/crops, or a YAML file) and write its result file.
 

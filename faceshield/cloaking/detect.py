@@ -46,7 +46,7 @@ class Finder:
             if self.choice in ("largest", "all") and faces and not clear(faces):
                 best = max(face.score for face in faces)
                 raise UnprotectedError(
-                    f"only doubtful faces were found (best score {best:.2f}); choose one with --face 1 or --face X,Y,W,H"
+                    f"only doubtful faces were found (best score {best:.2f}); choose one by --face 1 or by its box"
                 )
             wanted = clear(faces) if self.choice == "all" else faces
             return choose(wanted, self.choice, rgb, self.detector), len(faces)

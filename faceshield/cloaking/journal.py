@@ -25,7 +25,7 @@ class Journal:
     """
 
     def __init__(self, out: Path, settings: Mapping[str, Any], resume: bool) -> None:
-        """Raises UsageError where ``out`` holds an earlier run and ``resume`` was not asked for, or its settings differ."""
+        """Raises UsageError where ``out`` holds an earlier run and ``resume`` is False, or one with other settings."""
         self.path = out / JOURNAL
         self.done: dict[str, PhotoReport] = {}
         self._lock = Lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Callable, Sequence
 
 import torch
@@ -18,6 +19,7 @@ from faceshield.noise.surrogate import BANK, SURROGATE, load_bank, load_surrogat
 from faceshield.noise.views import Views
 from faceshield.training.runtime import Runtime
 
+SECRET = "FACESHIELD_SECRET"
 ENOUGH = 60  # photos looked at to make a noise; more add time, not protection
 
 
@@ -49,15 +51,15 @@ def make(
     options: Options,
     faces: Sequence[AlignedFace],
     runtime: Runtime,
-    secret: str | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Identity:
     """A new identity from the person's own aligned faces on the canvas; it is not kept yet.
 
-    ``secret`` is drawn from the operating system unless given (tests and recipes). ``on_step(done, total)``.
+    Its secret is drawn from the operating system, or is the environment's FACESHIELD_SECRET where a recipe or a test
+    must be repeatable. ``on_step(done, total)`` hears of the steps.
     """
     bank = load_bank()
-    secret = secret or new_secret()
+    secret = os.environ.get(SECRET) or new_secret()
     slot = slot_of(secret, len(bank.delta))
     if options.fast:
         delta = Budget(options.epsilon).project(bank.delta[slot] * (options.epsilon / bank.epsilon))

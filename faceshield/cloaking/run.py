@@ -67,8 +67,8 @@ def cloak(
         return report
 
     say("cloaking", len(results), len(album.items))
-    for report in _in_order(one, work, options.workers):
-        results[report.source] = report
+    for done in _in_order(one, work, options.workers):
+        results[done.source] = done
         say("cloaking", len(results), len(album.items))
     report = CloakReport(
         photos=tuple(results[str(item.source)] for item in album.items),

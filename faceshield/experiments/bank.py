@@ -20,6 +20,7 @@ from faceshield.experiments.run import Context
 from faceshield.models.resnet import ResNet, resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.pgd import View
+from faceshield.noise.tint import untinted
 from faceshield.noise.views import PlainCrop, Views
 from faceshield.training.loop import seeded
 from faceshield.training.runtime import Runtime
@@ -77,6 +78,7 @@ def make_bank(
         alpha=settings["epsilon_255"] / 2550,
         stop_error=settings["stop_error"],
         rounds=settings["rounds"],
+        shape=untinted,
         subset=settings["subset"],
     )
     noise = method.generate(

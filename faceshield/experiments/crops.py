@@ -1,2 +1,92 @@
-def crops(*a):
-    raise NotImplementedError
+"""The tensor path: aligned crops of people whom no generator saw, some protected; does a classifier learn them?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from faceshield.core.budget import Budget
+from faceshield.core.rng import derive_seed
+from faceshield.core.store import read_tensors
+from faceshield.data.examples import Examples, read_tree
+from faceshield.experiments.attack import attack, framed
+from faceshield.experiments.bank import VIEWS, make_bank, source_faces
+from faceshield.experiments.fabricated import fabricated_people
+from faceshield.experiments.recipe import Key
+from faceshield.experiments.run import Context
+from faceshield.noise.identity import correlation, private_delta, slot_of
+from faceshield.noise.surrogate import load_bank, load_surrogate
+from faceshield.noise.views import Views
+
+
+def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
+    """One cell. ``key``: noise none|bank|tailored; photos (tailored: how many of the person's crops make the noise);
+    views none|collector (bank made here, without or with the collector's views); augment crop-flip|flip.
+    """
+    people = _people(settings, context)
+    last = settings["protect"]
+    protected = range(len(people.classes) - last, len(people.classes))
+    held = people.held_out(0.2, seed=0)
+    images = people.images.clone()
+    similar: list[float] = []
+    if key["noise"] != "none":
+        bank = _bank(key, settings, context)
+        for label in protected:
+            own = (people.labels == label) & ~held
+            secret = f"{seed}-{people.classes[label]}"
+            slot = slot_of(secret, len(bank))
+            delta = bank[slot]
+            if key["noise"] == "tailored":
+                delta = _tailored(people.images[own], slot, secret, int(key.get("photos", 20)), settings, context)
+            similar.append(max(correlation(delta, other) for other in bank))
+            levels = (delta * 255).round().to(torch.int16)
+            images[own] = (images[own].to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
+    training = Examples(images, people.labels, people.ids, people.classes).select(~held)
+    clean = people.select(held)
+    metrics = attack(
+        _small(training, settings), _small(clean, settings), protected, seed, settings, context, _augment(key)
+    )
+    return {**metrics, "bank_correlation": max(similar)} if similar else metrics
+
+
+def _augment(key: Key) -> str:
+    return str(key.get("augment", "crop-flip"))
+
+
+def _people(settings: dict[str, Any], context: Context) -> Examples:
+    if settings["people"] == "fabricated":
+        return fabricated_people(settings["classes"], settings["photos"], seed=1)
+    return read_tree(context.source(settings["people"]))
+
+
+def _bank(key: Key, settings: dict[str, Any], context: Context) -> Tensor:
+    """The shipped bank, or one made here for a recipe that varies how it is made."""
+    if "views" not in key:
+        return load_bank().delta
+    path = context.work / f"bank-{key['views']}.safetensors"
+    if not path.is_file():
+        made = settings["bank"]
+        make_bank(source_faces(made, context), VIEWS[str(key["views"])], derive_seed("bank"), made, context, path)
+    return read_tensors(path)[0]["delta"]
+
+
+def _tailored(
+    images: Tensor, slot: int, secret: str, photos: int, settings: dict[str, Any], context: Context
+) -> Tensor:
+    runtime = context.runtime
+    surrogate = runtime.place(load_surrogate())
+    return private_delta(
+        images[:photos].to(runtime.device),
+        slot,
+        lambda batch: runtime.forward(surrogate, batch),
+        Budget(),
+        Views(),
+        secret,
+        steps=settings["steps"],
+    ).cpu()
+
+
+def _small(data: Examples, settings: dict[str, Any]) -> Examples:
+    return Examples(framed(data.images, settings["size"]), data.labels, data.ids, data.classes)

@@ -47,7 +47,7 @@ class Recipe(BaseModel):
     scales: dict[Scale, dict[str, Any]]
     expected: list[Expected] = []
 
-    def keys(self) -> list[Key]:
+    def cells(self) -> list[Key]:
         """The cells' keys in the order of the matrix."""
         return [
             dict(zip(block, values, strict=True))
@@ -55,15 +55,15 @@ class Recipe(BaseModel):
             for values in itertools.product(*block.values())
         ]
 
-    def at(self, scale: str) -> dict[str, Any]:
+    def at(self, scale: Scale) -> dict[str, Any]:
         """The settings at a scale. Raises UsageError where the recipe has no such scale."""
         if scale not in self.scales:
             raise UsageError(f"recipe {self.id} has no scale {scale!r}; it has {', '.join(self.scales)}")
-        return {**self.settings, **self.scales[scale]}  # type: ignore[index]
+        return {**self.settings, **self.scales[scale]}
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Raises UsageError in one line: no such file, not YAML, an unknown key (naming its nearest neighbour), a bad value."""
+    """Raises UsageError: no such file, not YAML, an unknown key (its nearest neighbour is named), a bad value."""
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

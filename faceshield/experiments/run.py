@@ -16,7 +16,7 @@ import torch
 import faceshield
 from faceshield.core.errors import UsageError
 from faceshield.core.store import read_json, sha256, write_json
-from faceshield.experiments.recipe import Key, Recipe
+from faceshield.experiments.recipe import Key, Recipe, Scale
 from faceshield.training.runtime import Runtime
 
 Say = Callable[[str], None]
@@ -52,17 +52,17 @@ class Planned:
     digest: str
 
 
-def plan(recipe: Recipe, scale: str) -> list[Planned]:
+def plan(recipe: Recipe, scale: Scale) -> list[Planned]:
     """The recipe's cells in order: every key of the matrix for every seed."""
     settings = recipe.at(scale)
     return [
         Planned(key, seed, settings, _digest({"experiment": recipe.experiment, "key": key, "seed": seed, **settings}))
-        for key in recipe.keys()
+        for key in recipe.cells()
         for seed in settings.get("seeds", recipe.seeds)
     ]
 
 
-def run(recipe: Recipe, scale: str, cell: Cell, context: Context, results: Path, only: int | None = None) -> Path:
+def run(recipe: Recipe, scale: Scale, cell: Cell, context: Context, results: Path, only: int | None = None) -> Path:
     """Run what is not cached and write ``results/<recipe id>.<scale>.json`` (all finished cells); returns its path.
 
     ``only`` runs a single cell by its number. Cached cells live in ``context.work``; deleting one runs it again.

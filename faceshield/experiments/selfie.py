@@ -1,2 +1,114 @@
-def selfie(*a):
-    raise NotImplementedError
+"""The main job, measured: photos cloaked by the command line, a collector who knows nothing of us, clean tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from faceshield.core.errors import FaceshieldError
+from faceshield.core.rng import derive_seed
+from faceshield.core.store import read_json, read_tensors, write_tensors
+from faceshield.data.examples import Examples, concatenate
+from faceshield.experiments.attack import attack
+from faceshield.experiments.framing import Collector
+from faceshield.experiments.recipe import Key
+from faceshield.experiments.run import Context
+
+Files = list[tuple[str, str, Path]]
+
+
+def selfie(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
+    """One cell; ``key["noise"]`` is none, bank (``--fast``) or tailored (the default)."""
+    train, test = _split(_files(context.source(settings["selfies"])), settings["held_out"])
+    collector = Collector(settings["size"])
+    crowd = _framed(_files(context.source(settings["people"])), collector, context, "crowd")
+    held = crowd.held_out(0.2, seed=0)
+    clean = _framed(test, collector, context, "selfies-test")
+    visible: dict[str, Any] = {}
+    if key["noise"] == "none":
+        own = _framed(train, collector, context, "selfies-train")
+    else:
+        cloaked, visible = _cloaked(train, str(key["noise"]), seed, context)
+        own = _framed(cloaked, collector, context, f"selfies-{key['noise']}-{seed}")
+    training = concatenate([crowd.select(~held), own])
+    protected = range(len(crowd.classes), len(training.classes))
+    return {
+        **attack(training, concatenate([crowd.select(held), clean]), protected, seed, settings, context),
+        **visible,
+        "dropped_by_collector": len(train) - len(own),
+    }
+
+
+def _files(root: Path) -> Files:
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    return [
+        (path.parent.name, f"{path.parent.name}/{path.name}", path) for f in folders for path in sorted(f.iterdir())
+    ]
+
+
+def _split(files: Files, count: int) -> tuple[Files, Files]:
+    """(the rest, ``count`` of each person's files) in an order drawn from the ids alone."""
+    train: Files = []
+    test: Files = []
+    for person in dict.fromkeys(name for name, _, _ in files):
+        own = sorted((file for file in files if file[0] == person), key=lambda file: derive_seed("held out", file[1]))
+        test += sorted(own[:count])
+        train += sorted(own[count:])
+    return train, test
+
+
+def _framed(files: Files, collector: Collector, context: Context, name: str) -> Examples:
+    """The collector's crops of ``files``, cached: detection takes longer than training."""
+    path = context.work / f"framed-{name}-{collector.size}.safetensors"
+    if not path.is_file():
+        context.say(f"  the collector looks for faces in {len(files)} photos ({name})")
+        made = collector.frame_all(files)
+        fields = {"ids": made.ids, "classes": made.classes}
+        write_tensors(path, {"images": made.images, "labels": made.labels}, fields)
+    tensors, fields = read_tensors(path)
+    return Examples(tensors["images"], tensors["labels"], tuple(fields["ids"]), tuple(fields["classes"]))
+
+
+def _cloaked(files: Files, noise: str, seed: int, context: Context) -> tuple[Files, dict[str, Any]]:
+    """Run ``faceshield cloak`` once a person, as its user would, and say how visible the result is."""
+    out = context.work / f"cloaked-{noise}-{seed}"
+    cloaked: Files = []
+    faces: list[dict[str, Any]] = []
+    unprotected = 0
+    for person in dict.fromkeys(name for name, _, _ in files):
+        own = [file for file in files if file[0] == person]
+        context.say(f"  cloaking {len(own)} photos of {person} ({noise})")
+        report = _cloak(own, out / person, f"{noise}-{seed}-{person}", noise == "bank", context)
+        for photo, (_, example, path) in zip(report["photos"], own, strict=True):
+            # what the tool leaves unprotected its user would not upload, so the collector does not get it
+            if photo["status"] != "cloaked":
+                unprotected += 1
+                continue
+            faces += photo["faces"]
+            cloaked.append((person, example, out / person / photo["output"]))
+            assert path.exists(), "originals stay"
+    return cloaked, {
+        "ssim_face": sum(face["ssim_face"] for face in faces) / len(faces),
+        "ssim_face_min": min(face["ssim_face"] for face in faces),
+        "linf_255": max(face["linf_255"] for face in faces),
+        "unprotected_photos": unprotected,
+    }
+
+
+def _cloak(own: Files, out: Path, identity: str, fast: bool, context: Context) -> dict[str, Any]:
+    # A cell is repeatable: the identity's secret comes from its name instead of the operating system.
+    environment = {
+        **os.environ,
+        "FACESHIELD_HOME": str(context.work / "home"),
+        "FACESHIELD_SECRET": f"{derive_seed(identity):032x}",
+    }
+    command = [sys.executable, "-m", "faceshield", "cloak", *(str(path) for _, _, path in own)]
+    command += ["-o", str(out), "--identity", identity, "--resume", "--device", str(context.runtime.device)]
+    done = subprocess.run([*command, *(["--fast"] if fast else [])], env=environment, capture_output=True, text=True)
+    if done.returncode not in (0, 3):
+        raise FaceshieldError(f"faceshield cloak ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    report: dict[str, Any] = read_json(out / "faceshield.json")
+    return report

@@ -16,7 +16,8 @@ def limit(epsilon: float, white: int) -> int:
 def to_levels(delta: NDArray[np.float32], epsilon: float, white: int) -> NDArray[np.int32]:
     """δ (any shape, units of [0, 1]) rounded once to signed levels of a picture whose white is ``white``."""
     bound = limit(epsilon, white)
-    return np.clip(np.rint(delta * np.float32(white)), -bound, bound).astype(np.int32)
+    levels: NDArray[np.int32] = np.clip(np.rint(delta * np.float32(white)), -bound, bound).astype(np.int32)
+    return levels
 
 
 def add_levels(pixels: NDArray[Any], levels: NDArray[np.int32], epsilon: float) -> NDArray[Any]:

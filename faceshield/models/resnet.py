@@ -28,7 +28,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-        return self.relu(out + self.shortcut(x))
+        activation: Tensor = self.relu(out + self.shortcut(x))
+        return activation
 
 
 class ResNet(nn.Module):

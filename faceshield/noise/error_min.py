@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from faceshield.core.budget import Budget
 from faceshield.core.types import Noise
-from faceshield.noise.pgd import View, pgd
+from faceshield.noise.pgd import Shape, View, pgd
 
 FitStep = Callable[[Tensor, Tensor], None]
 Forward = Callable[[Tensor], Tensor]
@@ -34,6 +34,7 @@ class ErrorMin:
     stop_error: float = 0.1  # λ
     rounds: int = 200
     batch: int = 128
+    shape: Shape | None = None  # a further constraint on δ, see noise.tint
     subset: float = 0.2  # share of the examples in each δ pass; the paper uses 20 % for class-wise noise
 
     def generate(
@@ -92,6 +93,7 @@ class ErrorMin:
             sign=-1,
             view=view,
             generator=generator,
+            shape=self.shape,
         )
         total = torch.zeros_like(delta).index_add_(0, labels, own)
         count = torch.bincount(labels, minlength=len(delta)).view(-1, 1, 1, 1)

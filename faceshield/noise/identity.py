@@ -18,6 +18,7 @@ from torch import Tensor
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed, generator
 from faceshield.noise.pgd import View, pgd
+from faceshield.noise.tint import untinted
 
 Kind = Literal["private", "bank"]
 
@@ -64,12 +65,13 @@ def private_delta(
 
     crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
     Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random view; the
-    step size falls linearly so that δ settles; ``on_step(done, steps)`` follows each. Returns δ (3, S, S). Equal arguments give equal bytes on one machine.
+    step size falls linearly so that δ settles, and broad tints are taken out (``noise.tint``). ``on_step(done, steps)``
+    follows each. Returns δ (3, S, S). Equal arguments give equal bytes on one machine.
     """
     rng = generator(secret, "delta")
     device = crops.device
     start = torch.rand(1, *crops.shape[1:], generator=rng).to(device)
-    delta = budget.project((2 * start - 1) * budget.epsilon)
+    delta = budget.project(untinted((2 * start - 1) * budget.epsilon))
     label = torch.full((batch,), slot, device=device)
     for step in range(steps):
         index = torch.randint(len(crops), (batch,), generator=rng).to(device)
@@ -83,6 +85,7 @@ def private_delta(
             sign=-1,
             view=view,
             generator=rng,
+            shape=untinted,
         )
         if on_step is not None:
             on_step(step + 1, steps)

@@ -12,6 +12,7 @@ from faceshield.core.budget import Budget
 
 Loss = Callable[[Tensor], Tensor]
 View = Callable[[Tensor, Generator], Tensor]
+Shape = Callable[[Tensor], Tensor]
 
 
 def pgd(
@@ -25,14 +26,16 @@ def pgd(
     sign: Literal[-1, 1],
     view: View | None = None,
     generator: Generator | None = None,
+    shape: Shape | None = None,
 ) -> Tensor:
     """Take ``steps`` steps of size ``alpha`` from ``delta`` and return the new δ.
 
     images (N, 3, H, W) RGB in [0, 1]; delta (N, 3, H, W), or (1, 3, H, W) to share one δ by all of ``images`` (its
     gradient is then their sum). ``loss`` maps the (viewed) batch to a scalar; ``sign`` −1 minimises it (error-min),
-    +1 maximises it (error-max). ``view`` with ``generator`` draws one random view a step. Only δ gets a gradient: the
-    caller freezes the network's parameters and picks its batch-norm mode. δ of its own is kept such that images + δ
-    stays in [0, 1]; a shared δ is clamped in the forward pass only.
+    +1 maximises it (error-max). ``view`` with ``generator`` draws one random view a step; ``shape`` is a further
+    constraint on δ, applied before the budget's projection. Only δ gets a gradient: the caller freezes the network's
+    parameters and picks its batch-norm mode. A δ of its own is kept such that images + δ stays in [0, 1]; a shared δ
+    is clamped in the forward pass only.
     """
     shared = len(delta) != len(images)
     delta = delta.detach().clone()
@@ -43,7 +46,8 @@ def pgd(
             assert generator is not None, "a random view needs a generator"
             batch = view(batch, generator)
         (gradient,) = torch.autograd.grad(loss(batch), delta)
-        delta = budget.project(delta.detach() + sign * budget.step(gradient, alpha))
+        delta = delta.detach() + sign * budget.step(gradient, alpha)
+        delta = budget.project(delta if shape is None else shape(delta))
         if not shared:
             delta = (images + delta).clamp_(0, 1).sub_(images)
     return delta

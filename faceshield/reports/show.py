@@ -39,7 +39,7 @@ def amplified(before: NDArray[Any], after: NDArray[Any], factor: int = AMPLIFY) 
     """Mid grey plus ``factor`` times the change, as uint8 RGB; inputs (H, W, 3) of one dtype."""
     scale = factor * 255 / float(np.iinfo(before.dtype).max)
     change = after.astype(np.float32) - before.astype(np.float32)
-    return np.clip(np.rint(128 + scale * change), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(128 + scale * change), 0, 255), np.uint8)
 
 
 def write_page(original: Path, cloaked: Path, out: Path) -> None:
