@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from faceshield.core.errors import UsageError
 PICTURES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .heic .heif .avif .bmp .gif .mpo".split()  # noqa: SIM905
 )
+_LONGEST_NAME = 255  # bytes, as file systems count
 
 
 @dataclass(frozen=True)
@@ -29,27 +31,28 @@ class Album:
     ignored: tuple[Path, ...]
 
 
-def gather(photos: Sequence[Path], out: Path) -> Album:
-    """Files are taken as they are named, folders with everything below them (hidden files and ``out`` aside).
+def gather(photos: Sequence[Path], out: Path | None = None) -> Album:
+    """Files are taken as they are named, folders with everything below them (hidden files aside).
 
-    Raises UsageError for a path that does not exist, for an ``out`` that is a file, or that lies in or around a given
-    folder's own files (an output there could overwrite an original).
+    Raises UsageError for a path that does not exist, for an ``out`` that is a file, that lies inside a given folder, or
+    where an output could overwrite an original.
     """
-    target = out.resolve()
-    if target.exists() and not target.is_dir():
+    target = None if out is None else out.resolve()
+    if target is not None and _exists(target) and not target.is_dir():
         raise UsageError(f"{out}: is a file; the output must be a folder")
     items: list[Item] = []
     ignored: list[Path] = []
     taken: set[str] = set()
     seen: set[Path] = set()
     for given in photos:
-        if given.is_dir():
+        there = _exists(given)
+        if there and given.is_dir():
             root = given.resolve()
-            if target == root or root in target.parents:
+            if target is not None and root in (target, *target.parents):
                 raise UsageError(f"{out}: lies inside the input folder {given}; choose a folder outside it")
             found = sorted(path for path in given.rglob("*") if path.is_file() and not _hidden(path.relative_to(given)))
             pairs = [(path, path.relative_to(given)) for path in found]
-        elif given.exists():
+        elif there:
             pairs = [(given, Path(given.name))]
         else:
             raise UsageError(f"{given}: no such file or folder")
@@ -63,22 +66,62 @@ def gather(photos: Sequence[Path], out: Path) -> Album:
             if real.parent == target:
                 raise UsageError(f"{out}: holds the original {path.name}; choose another output folder")
             seen.add(real)
-            items.append(Item(path, _free(place, taken)))
+            items.append(Item(path, free(place, taken)))
     if not items:
         raise UsageError(f"{', '.join(map(str, photos)) or 'nothing'}: no photos there; give picture files or folders")
+    if target is not None:
+        _refuse_originals(items, target)
     return Album(tuple(items), tuple(ignored))
+
+
+def refuse_strangers(album: Album, out: Path) -> None:
+    """Raises UsageError where ``out`` already holds a picture that one of ``album`` would come out as or beside."""
+    for folder in sorted({(out / item.place).parent for item in album.items}):
+        there = {stem(path): path for path in folder.iterdir()} if folder.is_dir() else {}
+        pictures = {name: path for name, path in there.items() if path.suffix.lower() in PICTURES}
+        for item in album.items:
+            if (out / item.place).parent == folder and stem(out / item.place) in pictures:
+                path = pictures[stem(out / item.place)]
+                raise UsageError(f"{path}: exists already and was not made by this run; choose another output folder")
+
+
+def _refuse_originals(items: Sequence[Item], target: Path) -> None:
+    originals = {stem(item.source.resolve()): item.source for item in items}
+    for item in items:
+        place = target / item.place
+        original = originals.get(stem(place.parent.resolve() / place.name))
+        if original is not None:
+            raise UsageError(f"{item.source}: would come out over the original {original}; choose another folder")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: cannot be looked at ({reason}); check its name and permissions") from None
+    return True
+
+
+def stem(place: Path) -> str:
+    """What two pictures may not share if one format or letter case is not to overwrite the other."""
+    return str(place.with_suffix("")).casefold()
 
 
 def _hidden(relative: Path) -> bool:
     return any(part.startswith(".") for part in relative.parts)
 
 
-def _free(place: Path, taken: set[str]) -> Path:
+def free(place: Path, taken: set[str]) -> Path:
     """``place``, numbered where another input already comes out there under any suffix and any letter case."""
-    stem, number = place.with_suffix(""), 1
-    name = str(stem)
-    while name.casefold() in taken:
+    plain, free_place, number = place.with_suffix("").name, place, 1
+    while stem(free_place) in taken:
         number += 1
-        name = f"{stem}-{number}"
-    taken.add(name.casefold())
-    return Path(name + place.suffix)
+        end = f"-{number}{place.suffix}"
+        while len(os.fsencode(plain + end)) > _LONGEST_NAME:
+            plain = plain[:-1]
+        free_place = place.with_name(plain + end)
+    taken.add(stem(free_place))
+    return free_place

@@ -12,7 +12,7 @@ from typing import Any
 
 from faceshield.cloaking.report import PhotoReport
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.core.store import sha256
+from faceshield.core.store import sha256, write_bytes
 
 REPORT = "faceshield.json"
 JOURNAL = "faceshield.journal"
@@ -24,33 +24,49 @@ class Journal:
     Lines are JSON: first the run's settings, then one PhotoReport each. A line cut off by a crash is ignored.
     """
 
-    def __init__(self, out: Path, settings: Mapping[str, Any], resume: bool) -> None:
-        """Raises UsageError where ``out`` holds an earlier run and ``resume`` is False, or one with other settings."""
-        self.path = out / JOURNAL
+    def __init__(self, out: Path, resume: bool) -> None:
+        """Writes nothing yet. Raises UsageError where ``out`` holds an earlier run and ``resume`` is False."""
+        self.out, self.path = out, out / JOURNAL
         self.done: dict[str, PhotoReport] = {}
         self._lock = Lock()
-        earlier = _lines(self.path) or _report_lines(out / REPORT)
-        if earlier and not resume:
+        self.earlier = _lines(self.path) or _report_lines(out / REPORT)
+        if self.earlier and not resume:
             raise UsageError(f"{out}: already holds an earlier run; use --resume to go on with it or another folder")
-        if earlier:
-            changed = [key for key in settings if earlier[0].get(key) != settings[key]]
-            if changed:
-                raise UsageError(f"{out}: was begun with another {', '.join(changed)}; resume with the same choices")
-            reports = [PhotoReport.from_json(line) for line in earlier[1:]]
-            self.done = {report.source: report for report in reports if _stands(out, report)}
-        lines = [dict(settings), *(asdict(report) for report in self.done.values())]
+
+    def open_folder(self) -> None:
+        """Make ``out``. Raises StoreError where it cannot be written: better now than when the work is done."""
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            self.path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+            self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{out}: cannot be written ({error.strerror}); choose another output folder") from error
+            raise StoreError(f"{self.out}: cannot be written ({error.strerror}); choose another folder") from error
+        if not os.access(self.out, os.W_OK | os.X_OK):
+            raise StoreError(f"{self.out}: cannot be written (no permission); choose another folder")
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Take over what an earlier run finished. Raises UsageError where it was made with other ``settings``."""
+        if self.earlier:
+            first = self.earlier[0]
+            # a run that found no face had no noise, and nothing that another noise would not fit
+            own = {key: value for key, value in settings.items() if key != "noise" or first.get("noise") is not None}
+            changed = [key for key in own if first.get(key) != own[key]]
+            if changed:
+                raise UsageError(
+                    f"{self.out}: was begun with another {', '.join(changed)}; resume with the same choices"
+                )
+            reports = [PhotoReport.from_json(line) for line in self.earlier[1:]]
+            self.done = {report.source: report for report in reports if _stands(self.out, report)}
+        lines = [dict(settings), *(asdict(report) for report in self.done.values())]
+        write_bytes(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def add(self, report: PhotoReport) -> None:
-        """Remember a finished photo; safe from several threads."""
-        with self._lock, self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(report)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Remember a finished photo; safe from several threads. Raises StoreError where the disk is full."""
+        try:
+            with self._lock, self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(report)) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written ({error.strerror}); --resume goes on") from error
 
     def close(self) -> None:
         """The report is written: the journal has done its work."""
@@ -76,7 +92,7 @@ def _report_lines(path: Path) -> list[dict[str, Any]]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         return [{**report["options"], "noise": (report["identity"] or {}).get("noise_sha256")}, *report["photos"]]
-    except (ValueError, KeyError, UnicodeDecodeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{path}: is not this tool's report; choose another output folder") from None
 
 

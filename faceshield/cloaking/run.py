@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from faceshield.cloaking.album import Album, Item, gather
+from faceshield.cloaking.album import Album, Item, free, gather, refuse_strangers, stem
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.journal import REPORT, Journal
 from faceshield.cloaking.one import cloak_one, failed, unprotected
@@ -51,18 +52,22 @@ def cloak(
     album = gather([Path(path) for path in given], target)
     runtime = Runtime.best(device)
     finder = Finder(options, device)
+    journal = Journal(target, options.resume)
+    if not journal.earlier:
+        refuse_strangers(album, target)
     identity, notices = kept(options)
+    journal.open_folder()
+    problems: dict[Path, PhotoReport] = {}
     if identity is None:
         identity, problems = _new_identity(album, options, finder, runtime, say)
-    else:
-        problems = {}
-    settings = {**options.describe(), "noise": _digest(identity)}
-    journal = Journal(target, settings, options.resume)
-    work = [item for item in album.items if str(item.source) not in journal.done]
+    journal.begin({**options.describe(), "noise": _digest(identity)})
+    taken = {stem(Path(report.output)) for report in journal.done.values() if report.output}
+    todo = [item for item in album.items if str(item.source) not in journal.done]
+    work = [replace(item, place=free(item.place, taken)) for item in todo]
     results = dict(journal.done)
 
     def one(item: Item) -> PhotoReport:
-        report = problems.get(item) or _guarded(item, target, identity, finder, options)
+        report = problems.get(item.source) or _guarded(item, target, identity, finder, options)
         journal.add(report)
         return report
 
@@ -99,7 +104,7 @@ def _guarded(item: Item, out: Path, identity: Identity | None, finder: Finder, o
 
 def _new_identity(
     album: Album, options: Options, finder: Finder, runtime: Runtime, say: Progress
-) -> tuple[Identity | None, dict[Item, PhotoReport]]:
+) -> tuple[Identity | None, dict[Path, PhotoReport]]:
     """The person's new noise from up to ENOUGH photos spread over the album; None where no photo shows the face.
 
     Photos that could not be used are reported once, here, so that they are not looked at again.
@@ -107,16 +112,16 @@ def _new_identity(
     step = max(1, len(album.items) // ENOUGH)
     sample = album.items[::step][:ENOUGH] if not options.fast else album.items
     faces: list[AlignedFace] = []
-    problems: dict[Item, PhotoReport] = {}
+    problems: dict[Path, PhotoReport] = {}
     say("looking", 0, len(sample))
     for number, item in enumerate(sample, 1):
         try:
             rgb = load(item.source).rgb8()
             faces += [align(rgb, face) for face in finder.find(rgb, item.source)[0][:1]]
         except UnprotectedError as error:
-            problems[item] = unprotected(item, error)
+            problems[item.source] = unprotected(item, error)
         except FaceshieldError as error:
-            problems[item] = failed(item, error)
+            problems[item.source] = failed(item, error)
         say("looking", number, len(sample))
         if options.fast and faces:
             break
