@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,17 @@ def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: 
 
     Exit code 3 where a photo shows no clear face, 4 where a file is no picture.
     """
-    from faceshield.cloaking.album import gather
+    from faceshield.cloaking.album import gather, refuse_strangers
     from faceshield.faces.detector import CONFIDENT
     from faceshield.faces.mtcnn import MtcnnDetector
     from faceshield.imaging.photo import load
+    from faceshield.training.runtime import Runtime
 
-    detector, found, code = MtcnnDetector(device), [], 0
-    for item in gather(photos, draw or Path(os.devnull)).items:
+    album = gather(photos, draw)
+    if draw is not None:
+        refuse_strangers(album, draw)
+    detector, found, code = MtcnnDetector(Runtime.best(device).device), [], 0
+    for item in album.items:
         try:
             rgb = load(item.source).rgb8()
         except FaceshieldError as error:

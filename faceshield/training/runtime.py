@@ -29,11 +29,15 @@ class Runtime:
     def best(device: str = "cpu", precision: str = "best") -> Runtime:
         """The fastest sound setting on ``device``; ``precision`` "best", "float32" or "bfloat16".
 
-        Raises UsageError for a device that this machine lacks.
+        Raises UsageError for a device that is unknown or that this machine lacks.
         """
-        where = torch.device(device)
-        if where.type == "cuda" and not torch.cuda.is_available():
-            raise UsageError(f"device {device!r} was asked for but torch sees no CUDA device; use --device cpu")
+        try:
+            where = torch.device(device)
+            if where.type == "cuda" and not torch.cuda.is_available():
+                raise UsageError(f"device {device!r} was asked for but torch sees no CUDA device; use --device cpu")
+            torch.empty(0, device=where)
+        except (RuntimeError, NotImplementedError, AssertionError):
+            raise UsageError(f"device {device!r} is not there; use cpu, cuda or cuda:N") from None
         if precision not in ("best", "float32", "bfloat16"):
             raise UsageError(f"precision {precision!r} is unknown; use best, float32 or bfloat16")
         bf16 = precision == "bfloat16" or (precision == "best" and has_bf16(where))
