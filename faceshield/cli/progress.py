@@ -13,7 +13,8 @@ class Bars:
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=False)
+        console = Console(stderr=True)
+        self._progress = Progress(*columns, console=console, transient=False, disable=not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Bars:
