@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from faceshield.core.errors import UsageError
+
+if TYPE_CHECKING:  # the command line reads ε without waiting for torch
+    from torch import Tensor
 
 Norm = Literal["linf", "l2"]
 
