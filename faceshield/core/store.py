@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
@@ -15,6 +16,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from faceshield.core.errors import StoreError
+
+_asking = Lock()
 
 
 def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
@@ -34,20 +37,22 @@ def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
         temporary.chmod(mode if mode is not None else 0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)  # it is gone where all went well
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    with _asking:  # it can only be read by setting it: two threads at once could leave it at 0
+        mask = os.umask(0)
+        os.umask(mask)
     return mask
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``value`` as indented UTF-8 JSON, atomically."""
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    """``value`` as indented UTF-8 JSON, atomically; what UTF-8 has not (odd file names) as JSON's own escapes."""
+    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace"))
 
 
 def read_json(path: Path) -> Any:
