@@ -33,6 +33,8 @@ def ssim(a: NDArray[Any], b: NDArray[Any]) -> float:
     The same as scikit-image's ``structural_similarity(gaussian_weights=True, use_sample_covariance=False)`` on
     luma. Pictures smaller than the 11-pixel window give 1.0 only when equal, else the value over what is there.
     """
+    if not a.size:
+        return 1.0
     peak = float(np.iinfo(a.dtype).max)
     x, y = (picture.astype(np.float32) @ LUMA for picture in (a, b))
     mean_x, mean_y = _blur(x), _blur(y)
