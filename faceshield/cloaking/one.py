@@ -34,6 +34,8 @@ def cloak_one(item: Item, out: Path, identity: Identity, finder: Finder, options
     faces, seen = finder.find(photo.rgb8(), item.source)
     matrices = [canvas_matrix(face, identity.delta.shape[-1]) for face in faces]
     pixels, regions = blend(photo, [(identity.delta, matrix) for matrix in matrices], identity.epsilon)
+    if np.array_equal(pixels, photo.pixels):
+        raise UnprotectedError(f"{item.source}: the face is too small or too far outside to change a pixel of it")
     encoded = encode(photo, pixels, format=options.format, quality=options.quality, metadata=options.metadata)
     lossless, written, resaved = _check(photo, pixels, encoded, regions, identity.epsilon, options)
     place = item.place.with_suffix(encoded.suffix)
