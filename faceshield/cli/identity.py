@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from faceshield.core.budget import epsilon_text
-from faceshield.core.errors import UsageError
+from faceshield.core.errors import StoreError, UsageError
 
 
 @click.group("identity")
@@ -21,12 +21,18 @@ def command() -> None:
 
 @command.command("list")
 def list_() -> None:
-    """All identities kept here."""
+    """All identities kept here. Exit code 5 where the file of one is damaged."""
     from faceshield.noise import vault
 
+    code = 0
     for name in vault.names():
-        identity = vault.load(name)
-        click.echo(f"{name}\t{identity.kind}\t{epsilon_text(identity.epsilon)}\t{identity.created}")
+        try:
+            identity = vault.load(name)
+            click.echo(f"{name}\t{identity.kind}\t{epsilon_text(identity.epsilon)}\t{identity.created}")
+        except StoreError as error:
+            click.echo(f"faceshield: {error}", err=True)
+            code = error.exit_code
+    click.get_current_context().exit(code)
 
 
 @command.command()

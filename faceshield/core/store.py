@@ -79,11 +79,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Metadata is {} for a safetensors file made elsewhere. Raises StoreError if absent, cut off or another kind.
     """
     try:
+        if not path.is_file():
+            raise StoreError(f"{path}: no such file")
         with safe_open(str(path), framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("faceshield", "{}"))
+            if not isinstance(metadata, dict):
+                raise ValueError("its metadata is no JSON object")
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
-    except (FileNotFoundError, IsADirectoryError):
-        raise StoreError(f"{path}: no such file") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise StoreError(f"{path}: is not a whole safetensors file ({error}); make it again") from error
 

@@ -49,7 +49,10 @@ def save(identity: Identity, path: Path | None = None) -> Path:
     """Keep ``identity`` (or write it to ``path``, for export), readable by this user alone."""
     target = path or path_of(identity.name)
     if path is None:
-        folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StoreError(f"{folder()}: cannot be written ({error.strerror}); set FACESHIELD_HOME") from error
     fields = {key: value for key, value in vars(identity).items() if key != "delta"}
     write_tensors(target, {"delta": identity.delta}, {"format": FORMAT, **fields}, mode=0o600)
     return target
@@ -73,9 +76,14 @@ def read(path: Path) -> Identity:
         identity = Identity(delta=tensors["delta"], **fields)
     except TypeError:
         raise StoreError(f"{path}: is from another version of faceshield; export it again") from None
-    delta = identity.delta
-    if delta.dtype != torch.float32 or delta.dim() != 3 or not bool(delta.abs().max() <= identity.epsilon + 1e-6):
-        raise StoreError(f"{path}: its noise breaks its own bound epsilon={identity.epsilon:g}; do not use it")
+    delta, epsilon = identity.delta, identity.epsilon
+    if not (isinstance(identity.name, str) and isinstance(epsilon, float) and 0 < epsilon <= 1):
+        raise StoreError(f"{path}: is damaged; restore a copy or export it again")
+    square = delta.dim() == 3 and delta.shape[0] == 3 and delta.shape[1] == delta.shape[2] > 0
+    if delta.dtype != torch.float32 or not square:
+        raise StoreError(f"{path}: its noise has a form of another version of faceshield; export it again")
+    if not bool(delta.abs().max() <= epsilon + 1e-6):
+        raise StoreError(f"{path}: its noise breaks its own bound epsilon={epsilon:g}; do not use it")
     return identity
 
 
@@ -85,6 +93,10 @@ def names() -> list[str]:
 
 
 def delete(name: str) -> None:
-    """Remove an identity for good. Photos cloaked with it stay as they are; its noise cannot be made again."""
-    load(name)
+    """Remove an identity for good, be its file damaged or not. Photos cloaked with it stay as they are.
+
+    Raises StoreError where none is kept under ``name``.
+    """
+    if not exists(name):
+        load(name)
     path_of(name).unlink()
