@@ -1,0 +1,152 @@
+"""The views: ranges, shapes, chance, and gradients against finite differences and against torch's own resize."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from faceshield.noise.views import PlainCrop, Views, resize
+
+STILL = Views(sizes=(112,), zoom=(1, 1), shift=0, rotate=0, flip=0, colour=0, grey=0, resample=0, jpeg=0)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.rand(5, 3, 128, 128, generator=seeded(9))
+
+
+@pytest.mark.parametrize("size", [17, 40, 64, 80, 112, 128, 150, 200])
+def test_resize_is_torchs_antialiased_one(images, size):
+    theirs = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    torch.testing.assert_close(resize(images, size), theirs, rtol=0, atol=2e-6)
+
+
+def test_resize_has_torchs_gradient(images):
+    weights = torch.rand(5, 3, 48, 48, generator=seeded(1))
+    gradients = []
+    for way in (lambda x: resize(x, 48), lambda x: F.interpolate(x, (48, 48), mode="bilinear", antialias=True)):
+        x = images.clone().requires_grad_(True)
+        (way(x) * weights).sum().backward()
+        gradients.append(x.grad)
+    torch.testing.assert_close(*gradients, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_range_shape_and_repeatability(images, seed):
+    views = Views()
+    out = views(images, seeded(seed))
+    assert out.shape[:2] == (5, 3)
+    assert out.shape[2] == out.shape[3]
+    assert out.shape[2] in views.sizes
+    assert out.dtype == torch.float32
+    assert out.min() >= 0
+    assert out.max() <= 1
+    assert out.isfinite().all()
+    assert out.equal(views(images, seeded(seed)))
+    other = views(images, seeded(seed + 100))
+    assert out.shape != other.shape or not out.equal(other)
+
+
+def test_all_sizes_are_drawn(images):
+    generator = seeded()
+    assert {Views()(images[:1], generator).shape[-1] for _ in range(40)} == {64, 80, 112}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("zoom", (0.85, 1.15)),
+        ("shift", 0.08),
+        ("rotate", 10.0),
+        ("flip", 0.5),
+        ("colour", 0.3),
+        ("grey", 0.5),
+        ("resample", 0.5),
+        ("jpeg", 0.5),
+    ],
+)
+def test_each_view_is_drawn_for_each_example(images, name, value):
+    """The same picture in a batch comes out in at least two ways."""
+    batch = images[:1].expand(16, -1, -1, -1)
+    out = replace(STILL, **{name: value})(batch, seeded(2))
+    assert len({tuple(picture.flatten()[::97].tolist()) for picture in out}) > 1
+
+
+def test_without_any_view_it_is_the_middle_of_the_canvas(images):
+    torch.testing.assert_close(STILL(images, seeded()), images[..., 8:-8, 8:-8], rtol=0, atol=1e-5)
+    small = replace(STILL, sizes=(64,))(images, seeded())
+    theirs = resize(images, 73)
+    assert (small - theirs[..., 4:68, 4:68]).abs().mean() < 0.12, "not near the shrunk middle"
+
+
+def test_flip_mirrors_and_grey_has_no_colour(images):
+    mirrored = replace(STILL, flip=1.0)(images, seeded())
+    torch.testing.assert_close(mirrored, images[..., 8:-8, 8:-8].flip(-1), rtol=0, atol=1e-5)
+    grey = replace(STILL, grey=1.0)(images, seeded())
+    luma = (images[..., 8:-8, 8:-8] * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    torch.testing.assert_close(grey, luma.expand_as(grey), rtol=0, atol=1e-5)
+
+
+def test_a_rotation_turns_about_the_middle_and_a_shift_stays_in_its_bound():
+    """A dot's centre of mass after the view, against the angle and shift that could be drawn."""
+    dot = torch.zeros(1, 3, 128, 128)
+    dot[..., 60:68, 100:108] = 1
+    grid = torch.arange(112.0)
+
+    def middle(view):
+        mass = view.sum(1)
+        return (mass.sum(1) * grid).sum(1) / mass.sum((1, 2)), (mass.sum(2) * grid).sum(1) / mass.sum((1, 2))
+
+    batch = dot.expand(64, -1, -1, -1)
+    x, y = middle(replace(STILL, rotate=10.0)(batch, seeded()))
+    radius = ((x - 55.5) ** 2 + (y - 55.5) ** 2).sqrt()
+    torch.testing.assert_close(radius, torch.full_like(radius, 40.0), rtol=0, atol=0.3)
+    angle = torch.rad2deg(torch.atan2(y - 55.5, x - 55.5))
+    assert angle.abs().max() <= 10.1
+    assert angle.min() < -5
+    assert angle.max() > 5
+    x, y = middle(replace(STILL, shift=0.08)(batch, seeded()))
+    assert (x - 95.5).abs().max() <= 0.08 * 112 + 0.2
+    assert (y - 55.5).abs().max() <= 0.08 * 112 + 0.2
+    assert x.std() > 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_gradient_by_finite_differences(images, seed):
+    """JPEG aside (its rounding passes gradients straight through) every view is differentiable."""
+    views = replace(Views(), jpeg=0.0)
+    x = (0.4 + 0.2 * images[:3]).requires_grad_(True)
+    weights = torch.rand(3, 3, 112, 112, generator=seeded(seed))
+    direction = torch.rand(x.shape, generator=seeded(seed + 50)) - 0.5
+
+    def value(x):
+        out = views(x, seeded(seed))
+        return (out * weights[..., : out.shape[-1], : out.shape[-1]]).double().sum()
+
+    (gradient,) = torch.autograd.grad(value(x), x)
+    step = 0.05
+    with torch.no_grad():
+        slope = (value(x + step * direction) - value(x - step * direction)) / (2 * step)
+    expected = (gradient.double() * direction).sum()
+    assert float(slope) == pytest.approx(float(expected), rel=2e-3, abs=2e-3)
+    assert gradient.abs().sum() > 1
+
+
+def test_a_gradient_flows_to_every_example_through_jpeg_too(images):
+    x = images.clone().requires_grad_(True)
+    replace(Views(), jpeg=1.0, resample=1.0)(x, seeded()).sum().backward()
+    assert x.grad.isfinite().all()
+    assert (x.grad.abs().sum((1, 2, 3)) > 0).all()
+
+
+def test_plain_crop(images):
+    out = PlainCrop(frame=112, size=56)(images, seeded())
+    theirs = F.interpolate(images[..., 8:120, 8:120], (56, 56), mode="bilinear", antialias=True)
+    torch.testing.assert_close(out, theirs, rtol=0, atol=2e-6)
