@@ -40,13 +40,18 @@ def pgd(
     shared = len(delta) != len(images)
     delta = delta.detach().clone()
     for _ in range(steps):
-        delta.requires_grad_(True)
-        batch = (images + delta).clamp(0, 1)
+        moved = images + delta
+        batch = moved.clamp(0, 1).requires_grad_(True)
+        seen = batch
         if view is not None:
             assert generator is not None, "a random view needs a generator"
-            batch = view(batch, generator)
-        (gradient,) = torch.autograd.grad(loss(batch), delta)
-        delta = delta.detach() + sign * budget.step(gradient, alpha)
+            seen = view(batch, generator)
+        (gradient,) = torch.autograd.grad(loss(seen), batch)
+        # through the clamp: releases of torch differ at exactly 0 and 1, where a pixel must still be able to come back
+        gradient = gradient * ((moved >= 0) & (moved <= 1))
+        if shared:
+            gradient = gradient.sum(0, keepdim=True)
+        delta = delta + sign * budget.step(gradient, alpha)
         delta = budget.project(delta if shape is None else shape(delta))
         if not shared:
             delta = (images + delta).clamp_(0, 1).sub_(images)
