@@ -1,0 +1,125 @@
+"""A person's private noise: from a secret, within ε, towards its slot, and nobody else's."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from faceshield.core.budget import Budget
+from faceshield.core.errors import StoreError
+from faceshield.experiments.fabricated import fabricated_people
+from faceshield.noise.identity import correlation, new_secret, private_delta, slot_of
+from faceshield.noise.surrogate import load_bank, load_surrogate
+from faceshield.noise.tint import untinted
+from faceshield.noise.views import PlainCrop, Views
+
+EPSILON = 8 / 255
+
+
+@pytest.fixture(scope="module")
+def surrogate():
+    return load_surrogate()
+
+
+@pytest.fixture(scope="module")
+def crops():
+    return fabricated_people(1, 6, seed=5).images
+
+
+def make(crops, surrogate, secret="one", slot=3, view=None, epsilon=EPSILON, **options):
+    options = {"steps": 4, "batch": 4, **options}
+    return private_delta(crops, slot, surrogate, Budget(epsilon), view or Views(), secret, **options)
+
+
+def test_the_same_secret_gives_the_same_bytes(crops, surrogate):
+    first, second = make(crops, surrogate), make(crops, surrogate)
+    assert first.shape == (3, 128, 128)
+    assert first.dtype == torch.float32
+    assert first.numpy().tobytes() == second.numpy().tobytes()
+
+
+def test_another_secret_gives_an_unlike_noise(crops, surrogate):
+    made = [make(crops, surrogate, secret) for secret in ("one", "two", "three")]
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert abs(correlation(made[a], made[b])) < 0.25
+
+
+@pytest.mark.parametrize("epsilon", [2 / 255, 8 / 255, 16 / 255])
+def test_it_keeps_epsilon_and_uses_it(crops, surrogate, epsilon):
+    delta = make(crops, surrogate, epsilon=epsilon)
+    assert delta.abs().max() <= epsilon
+    assert delta.pow(2).mean().sqrt() > epsilon / 4
+
+
+def test_it_has_no_broad_tint(crops, surrogate):
+    """What the tint filter would still take out is little, as the last step ends with it and the projection."""
+    delta = make(crops, surrogate)[None]
+    assert (untinted(delta) - delta).pow(2).mean().sqrt() < 0.1 * delta.pow(2).mean().sqrt()
+
+
+def test_it_leads_the_surrogate_to_its_slot(crops, surrogate):
+    view = PlainCrop()
+    clean = crops.float() / 255
+
+    def error(delta):
+        with torch.no_grad():
+            logits = surrogate(view((clean + delta).clamp(0, 1), torch.Generator()))
+        return float(F.cross_entropy(logits, torch.full((len(clean),), 3)))
+
+    start = make(crops, surrogate, view=view, steps=0)
+    end = make(crops, surrogate, view=view, steps=20)
+    assert error(end) < error(start) - 0.5
+    assert error(end) < error(torch.zeros(3, 128, 128)) - 0.5
+
+
+def test_the_surrogate_gets_no_gradient_and_every_step_is_told(crops, surrogate):
+    told = []
+    make(crops, surrogate, on_step=lambda *said: told.append(said))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert all(parameter.grad is None for parameter in surrogate.parameters())
+
+
+def test_secrets_are_128_random_bits():
+    made = {new_secret() for _ in range(50)}
+    assert len(made) == 50
+    assert all(len(bytes.fromhex(secret)) == 16 for secret in made)
+
+
+def test_slots_are_spread_evenly():
+    counts = Counter(slot_of(f"secret {number}", 10) for number in range(2000))
+    assert sorted(counts) == list(range(10))
+    assert max(counts.values()) < 260
+    assert slot_of("a", 100) == slot_of("a", 100)
+
+
+def test_correlation_is_pearsons():
+    a, b = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)).unbind()
+    assert correlation(a, b) == pytest.approx(np.corrcoef(a.flatten(), b.flatten())[0, 1], abs=1e-6)
+    assert correlation(a, a) == pytest.approx(1)
+    assert correlation(a, 3 - 2 * a) == pytest.approx(-1)
+    assert correlation(a, torch.ones_like(a)) == 0
+
+
+def test_what_ships(surrogate):
+    bank = load_bank()
+    slots, channels, side, _ = bank.delta.shape
+    assert (channels, side) == (3, 128)
+    assert 0 < bank.delta.abs().max() <= bank.epsilon + 1e-6
+    levels = bank.delta * 255
+    torch.testing.assert_close(levels, levels.round(), rtol=0, atol=1e-4)
+    assert not surrogate.training
+    assert not any(parameter.requires_grad for parameter in surrogate.parameters())
+    with torch.no_grad():
+        assert surrogate(torch.rand(2, 3, 80, 80)).shape == (2, slots)
+
+
+def test_files_of_another_form_are_refused(monkeypatch):
+    monkeypatch.setattr("faceshield.noise.surrogate.load", lambda name: ({"x": torch.ones(1)}, {}))
+    with pytest.raises(StoreError, match="do not fit this version"):
+        load_bank()
+    with pytest.raises(StoreError, match="do not fit this version"):
+        load_surrogate()
