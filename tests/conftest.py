@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
@@ -29,6 +30,9 @@ from faceshield.noise.tint import untinted
 
 ROOT = Path(__file__).resolve().parents[1]
 EPSILON = 8 / 255
+
+settings.register_profile("faceshield", deadline=None)  # a busy machine is no finding
+settings.load_profile("faceshield")
 
 
 @pytest.fixture(scope="session", autouse=True)
