@@ -1,0 +1,73 @@
+"""Devices and precision are looked up in one place, and what is not there is refused in one line."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from faceshield.core.errors import UsageError
+from faceshield.training.runtime import Runtime, has_bf16
+
+CPU = torch.device("cpu")
+
+
+def test_the_best_on_this_machine():
+    runtime = Runtime.best()
+    assert runtime.device == CPU
+    assert runtime.dtype == (torch.bfloat16 if has_bf16(CPU) else torch.float32)
+    assert Runtime.best("cpu", "float32").dtype == torch.float32
+    assert Runtime.best("cpu", "bfloat16").dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("flags: avx2 avx512_bf16", True), ("flags: amx_bf16", True), ("flags: avx2 f16c", False)]
+)
+def test_bf16_is_read_from_the_processors_flags(flags, expected, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path, encoding: flags)
+    assert has_bf16(CPU) is expected
+
+
+def test_a_machine_without_cpuinfo_takes_float32(monkeypatch):
+    def missing(path, encoding):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("pathlib.Path.read_text", missing)
+    assert Runtime.best().dtype == torch.float32
+
+
+@pytest.mark.parametrize("device", ["gpu", "", "cpu:x", "cuda:999", "cpu cpu"])
+def test_devices_that_are_not_there(device):
+    with pytest.raises(UsageError, match="device"):
+        Runtime.best(device)
+
+
+def test_a_missing_cuda_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match="torch sees no CUDA device; use --device cpu"):
+        Runtime.best("cuda")
+
+
+def test_unknown_precision():
+    with pytest.raises(UsageError, match="precision 'half' is unknown; use best, float32 or bfloat16"):
+        Runtime.best("cpu", "half")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_forward_gives_float32_whatever_it_computes_in(dtype):
+    runtime = Runtime(CPU, dtype)
+    model = runtime.place(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 2))).eval()
+    assert model[0].weight.dtype == torch.float32
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    x = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        out, plain = runtime.forward(model, x), model(x)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out, plain, rtol=0, atol=1e-5 if dtype == torch.float32 else 0.05)
+
+
+def test_describe_names_device_and_precision():
+    text = Runtime(CPU, torch.float32).describe()
+    assert "CPU" in text
+    assert "float32" in text
+    assert f"{torch.get_num_threads()} threads" in text
