@@ -63,7 +63,7 @@ def read_tree(root: Path, size: int | None = None) -> Examples:
     """Every picture of a folder-per-class tree, as PERSON/FILE ids in sorted order.
 
     ``size`` resizes to a square (antialiased); without it all pictures must have one size. Raises UsageError for a
-    tree without class folders or with mixed sizes.
+    tree without class folders, with mixed sizes, or with a file that is named like a picture and is none.
     """
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     if not folders:
@@ -75,8 +75,11 @@ def read_tree(root: Path, size: int | None = None) -> Examples:
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp", ".bmp"):
                 continue
-            with Image.open(path) as file:
-                image = file.convert("RGB")
+            try:
+                with Image.open(path) as file:
+                    image = file.convert("RGB")
+            except OSError as error:
+                raise UsageError(f"{path}: cannot be read as a picture ({error}); take it out") from None
             if size is not None and image.size != (size, size):
                 image = image.resize((size, size), Image.Resampling.BICUBIC)
             pixels = np.asarray(image)

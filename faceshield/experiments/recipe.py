@@ -68,12 +68,14 @@ def read_recipe(path: Path) -> Recipe:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such recipe; 'faceshield recipes list' names them") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: is not YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(value, dict):
         raise UsageError(f"{path}: is not a recipe; expected keys such as id, claim, experiment")
     try:
-        return Recipe(**value)
+        return Recipe.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
