@@ -116,6 +116,18 @@ def test_the_noise_arrives_at_full_strength(dtype, kind, sign):
     assert set(change.shape[:2]) <= {SIDE, SIDE + 1}
 
 
+def test_the_noise_has_no_edge():
+    """It fades in from the border of the canvas, level by level."""
+    before = photo(400, 400, "middle", np.uint8, False)
+    after, (region,) = blend(before, [(noise("up", 8 / 255), placed(200, 0, 200, 200))], 8 / 255)
+    row = region.of(after.astype(int) - before.pixels)[128, :, 0]
+    assert row.max() == 8
+    for ramp in (row[:64], row[::-1][:64]):
+        assert ramp[:2].max() <= 1
+        assert set(np.diff(ramp).tolist()) <= {0, 1}
+        assert ramp[24:].min() == 8
+
+
 def test_saturated_pixels_move_only_inwards():
     for kind, wrong in (("black", "down"), ("white", "up")):
         before = photo(200, 200, kind, np.uint8, False)

@@ -93,6 +93,13 @@ def test_classes_without_photos_keep_their_noise(people):
     assert (noise.delta[:4].abs().amax((1, 2, 3)) > 0).all()
 
 
+def test_a_class_absent_from_a_batch_keeps_its_noise(people):
+    """Batches of one example: each class's δ is what its own photos made of it, one after the other."""
+    method = ErrorMin(Budget(EPSILON), fit_steps=0, rounds=1, batch=1, subset=1.0, stop_error=0.0)
+    noise, _ = run(people, method=method, fit=False)
+    assert (noise.delta.abs().amax((1, 2, 3)) > 3 * EPSILON / 10).all(), "less than a few steps are left"
+
+
 def test_one_pass_is_the_mean_of_its_examples_own_steps(people):
     """Without fitting, with one batch of everything: computed here class by class, example by example."""
     method = ErrorMin(Budget(EPSILON), fit_steps=0, rounds=1, batch=100, subset=1.0, stop_error=0.0)

@@ -57,8 +57,8 @@ def test_it_keeps_epsilon_and_uses_it(crops, surrogate, epsilon):
 
 def test_it_has_no_broad_tint(crops, surrogate):
     """What the tint filter would still take out is little, as the last step ends with it and the projection."""
-    delta = make(crops, surrogate)[None]
-    assert (untinted(delta) - delta).pow(2).mean().sqrt() < 0.1 * delta.pow(2).mean().sqrt()
+    delta = make(crops, surrogate, steps=12)[None]
+    assert (untinted(delta) - delta).pow(2).mean().sqrt() < 0.05 * delta.pow(2).mean().sqrt()
 
 
 def test_it_leads_the_surrogate_to_its_slot(crops, surrogate):
