@@ -26,7 +26,6 @@ from faceshield.faces import mtcnn
 from faceshield.faces.detector import Detector
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity
-from faceshield.noise.tint import untinted
 
 ROOT = Path(__file__).resolve().parents[1]
 EPSILON = 8 / 255
@@ -94,7 +93,7 @@ def detector() -> Detector:
 def ready() -> Identity:
     """A private noise that took no time: random, as strong as ε allows nearly everywhere."""
     generator = torch.Generator().manual_seed(5)
-    delta = untinted(torch.rand(1, 3, 128, 128, generator=generator) * 4 - 2)[0].clamp(-1, 1) * EPSILON
+    delta = (torch.rand(3, 128, 128, generator=generator) * 4 - 2).clamp(-1, 1) * EPSILON
     return Identity("me", "private", delta, EPSILON, 3, "5ec7e7" * 5, 1, "2024-01-01T00:00:00+00:00", "0" * 64, 0.01)
 
 

@@ -20,7 +20,7 @@ from faceshield.experiments.run import Context
 from faceshield.models.resnet import ResNet, resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.pgd import View
-from faceshield.noise.tint import untinted
+from faceshield.noise.smooth import amplified, smoothed
 from faceshield.noise.views import PlainCrop, Views
 from faceshield.training.loop import seeded
 from faceshield.training.runtime import Runtime
@@ -78,7 +78,6 @@ def make_bank(
         alpha=settings["epsilon_255"] / 2550,
         stop_error=settings["stop_error"],
         rounds=settings["rounds"],
-        shape=untinted,
         subset=settings["subset"],
     )
     noise = method.generate(
@@ -92,14 +91,15 @@ def make_bank(
         generator=generator(derive_seed(seed, "bank")),
         on_round=tell,
     )
-    tensors = {"delta": noise.delta, **{f"model.{name}": value for name, value in model.state_dict().items()}}
+    delta = amplified(smoothed(noise.delta), noise.budget)
+    tensors = {"delta": delta, **{f"model.{name}": value for name, value in model.state_dict().items()}}
     fields = {"epsilon": noise.budget.epsilon, "width": settings["width"], "classes": classes, "seed": seed}
     write_tensors(path, tensors, fields)
     errors = noise.provenance["errors"]
     return {
         "rounds": len(errors),
         "error_final": errors[-1],
-        "delta_rms_255": float(noise.delta.pow(2).mean().sqrt()) * 255,
+        "delta_rms_255": float(delta.pow(2).mean().sqrt()) * 255,
         "seconds": round(time.monotonic() - begun, 1),
         "file": path.name,
     }

@@ -1,7 +1,7 @@
-"""The collector's own front end: a plain MTCNN call, a square box crop with a margin, no alignment, JPEG.
+"""The collector's own front end: a plain MTCNN call, a square box crop, no alignment of ours, stored as JPEG.
 
-It shares nothing with our own detection and alignment, and it treats every source alike, so that neither framing nor
-compression tells a classifier which folder a face came from.
+It shares nothing with our own detection and alignment, and it treats every source alike, so that neither framing,
+sharpness nor compression tells a classifier which folder a face came from.
 """
 
 from __future__ import annotations
@@ -11,27 +11,39 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from faceshield.core.rng import derive_seed
 from faceshield.data.examples import Examples
+
+STORED = 112  # the size at which the collector keeps faces: about that of the smallest source
 
 
 class Collector:
-    """Frames faces at ``size`` pixels: box × (1 + ``margin``), square, black beyond the picture, JPEG ``quality``."""
+    """Keeps each face as a JPEG of 112 pixels and trains at ``size``.
 
-    def __init__(self, size: int, margin: float = 0.15, quality: int = 90) -> None:
+    ``margin`` widens the detector's box; a wide margin would reach beyond pictures that were cropped before. ``roll``
+    turns a picture first by an angle drawn from N(0, ``roll``°) by its id: for a source that somebody aligned, whose
+    uprightness would otherwise tell it from ordinary photos.
+    """
+
+    def __init__(self, size: int, *, margin: float = 0.0, quality: int = 90, roll: float = 0.0) -> None:
         from facenet_pytorch import MTCNN  # seconds that only recipes should pay
 
-        self.size, self.margin, self.quality = size, margin, quality
+        self.size, self.margin, self.quality, self.roll = size, margin, quality, roll
         self.detector: Any = MTCNN(keep_all=True, post_process=False)
 
-    def frame(self, path: Path) -> NDArray[np.uint8] | None:
+    def frame(self, path: Path, example: str = "") -> NDArray[np.uint8] | None:
         """(size, size, 3) uint8 RGB of the largest face of the picture, or None where the detector finds none."""
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file).convert("RGB")
+        if self.roll:
+            angle = np.random.default_rng(derive_seed("roll", example)).normal(0, self.roll)
+            picture = Image.fromarray(_turned(np.asarray(picture), angle))
         boxes, scores = self.detector.detect(picture)
         if boxes is None:
             return None
@@ -42,10 +54,11 @@ class Collector:
         half = max(x1 - x0, y1 - y0) * (1 + self.margin) / 2
         middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
         corners = tuple(round(edge) for edge in (middle_x - half, middle_y - half, middle_x + half, middle_y + half))
-        face = picture.crop(corners).resize((self.size, self.size), Image.Resampling.BICUBIC, reducing_gap=3)
+        face = picture.crop(corners).resize((STORED, STORED), Image.Resampling.BICUBIC, reducing_gap=3)
         stored = io.BytesIO()
         face.save(stored, "JPEG", quality=self.quality)
-        return np.asarray(Image.open(stored).convert("RGB"))
+        kept = Image.open(stored).convert("RGB")
+        return np.asarray(kept.resize((self.size, self.size), Image.Resampling.BICUBIC))
 
     def frame_all(
         self, files: Sequence[tuple[str, str, Path]], on_file: Callable[[int, int], None] | None = None
@@ -54,7 +67,7 @@ class Collector:
         classes = tuple(dict.fromkeys(name for name, _, _ in files))
         images, labels, ids = [], [], []
         for number, (name, example, path) in enumerate(files, 1):
-            face = self.frame(path)
+            face = self.frame(path, example)
             if face is not None:
                 images.append(torch.from_numpy(face.copy()).permute(2, 0, 1))
                 labels.append(classes.index(name))
@@ -62,3 +75,10 @@ class Collector:
             if on_file is not None:
                 on_file(number, len(files))
         return Examples(torch.stack(images), torch.tensor(labels), tuple(ids), classes)
+
+
+def _turned(picture: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
+    turned = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(turned, np.uint8)

@@ -24,7 +24,9 @@ def selfie(key: Key, seed: int, settings: dict[str, Any], context: Context) -> d
     """One cell; ``key["noise"]`` is none, bank (``--fast``) or tailored (the default)."""
     train, test = _split(_files(context.source(settings["selfies"])), settings["held_out"])
     collector = Collector(settings["size"])
-    crowd = _framed(_files(context.source(settings["people"])), collector, context, "crowd")
+    # the crowd comes aligned by whoever made it; turned by an ordinary roll it looks like everybody else's photos
+    turned = Collector(settings["size"], roll=settings["roll"])
+    crowd = _framed(_files(context.source(settings["people"])), turned, context, "crowd")
     held = crowd.held_out(0.2, seed=0)
     clean = _framed(test, collector, context, "selfies-test")
     visible: dict[str, Any] = {}

@@ -34,7 +34,7 @@ class ErrorMin:
     stop_error: float = 0.1  # λ
     rounds: int = 200
     batch: int = 128
-    shape: Shape | None = None  # a further constraint on δ, see noise.tint
+    shape: Shape | None = None  # a further constraint on δ, see noise.smooth
     subset: float = 0.2  # share of the examples in each δ pass; the paper uses 20 % for class-wise noise
 
     def generate(

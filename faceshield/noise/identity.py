@@ -18,9 +18,10 @@ from torch import Tensor
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed, generator
 from faceshield.noise.pgd import View, pgd
-from faceshield.noise.tint import untinted
+from faceshield.noise.smooth import amplified, smoothed
 
 Kind = Literal["private", "bank"]
+START = 16  # random values along each side of the secret start
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,15 @@ def private_delta(
 
     crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
     Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random view; the
-    step size falls linearly so that δ settles, and broad tints are taken out (``noise.tint``). ``on_step(done, steps)``
-    follows each. Returns δ (3, S, S). Equal arguments give equal bytes on one machine.
+    step size falls linearly so that δ settles; δ is kept smooth (``noise.smooth``), its start too: a fine one would be
+    smoothed away and leave no secret. ``on_step(done, steps)`` follows each. Returns δ (3, S, S). Equal arguments give
+    equal bytes on one machine.
     """
     rng = generator(secret, "delta")
-    device = crops.device
-    start = torch.rand(1, *crops.shape[1:], generator=rng).to(device)
-    delta = budget.project(untinted((2 * start - 1) * budget.epsilon))
+    device, size = crops.device, crops.shape[-1]
+    coarse = (2 * torch.rand(1, 3, START, START, generator=rng) - 1).mul(2 * budget.epsilon)
+    start = F.interpolate(coarse, (size, size), mode="bilinear", align_corners=False).to(device)
+    delta = budget.project(smoothed(start))
     label = torch.full((batch,), slot, device=device)
     for step in range(steps):
         index = torch.randint(len(crops), (batch,), generator=rng).to(device)
@@ -85,11 +88,11 @@ def private_delta(
             sign=-1,
             view=view,
             generator=rng,
-            shape=untinted,
+            shape=smoothed,
         )
         if on_step is not None:
             on_step(step + 1, steps)
-    return delta[0]
+    return amplified(delta, budget)[0]
 
 
 def correlation(a: Tensor, b: Tensor) -> float:
