@@ -18,7 +18,7 @@ from faceshield.reports.show import amplified, write_page
 
 
 def main(folder: Path) -> None:
-    """Leave original.jpg, cloaked.jpg, noise_x16.png, page.html and faceshield.json in ``folder``."""
+    """Leave original.jpg, cloaked.jpg, noise_x16.png, three.png, page.html and faceshield.json in ``folder``."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     original = folder / "original.jpg"
@@ -32,6 +32,8 @@ def main(folder: Path) -> None:
     (folder / "out").rmdir()
     before, after = load(original).pixels, load(folder / "cloaked.jpg").pixels
     Image.fromarray(amplified(before, after)).save(folder / "noise_x16.png")
+    three = np.concatenate([before, after, amplified(before, after)], 1)
+    Image.fromarray(three).save(folder / "three.png")
     write_page(original, folder / "cloaked.jpg", folder / "page.html")
     (face,) = report.photos[0].faces
     print(f"  largest change {face.linf_255:g}/255, PSNR {face.psnr} dB, SSIM {face.ssim_face} in the face")

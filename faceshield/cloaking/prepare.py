@@ -20,6 +20,7 @@ from faceshield.noise.views import Views
 from faceshield.training.runtime import Runtime
 
 SECRET = "FACESHIELD_SECRET"
+FEW = 3  # below this the user is told that the noise stands on little
 ENOUGH = 60  # photos looked at to make a noise; more add time, not protection
 
 

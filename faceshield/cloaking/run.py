@@ -15,15 +15,17 @@ from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.journal import REPORT, Journal
 from faceshield.cloaking.one import cloak_one, failed, unprotected
 from faceshield.cloaking.options import Options
-from faceshield.cloaking.prepare import ENOUGH, kept, make
+from faceshield.cloaking.prepare import ENOUGH, FEW, kept, make
 from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.store import sha256, write_json
 from faceshield.core.types import AlignedFace
 from faceshield.faces.align import align
 from faceshield.imaging.photo import load
+from faceshield.models.weights import path_of
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity
+from faceshield.noise.surrogate import BANK, SURROGATE
 from faceshield.training.runtime import Runtime
 
 Progress = Callable[[str, int, int], None]
@@ -60,6 +62,11 @@ def cloak(
     problems: dict[Path, PhotoReport] = {}
     if identity is None:
         identity, problems = _new_identity(album, options, finder, runtime, say)
+    if identity is not None and identity.kind == "private" and identity.photos < FEW:
+        notices.append(
+            f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"
+            " it holds better: cloak more at once under another --identity name"
+        )
     journal.begin({**options.describe(), "noise": _digest(identity)})
     taken = {stem(Path(report.output)) for report in journal.done.values() if report.output}
     todo = [item for item in album.items if str(item.source) not in journal.done]
@@ -109,12 +116,16 @@ def _new_identity(
 
     Photos that could not be used are reported once, here, so that they are not looked at again.
     """
-    step = max(1, len(album.items) // ENOUGH)
-    sample = album.items[::step][:ENOUGH] if not options.fast else album.items
+    for name in (SURROGATE, BANK):
+        path_of(name)  # a missing weight file is told now, not after minutes of looking
+    step = -(-len(album.items) // ENOUGH)
+    order = [item for first in range(step) for item in album.items[first::step]]
+    enough = 1 if options.fast else ENOUGH
     faces: list[AlignedFace] = []
     problems: dict[Path, PhotoReport] = {}
-    say("looking", 0, len(sample))
-    for number, item in enumerate(sample, 1):
+    for number, item in enumerate(order, 1):
+        if faces and number > enough:
+            break
         try:
             rgb = load(item.source).rgb8()
             faces += [align(rgb, face) for face in finder.find(rgb, item.source)[0][:1]]
@@ -122,9 +133,7 @@ def _new_identity(
             problems[item.source] = unprotected(item, error)
         except FaceshieldError as error:
             problems[item.source] = failed(item, error)
-        say("looking", number, len(sample))
-        if options.fast and faces:
-            break
+        say("looking", number, max(number, min(enough, len(order))))
     if not faces:
         return None, problems
     identity = make(options, faces, runtime, on_step=lambda done, total: say("making noise", done, total))

@@ -17,6 +17,7 @@ import faceshield
 from faceshield.core.errors import UsageError
 from faceshield.core.store import read_json, sha256, write_json
 from faceshield.experiments.recipe import Key, Recipe, Scale
+from faceshield.reports.figures import recognition
 from faceshield.training.runtime import Runtime
 
 Say = Callable[[str], None]
@@ -103,6 +104,9 @@ def run(recipe: Recipe, scale: Scale, cell: Cell, context: Context, results: Pat
         "plots": [],
     }
     path = results / f"{recipe.id}.{scale}.json"
+    if finished and all("confusion" in done["metrics"] for done in finished):
+        recognition(result, path.with_suffix(".png"))
+        result["plots"] = [path.with_suffix(".png").name]
     write_json(path, result)
     return path
 

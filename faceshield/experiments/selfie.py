@@ -33,8 +33,8 @@ def selfie(key: Key, seed: int, settings: dict[str, Any], context: Context) -> d
     if key["noise"] == "none":
         own = _framed(train, collector, context, "selfies-train")
     else:
-        cloaked, visible = _cloaked(train, str(key["noise"]), seed, context)
-        own = _framed(cloaked, collector, context, f"selfies-{key['noise']}-{seed}")
+        cloaked, visible = _cloaked(train, str(key["noise"]), context)
+        own = _framed(cloaked, collector, context, f"selfies-{key['noise']}")
     training = concatenate([crowd.select(~held), own])
     protected = range(len(crowd.classes), len(training.classes))
     return {
@@ -74,16 +74,19 @@ def _framed(files: Files, collector: Collector, context: Context, name: str) -> 
     return Examples(tensors["images"], tensors["labels"], tuple(fields["ids"]), tuple(fields["classes"]))
 
 
-def _cloaked(files: Files, noise: str, seed: int, context: Context) -> tuple[Files, dict[str, Any]]:
-    """Run ``faceshield cloak`` once a person, as its user would, and say how visible the result is."""
-    out = context.work / f"cloaked-{noise}-{seed}"
+def _cloaked(files: Files, noise: str, context: Context) -> tuple[Files, dict[str, Any]]:
+    """Run ``faceshield cloak`` once a person, as its user would, and say how visible the result is.
+
+    The cloak is the same for every seed; what varies is the collector's training.
+    """
+    out = context.work / f"cloaked-{noise}"
     cloaked: Files = []
     faces: list[dict[str, Any]] = []
     unprotected = 0
     for person in dict.fromkeys(name for name, _, _ in files):
         own = [file for file in files if file[0] == person]
         context.say(f"  cloaking {len(own)} photos of {person} ({noise})")
-        report = _cloak(own, out / person, f"{noise}-{seed}-{person}", noise == "bank", context)
+        report = _cloak(own, out / person, f"{noise}-{person}", noise == "bank", context)
         for photo, (_, example, path) in zip(report["photos"], own, strict=True):
             # what the tool leaves unprotected its user would not upload, so the collector does not get it
             if photo["status"] != "cloaked":
