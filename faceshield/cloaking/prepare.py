@@ -14,7 +14,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
 from faceshield.models.weights import registry
 from faceshield.noise import vault
-from faceshield.noise.identity import Identity, correlation, new_secret, private_delta, slot_of
+from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
 from faceshield.noise.surrogate import BANK, SURROGATE, load_bank, load_surrogate
 from faceshield.noise.views import Views
 from faceshield.training.runtime import Runtime
@@ -61,21 +61,22 @@ def make(
     """
     bank = load_bank()
     secret = os.environ.get(SECRET) or new_secret()
-    slot = slot_of(secret, len(bank.delta))
     if options.fast:
+        slot = slot_of(secret, len(bank.delta))
         delta = Budget(options.epsilon).project(bank.delta[slot] * (options.epsilon / bank.epsilon))
     else:
         surrogate = runtime.place(load_surrogate())
         crops = torch.stack([face.image for face in faces]).mul(255).round().byte().to(runtime.device)
-        delta = private_delta(
+        delta, slot = private_noise(
             crops,
-            slot,
+            len(bank.delta),
             lambda batch: runtime.forward(surrogate, batch),
             Budget(options.epsilon),
             Views(),
             secret,
             on_step=on_step,
-        ).cpu()
+        )
+        delta = delta.cpu()
     return Identity(
         name=options.identity,
         kind="bank" if options.fast else "private",

@@ -16,7 +16,7 @@ from faceshield.experiments.bank import VIEWS, make_bank, source_faces
 from faceshield.experiments.fabricated import fabricated_people
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.noise.identity import correlation, private_delta, slot_of
+from faceshield.noise.identity import correlation, private_noise, slot_of
 from faceshield.noise.surrogate import load_bank, load_surrogate
 from faceshield.noise.views import Views
 
@@ -39,7 +39,7 @@ def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> di
             slot = slot_of(secret, len(bank))
             delta = bank[slot]
             if key["noise"] == "tailored":
-                delta = _tailored(people.images[own], slot, secret, int(key.get("photos", 20)), settings, context)
+                delta = _tailored(people.images[own], len(bank), secret, int(key.get("photos", 20)), settings, context)
             similar.append(max(correlation(delta, other) for other in bank))
             levels = (delta * 255).round().to(torch.int16)
             images[own] = (images[own].to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
@@ -73,19 +73,20 @@ def _bank(key: Key, settings: dict[str, Any], context: Context) -> Tensor:
 
 
 def _tailored(
-    images: Tensor, slot: int, secret: str, photos: int, settings: dict[str, Any], context: Context
+    images: Tensor, slots: int, secret: str, photos: int, settings: dict[str, Any], context: Context
 ) -> Tensor:
     runtime = context.runtime
     surrogate = runtime.place(load_surrogate())
-    return private_delta(
+    delta, _ = private_noise(
         images[:photos].to(runtime.device),
-        slot,
+        slots,
         lambda batch: runtime.forward(surrogate, batch),
         Budget(),
         Views(),
         secret,
         steps=settings["steps"],
-    ).cpu()
+    )
+    return delta.cpu()
 
 
 def _small(data: Examples, settings: dict[str, Any]) -> Examples:

@@ -45,9 +45,53 @@ def new_secret() -> str:
     return secrets.token_hex(16)
 
 
-def slot_of(secret: str, slots: int) -> int:
-    """The bank slot that a secret chooses."""
-    return derive_seed(secret, "slot") % slots
+def slot_of(secret: str, slots: int, number: int = 0) -> int:
+    """The bank slot that a secret chooses; ``number`` counts its further choices."""
+    return derive_seed(secret, "slot", number) % slots
+
+
+def private_noise(
+    crops: Tensor,
+    slots: int,
+    forward: Callable[[Tensor], Tensor],
+    budget: Budget,
+    view: View,
+    secret: str,
+    *,
+    steps: int = 60,
+    tries: int = 4,
+    on_step: Callable[[int, int], None] | None = None,
+) -> tuple[Tensor, int]:
+    """A person's noise and its slot: of ``tries`` slots that the secret names, the one that suits their face best.
+
+    A slot that the surrogate hardly finds on somebody's face does not hold either (a recogniser trained on it learned
+    the face), so each is tried for a quarter of ``steps`` and the lowest loss goes on. See :func:`private_delta`.
+    """
+    total = steps + tries * (steps // 4)
+
+    def tell(before: int) -> Callable[[int, int], None] | None:
+        return None if on_step is None else lambda done, _: on_step(before + done, total)
+
+    losses: dict[int, float] = {}
+    for number in range(tries):
+        slot = slot_of(secret, slots, number)
+        trial = private_delta(
+            crops, slot, forward, budget, view, secret, steps=steps // 4, on_step=tell(number * (steps // 4))
+        )
+        losses[slot] = loss_of(crops, trial, slot, forward, view, secret)
+    best = min(losses, key=lambda slot: losses[slot])
+    last = tell(tries * (steps // 4))
+    return private_delta(crops, best, forward, budget, view, secret, steps=steps, on_step=last), best
+
+
+@torch.no_grad()
+def loss_of(
+    crops: Tensor, delta: Tensor, slot: int, forward: Callable[[Tensor], Tensor], view: View, secret: str
+) -> float:
+    """Mean cross-entropy towards ``slot`` of up to 64 ``crops`` (n, 3, S, S) uint8 with ``delta``, one view each."""
+    rng = generator(secret, "loss")
+    batch = view((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
+    return float(F.cross_entropy(forward(batch), torch.full((len(batch),), slot, device=crops.device)))
 
 
 def private_delta(
