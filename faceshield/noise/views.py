@@ -1,7 +1,7 @@
 """The views an attacker's pipeline may take of a protected face: δ is made under all of them.
 
-Noise made without the attacker's random crop does not protect at all (recipes/faces/crops.yaml measures it); the
-paper's Algorithm 1 is silent about it. Every view is differentiable, random for each example, and seeded.
+The paper's Algorithm 1 is silent about them; recipes/faces/views.yaml compares noise made with and without. Every view
+is differentiable, random for each example, and seeded.
 """
 
 from __future__ import annotations
