@@ -401,9 +401,9 @@ def test_fast_with_a_private_identity_keeps_it(cli, source, report, tmp_path):
 def test_a_private_noise_is_made_from_the_persons_photos(cli, put, portrait, report, tmp_path, monkeypatch):
     """The real thing with few steps: made, kept, not the bank's, the same for the same secret."""
     from faceshield.cloaking import prepare
-    from faceshield.noise.identity import private_delta
+    from faceshield.noise.identity import private_noise
 
-    monkeypatch.setattr(prepare, "private_delta", lambda *a, **k: private_delta(*a, **{**k, "steps": 2, "batch": 2}))
+    monkeypatch.setattr(prepare, "private_noise", lambda *a, **k: private_noise(*a, **{**k, "steps": 4, "tries": 2}))
     monkeypatch.setenv("FACESHIELD_SECRET", "for a test")
     put(tmp_path / "in/a.png", portrait)
     for name in ("one", "two"):
@@ -558,12 +558,12 @@ def test_progress_tells_every_stage(put, portrait, tmp_path):
 
 def test_progress_hears_of_the_noise(put, portrait, tmp_path, monkeypatch):
     from faceshield.cloaking import prepare
-    from faceshield.noise.identity import private_delta
+    from faceshield.noise.identity import private_noise
 
-    monkeypatch.setattr(prepare, "private_delta", lambda *a, **k: private_delta(*a, **{**k, "steps": 2, "batch": 2}))
+    monkeypatch.setattr(prepare, "private_noise", lambda *a, **k: private_noise(*a, **{**k, "steps": 4, "tries": 2}))
     heard = []
     cloak(put(tmp_path / "a.png", portrait), tmp_path / "out", progress=lambda *said: heard.append(said))
-    assert [said for said in heard if said[0] == "making noise"] == [("making noise", 1, 2), ("making noise", 2, 2)]
+    assert [said for said in heard if said[0] == "making noise"] == [("making noise", n, 6) for n in range(1, 7)]
 
 
 @pytest.mark.parametrize(
