@@ -17,13 +17,12 @@ from faceshield.core.store import write_tensors
 from faceshield.data.examples import Examples, read_tree
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.models.resnet import ResNet, resnet18
+from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.pgd import View
 from faceshield.noise.smooth import amplified, smoothed
 from faceshield.noise.views import PlainCrop, Views
 from faceshield.training.loop import seeded
-from faceshield.training.runtime import Runtime
 
 VIEWS: dict[str, View] = {"collector": Views(), "none": PlainCrop()}
 
@@ -103,11 +102,3 @@ def make_bank(
         "seconds": round(time.monotonic() - begun, 1),
         "file": path.name,
     }
-
-
-def surrogate_of(tensors: dict[str, Tensor], fields: dict[str, Any], runtime: Runtime) -> ResNet:
-    """The frozen surrogate of a file that :func:`make_bank` wrote."""
-    model = resnet18(int(fields["classes"]), width=int(fields["width"]), stem="stride2")
-    model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
-    runtime.place(model)
-    return model.eval().requires_grad_(False)
