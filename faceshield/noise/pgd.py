@@ -13,6 +13,48 @@ from faceshield.core.budget import Budget
 Loss = Callable[[Tensor], Tensor]
 View = Callable[[Tensor, Generator], Tensor]
 Shape = Callable[[Tensor], Tensor]
+Sign = Literal[-1, 1]
+
+
+def step(
+    images: Tensor,
+    delta: Tensor,
+    loss: Loss,
+    budget: Budget,
+    *,
+    alpha: float,
+    sign: Sign,
+    view: View | None = None,
+    generator: Generator | None = None,
+    shape: Shape | None = None,
+) -> tuple[Tensor, Tensor]:
+    """One step of size ``alpha`` from ``delta``: the new δ, and ``loss`` at the old one (detached).
+
+    images (N, 3, H, W) RGB in [0, 1]; delta (N, 3, H, W), or (1, 3, H, W) to share one δ by all of ``images`` (its
+    gradient is then their sum). ``loss`` maps the (viewed) batch to the examples' losses (N,), or to their sum; ``sign``
+    −1 minimises it (error-min), +1 maximises it (error-max). ``view`` with ``generator`` draws one random view;
+    ``shape`` is a further constraint on δ, applied before the budget's projection. Only δ gets a gradient: the caller
+    freezes the network's parameters and picks its batch-norm mode. A δ of its own is kept such that images + δ stays in
+    [0, 1]; a shared δ is clamped in the forward pass only.
+    """
+    shared = len(delta) != len(images)
+    moved = images + delta
+    batch = moved.clamp(0, 1).requires_grad_(True)
+    seen = batch
+    if view is not None:
+        assert generator is not None, "a random view needs a generator"
+        seen = view(batch, generator)
+    losses = loss(seen)
+    (gradient,) = torch.autograd.grad(losses.sum(), batch)
+    # through the clamp: releases of torch differ at exactly 0 and 1, where a pixel must still be able to come back
+    gradient = gradient * ((moved >= 0) & (moved <= 1))
+    if shared:
+        gradient = gradient.sum(0, keepdim=True)
+    delta = delta + sign * budget.step(gradient, alpha)
+    delta = budget.project(delta if shape is None else shape(delta))
+    if not shared:
+        delta = (images + delta).clamp_(0, 1).sub_(images)
+    return delta, losses.detach()
 
 
 def pgd(
@@ -23,36 +65,15 @@ def pgd(
     *,
     steps: int,
     alpha: float,
-    sign: Literal[-1, 1],
+    sign: Sign,
     view: View | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
 ) -> Tensor:
-    """Take ``steps`` steps of size ``alpha`` from ``delta`` and return the new δ.
-
-    images (N, 3, H, W) RGB in [0, 1]; delta (N, 3, H, W), or (1, 3, H, W) to share one δ by all of ``images`` (its
-    gradient is then their sum). ``loss`` maps the (viewed) batch to a scalar; ``sign`` −1 minimises it (error-min),
-    +1 maximises it (error-max). ``view`` with ``generator`` draws one random view a step; ``shape`` is a further
-    constraint on δ, applied before the budget's projection. Only δ gets a gradient: the caller freezes the network's
-    parameters and picks its batch-norm mode. A δ of its own is kept such that images + δ stays in [0, 1]; a shared δ
-    is clamped in the forward pass only.
-    """
-    shared = len(delta) != len(images)
+    """``steps`` times :func:`step` from ``delta``; returns the new δ. A view is drawn anew for each step."""
     delta = delta.detach().clone()
     for _ in range(steps):
-        moved = images + delta
-        batch = moved.clamp(0, 1).requires_grad_(True)
-        seen = batch
-        if view is not None:
-            assert generator is not None, "a random view needs a generator"
-            seen = view(batch, generator)
-        (gradient,) = torch.autograd.grad(loss(seen), batch)
-        # through the clamp: releases of torch differ at exactly 0 and 1, where a pixel must still be able to come back
-        gradient = gradient * ((moved >= 0) & (moved <= 1))
-        if shared:
-            gradient = gradient.sum(0, keepdim=True)
-        delta = delta + sign * budget.step(gradient, alpha)
-        delta = budget.project(delta if shape is None else shape(delta))
-        if not shared:
-            delta = (images + delta).clamp_(0, 1).sub_(images)
+        delta, _ = step(
+            images, delta, loss, budget, alpha=alpha, sign=sign, view=view, generator=generator, shape=shape
+        )
     return delta

@@ -1,0 +1,72 @@
+"""Where a noise job stands, so that a killed one goes on: the order of the batches, and a checkpoint a round."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from faceshield.core.errors import StoreError
+from faceshield.core.store import read_tensors, write_tensors
+from faceshield.noise.base import Learner
+
+
+class Order:
+    """Index batches without end: every example once before any comes twice; the place is kept across rounds.
+
+    Algorithm 1's Next(x, y). Without ``shuffle`` every epoch is 0, 1, 2, … (the released code).
+    """
+
+    def __init__(self, count: int, batch: int, rng: Generator, *, shuffle: bool = True) -> None:
+        self.count, self.batch, self.rng, self.shuffle = count, min(batch, count), rng, shuffle
+        self.epoch, self.place = torch.empty(0, dtype=torch.long), 0
+
+    def next(self) -> Tensor:
+        """The next batch's indices; the last batch of an epoch may be short."""
+        if self.place >= len(self.epoch):
+            self.epoch = torch.randperm(self.count, generator=self.rng) if self.shuffle else torch.arange(self.count)
+            self.place = 0
+        batch = self.epoch[self.place : self.place + self.batch]
+        self.place += self.batch
+        return batch
+
+
+class Saved:
+    """The checkpoint of one job, described by ``what``: another job's file is refused, none is kept without a path."""
+
+    def __init__(
+        self, path: Path | None, what: Mapping[str, Any], learner: Learner, rng: Generator, order: Order
+    ) -> None:
+        self.path, self.learner, self.rng, self.order = path, learner, rng, order
+        self.digest = hashlib.sha256(json.dumps(what, sort_keys=True, default=list).encode()).hexdigest()
+
+    def keep(self, delta: Tensor, errors: list[float], taken: int) -> None:
+        """Write δ, θ, the optimiser's memory, the generator and the order, atomically."""
+        if self.path is None:
+            return
+        tensors = {f"learner.{name}": value for name, value in self.learner.state().items()}
+        tensors |= {"delta": delta, "rng": self.rng.get_state(), "epoch": self.order.epoch}
+        fields = {"job": self.digest, "errors": errors, "taken": taken, "place": self.order.place}
+        write_tensors(self.path, tensors, fields)
+
+    def found(self, delta: Tensor) -> tuple[list[float], int]:
+        """Put everything back as it was, δ in place; returns the errors so far and the steps taken.
+
+        Raises StoreError where the file belongs to another job.
+        """
+        if self.path is None or not self.path.is_file():
+            return [], 0
+        tensors, fields = read_tensors(self.path)
+        if fields.get("job") != self.digest:
+            raise StoreError(f"{self.path}: was left by another job (settings, seed or data differ); delete or move it")
+        prefix = "learner."
+        self.learner.restore({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
+        delta.copy_(tensors["delta"])
+        self.rng.set_state(tensors["rng"])
+        self.order.epoch, self.order.place = tensors["epoch"], int(fields["place"])
+        return list(fields["errors"]), int(fields["taken"])

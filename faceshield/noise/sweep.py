@@ -1,0 +1,93 @@
+"""A pass of steps over a whole data set's own δ, with no arithmetic for examples that need none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from faceshield.core.budget import Budget
+from faceshield.noise.base import noisy
+from faceshield.noise.pgd import Shape, Sign, View, step
+
+Losses = Callable[[Tensor, Tensor], Tensor]
+
+
+def sweep(
+    images: Tensor,
+    labels: Tensor,
+    delta: Tensor,
+    losses: Losses,
+    budget: Budget,
+    *,
+    steps: int,
+    alpha: float,
+    sign: Sign,
+    batch: int,
+    enough: float | None = None,
+    view: View | None = None,
+    generator: Generator | None = None,
+    shape: Shape | None = None,
+) -> int:
+    """Take up to ``steps`` steps for each example; ``delta`` is changed in place. Returns the number of steps taken.
+
+    images (n, 3, H, W) uint8; delta (n, 3, H, W) float32; ``losses(batch, labels)`` gives the examples' losses (N,).
+    An example whose loss has reached ``enough`` (at most, when minimising; at least, when maximising) keeps its δ and
+    leaves the batch, and the next one takes its place, so that batches stay full; who needs no step at all is found
+    first by a pass without gradients. Examples do not touch each other: in eval mode, without a random view, neither
+    ``batch`` nor the order of the examples changes δ.
+    """
+    if steps < 1:
+        return 0
+    device = labels.device
+    waiting = torch.arange(len(images), device=device)
+    if enough is not None:
+        waiting = waiting[_lacking(images, labels, delta, losses, batch, enough, sign, view, generator)]
+    taken = torch.zeros(len(images), dtype=torch.long, device=device)
+    active, waiting = waiting[:batch], waiting[batch:]
+    total = 0
+    while len(active):
+        own = delta[active]
+        moved, loss = step(
+            images[active].float() / 255,
+            own,
+            lambda seen, own_labels=labels[active]: losses(seen, own_labels),  # type: ignore[misc]
+            budget,
+            alpha=alpha,
+            sign=sign,
+            view=view,
+            generator=generator,
+            shape=shape,
+        )
+        going = torch.ones_like(loss, dtype=torch.bool) if enough is None else sign * (enough - loss) > 0
+        delta[active] = torch.where(going.view(-1, 1, 1, 1), moved, own)
+        taken[active] += 1
+        total += len(active)
+        active = active[going & (taken[active] < steps)]
+        room = batch - len(active)
+        active, waiting = torch.cat([active, waiting[:room]]), waiting[room:]
+    return total
+
+
+@torch.no_grad()
+def _lacking(
+    images: Tensor,
+    labels: Tensor,
+    delta: Tensor,
+    losses: Losses,
+    batch: int,
+    enough: float,
+    sign: Sign,
+    view: View | None,
+    generator: Generator | None,
+) -> Tensor:
+    """(n,) bool: the examples whose loss has not reached ``enough``."""
+    parts = []
+    for index in torch.arange(len(images), device=labels.device).split(4 * batch):
+        seen = noisy(images[index], delta[index])
+        if view is not None:
+            assert generator is not None, "a random view needs a generator"
+            seen = view(seen, generator)
+        parts.append(sign * (enough - losses(seen, labels[index])) > 0)
+    return torch.cat(parts)
