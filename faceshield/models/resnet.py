@@ -1,30 +1,26 @@
-"""ResNet-18 (He et al., 2016) with a width multiplier and a stem that fits the picture size.
-
-Models take pixels in [0, 1]: normalisation is inside, so noise and networks share one space.
-"""
+"""ResNet-18 and ResNet-50 (He et al., 2016) with a width multiplier and a stem that fits the picture size."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
-Stem = Literal["cifar", "stride2"]
+from faceshield.models.classifier import Classifier
+from faceshield.models.stem import Stem, make_stem
 
 
 class BasicBlock(nn.Module):
     """conv-bn-relu-conv-bn plus shortcut, then relu."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        self.shortcut = _shortcut(inputs, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
@@ -32,41 +28,65 @@ class BasicBlock(nn.Module):
         return activation
 
 
-class ResNet(nn.Module):
-    """(N, 3, H, W) RGB in [0, 1] → (N, classes) logits; :meth:`features` gives the (N, 8·width) embedding.
+class Bottleneck(nn.Module):
+    """1×1, 3×3 (which strides) and 1×1 convolutions, each with batch norm, plus shortcut, then relu: 4·width out."""
 
-    stem "cifar": 3×3 stride 1, for 32-pixel pictures; "stride2": 3×3 stride 2, for 64 to 128 pixels.
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(4 * width)
+        self.relu = nn.ReLU()
+        self.shortcut = _shortcut(inputs, 4 * width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out)))))
+        activation: Tensor = self.relu(out + self.shortcut(x))
+        return activation
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+    if stride == 1 and inputs == outputs:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
+class ResNet(Classifier):
+    """Four stages of ``blocks[i]`` blocks and ``width``·2^i channels, times 4 for bottlenecks.
+
+    The pictures' size decides the ``stem``, see :func:`faceshield.models.stem.make_stem`.
     """
 
     def __init__(
-        self, classes: int, *, width: int = 64, stem: Stem = "cifar", blocks: tuple[int, ...] = (2, 2, 2, 2)
+        self,
+        classes: int,
+        *,
+        width: int = 64,
+        stem: Stem = "cifar",
+        blocks: tuple[int, ...] = (2, 2, 2, 2),
+        block: type[BasicBlock] | type[Bottleneck] = BasicBlock,
     ) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, width, 3, 1 if stem == "cifar" else 2, 1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-        )
+        first = make_stem(stem, width)
         layers: list[nn.Module] = []
         inputs = width
         for stage, count in enumerate(blocks):
-            outputs = width << stage
-            for block in range(count):
-                layers.append(BasicBlock(inputs, outputs, 2 if stage and not block else 1))
-                inputs = outputs
-        self.blocks = nn.Sequential(*layers)
-        self.head = nn.Linear(inputs, classes)
-
-    def features(self, x: Tensor) -> Tensor:
-        """(N, 8·width) pooled activations before the classifier head."""
-        out: Tensor = self.blocks(self.stem((x - 0.5) * 4)).mean((2, 3))
-        return out
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(x))
-        return logits
+            for number in range(count):
+                layers.append(block(inputs, width << stage, 2 if stage and not number else 1))
+                inputs = (width << stage) * block.expansion
+        super().__init__(first, nn.Sequential(*layers), inputs, classes)
 
 
 def resnet18(classes: int, *, width: int = 64, stem: Stem = "cifar") -> ResNet:
-    """RN-18; ``width`` 64 is the paper's, 16 has 0.7 M parameters."""
+    """RN-18, the paper's source model f′ (§4); ``width`` 64 is the paper's, 16 has 0.7 M parameters."""
     return ResNet(classes, width=width, stem=stem)
+
+
+def resnet50(classes: int, *, width: int = 64, stem: Stem = "cifar") -> ResNet:
+    """RN-50 of the paper's Table 1; ``width`` 64 is the paper's, with 23.5 M parameters."""
+    return ResNet(classes, width=width, stem=stem, blocks=(3, 4, 6, 3), block=Bottleneck)
