@@ -35,7 +35,8 @@ class PhotoReport:
     """One input file. ``reason`` says why it is unprotected or failed, in one line with the fix.
 
     ``written_linf_255``: what decoding the written file gives against the original, in the faces' regions;
-    ``resaved_linf_255``: the same for the untouched original saved the same way (0 for lossless formats).
+    ``resaved_linf_255``: the same for the untouched original saved the same way (0 for lossless formats). For JPEG
+    both are measured on the faces' parts coded by themselves, which gives the same (see ``cloaking.check``).
     """
 
     source: str

@@ -9,21 +9,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+from faceshield.imaging.blend import LUMA
 
 
 def linf_255(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Largest difference of any value, in levels of 255. Both (H, W, 3) of one dtype, uint8 or uint16."""
-    if not a.size:
-        return 0.0
-    worst = int(np.abs(a.astype(np.int32) - b.astype(np.int32)).max())
-    return worst * 255 / int(np.iinfo(a.dtype).max)
+    return cv2.norm(a, b, cv2.NORM_INF) * 255 / int(np.iinfo(a.dtype).max) if a.size else 0.0
 
 
 def psnr(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Peak signal-to-noise ratio in dB; infinite for equal pictures."""
     peak = float(np.iinfo(a.dtype).max)
-    error = float(np.mean((a.astype(np.float32) - b.astype(np.float32)) ** 2)) if a.size else 0.0
+    error = cv2.norm(a, b, cv2.NORM_L2SQR) / a.size if a.size else 0.0
     return math.inf if error == 0 else 10 * math.log10(peak * peak / error)
 
 
@@ -38,11 +35,10 @@ def ssim(a: NDArray[Any], b: NDArray[Any]) -> float:
     peak = float(np.iinfo(a.dtype).max)
     x, y = (picture.astype(np.float32) @ LUMA for picture in (a, b))
     mean_x, mean_y = _blur(x), _blur(y)
-    var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
-    covariance = _blur(x * y) - mean_x * mean_y
+    both, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
+    covariance, variances = _blur(x * y) - both, _blur(x * x + y * y) - squares
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    score = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    score = score / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    score = (2 * both + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
     edge = 5 if min(score.shape) > 10 else 0
     return float(score[edge or None : -edge or None, edge or None : -edge or None].mean())
 

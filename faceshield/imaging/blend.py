@@ -15,7 +15,7 @@ from faceshield.core.types import Photo
 from faceshield.imaging.quantize import add_levels, to_levels
 from faceshield.imaging.warp import unwarp
 
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)[:, None, None]
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of red, green and blue (BT.601, as in JPEG)
 FEATHER = 8
 
 
@@ -31,6 +31,16 @@ class Region:
     def of(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """The rectangle's view of ``pixels`` (H, W, …)."""
         return pixels[self.y0 : self.y1, self.x0 : self.x1]
+
+    def shared(self, other: Region) -> Region | None:
+        """What lies in both, None where they are apart."""
+        y0, x0 = max(self.y0, other.y0), max(self.x0, other.x0)
+        y1, x1 = min(self.y1, other.y1), min(self.x1, other.x1)
+        return Region(y0, x0, y1, x1) if y0 < y1 and x0 < x1 else None
+
+    def within(self, other: Region) -> Region:
+        """The same pixels, counted from the corner of ``other``."""
+        return Region(self.y0 - other.y0, self.x0 - other.x0, self.y1 - other.y0, self.x1 - other.x0)
 
 
 def feather(delta: Tensor, width: int = FEATHER) -> Tensor:
@@ -56,15 +66,14 @@ def blend(
         patch, (y0, x0) = unwarp(feather(delta), matrix, photo.pixels.shape[:2])
         change = patch.numpy()
         if photo.grey:
-            change = (change * LUMA).sum(0, keepdims=True).repeat(3, 0)
+            change = np.tensordot(LUMA, change, 1)[None].repeat(3, 0)
         region = Region(y0, x0, y0 + change.shape[1], x0 + change.shape[2])
         pending.append((region, to_levels(change, epsilon, photo.white).transpose(1, 2, 0)))
-    if len(pending) == 1:
-        region, levels = pending[0]
-        region.of(pixels)[:] = add_levels(region.of(pixels), levels, epsilon)
-    elif pending:
-        total = np.zeros(pixels.shape, np.int32)
-        for region, levels in pending:
-            region.of(total)[:] += levels
-        pixels = add_levels(pixels, total, epsilon)
+    for region, levels in pending:
+        total = levels.copy()
+        for other, more in pending:
+            shared = region.shared(other)
+            if other is not region and shared is not None:
+                shared.within(region).of(total)[:] += shared.within(other).of(more)
+        region.of(pixels)[:] = add_levels(region.of(photo.pixels), total, epsilon)
     return pixels, [region for region, _ in pending]

@@ -28,3 +28,9 @@ def stored(upright_pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """The inverse of :func:`upright`: the raster that shows ``upright_pixels`` under the tag ``orientation``."""
     # every orientation undoes itself but the two quarter turns, which undo each other
     return upright(upright_pixels, {6: 8, 8: 6}.get(orientation, orientation))
+
+
+def flips(orientation: int) -> tuple[bool, bool]:
+    """Whether the upright picture's rows, and its columns, count from the end of the stored raster's sides."""
+    code = _FLIPS.get(orientation)
+    return code in (_VERTICAL, _BOTH), code in (_HORIZONTAL, _BOTH)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from faceshield.evaluation.visibility import LUMA, linf_255, psnr, ssim
+from faceshield.evaluation.visibility import linf_255, psnr, ssim
+from faceshield.imaging.blend import LUMA
 
 
 def pair(height, width, dtype, change, seed=0):
