@@ -101,10 +101,14 @@ class Noise:
         if len(self.keys) != len(self.delta):
             raise StoreError(f"noise has {len(self.delta)} deltas but {len(self.keys)} keys; they must match")
 
+    def rows(self, keys: Sequence[str]) -> Tensor:
+        """(len(keys),) int64: where each key's δ lies in ``delta``. Raises StoreError naming the first absent key."""
+        index = {key: i for i, key in enumerate(self.keys)}
+        absent = next((key for key in keys if key not in index), None)
+        if absent is not None:
+            raise StoreError(f"the noise has no entry {absent!r}; it was made for other data")
+        return torch.tensor([index[key] for key in keys], dtype=torch.long)
+
     def for_batch(self, keys: Sequence[str]) -> Tensor:
         """(len(keys), 3, h, w) in the order asked for. Raises StoreError naming the first absent key."""
-        index = {key: i for i, key in enumerate(self.keys)}
-        absent = [key for key in keys if key not in index]
-        if absent:
-            raise StoreError(f"the noise has no entry {absent[0]!r}; it was made for other data")
-        return self.delta[torch.tensor([index[key] for key in keys], dtype=torch.long)]
+        return self.delta[self.rows(keys)]

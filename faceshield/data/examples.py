@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
+import torch.nn.functional as F
 from torch import Tensor
 
 from faceshield.core.errors import UsageError
-from faceshield.core.rng import generator
+from faceshield.core.rng import derive_seed, generator
+
+_CHUNK = 1024  # pictures that are resized at once
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,39 @@ class Examples:
 
     def select(self, chosen: Tensor) -> Examples:
         """The examples where ``chosen`` (n,) bool is True; labels and classes stay as they are."""
-        index = chosen.nonzero()[:, 0]
-        ids = tuple(self.ids[i] for i in index.tolist())
-        return Examples(self.images[index], self.labels[index], ids, self.classes)
+        return self._at(chosen.nonzero()[:, 0])
+
+    def sorted(self) -> Examples:
+        """The same examples in the order of their ids, whatever order the files came in."""
+        return self._at(torch.tensor(sorted(range(len(self)), key=self.ids.__getitem__), dtype=torch.long))
+
+    def limited(self, limit: int | None) -> Examples:
+        """At most ``limit`` examples a class, drawn from the ids alone, in the present order; all where it is None.
+
+        A smaller limit takes a subset of a larger one's. Raises UsageError for a limit below 1.
+        """
+        if limit is None:
+            return self
+        kept: list[int] = []
+        for label in range(len(self.classes)):
+            members = (self.labels == label).nonzero()[:, 0].tolist()
+            kept += [members[i] for i in limited([self.ids[i] for i in members], limit)]
+        return self._at(torch.tensor(sorted(kept), dtype=torch.long))
+
+    def resized(self, size: int | None) -> Examples:
+        """The middle square of each picture at ``size`` × ``size`` (bicubic, antialiased); unchanged where it is None.
+
+        Raises UsageError for a size below 1.
+        """
+        height, width = self.images.shape[2:]
+        if size is None or (height, width) == (size, size):
+            return self
+        refuse_size(size)
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        square = self.images[:, :, top : top + side, left : left + side]
+        parts = [F.interpolate(part, (size, size), mode="bicubic", antialias=True) for part in square.split(_CHUNK)]
+        return replace(self, images=torch.cat(parts))
 
     def held_out(self, fraction: float, seed: int) -> Tensor:
         """(n,) bool: the last ``fraction`` of each class in an order drawn from the ids alone (not the file order)."""
@@ -43,6 +73,10 @@ class Examples:
             order = members[torch.tensor(draw).argsort()]
             chosen[order[: round(fraction * len(order))]] = True
         return chosen
+
+    def _at(self, index: Tensor) -> Examples:
+        ids = tuple(self.ids[i] for i in index.tolist())
+        return Examples(self.images[index], self.labels[index], ids, self.classes)
 
 
 def concatenate(parts: Sequence[Examples]) -> Examples:
@@ -59,36 +93,19 @@ def concatenate(parts: Sequence[Examples]) -> Examples:
     )
 
 
-def read_tree(root: Path, size: int | None = None) -> Examples:
-    """Every picture of a folder-per-class tree, as PERSON/FILE ids in sorted order.
+def drawn_order(ids: Sequence[str], *words: object) -> list[int]:
+    """Positions in ``ids`` in an order drawn from ``words`` and each id alone: one id more moves none of the rest."""
+    return sorted(range(len(ids)), key=lambda i: derive_seed(*words, ids[i]))
 
-    ``size`` resizes to a square (antialiased); without it all pictures must have one size. Raises UsageError for a
-    tree without class folders, with mixed sizes, or with a file that is named like a picture and is none.
-    """
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    if not folders:
-        raise UsageError(f"{root}: has no folders; expected one folder a person (or class) with pictures in it")
-    images: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
-    ids: list[str] = []
-    for label, folder in enumerate(folders):
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp", ".bmp"):
-                continue
-            try:
-                with Image.open(path) as file:
-                    image = file.convert("RGB")
-            except OSError as error:
-                raise UsageError(f"{path}: cannot be read as a picture ({error}); take it out") from None
-            if size is not None and image.size != (size, size):
-                image = image.resize((size, size), Image.Resampling.BICUBIC)
-            pixels = np.asarray(image)
-            if images and pixels.shape != images[0].shape:
-                raise UsageError(f"{path}: is {image.size}, others differ; pass a size to bring all to one")
-            images.append(pixels)
-            labels.append(label)
-            ids.append(f"{folder.name}/{path.name}")
-    if not images:
-        raise UsageError(f"{root}: its folders hold no pictures")
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-    return Examples(stacked, torch.tensor(labels), tuple(ids), tuple(folder.name for folder in folders))
+
+def limited(ids: Sequence[str], limit: int) -> list[int]:
+    """Positions of at most ``limit`` of ``ids``, drawn from them alone, ascending. UsageError for a limit below 1."""
+    if limit < 1:
+        raise UsageError(f"limit {limit} leaves no pictures; ask for at least 1 a class")
+    return sorted(drawn_order(ids, "limit")[:limit])
+
+
+def refuse_size(size: int) -> None:
+    """Raises UsageError for a picture size below 1."""
+    if size < 1:
+        raise UsageError(f"size {size} is no picture size; use a whole number of pixels, for example 32")

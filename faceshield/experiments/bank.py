@@ -14,7 +14,8 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed, generator
 from faceshield.core.store import write_tensors
-from faceshield.data.examples import Examples, read_tree
+from faceshield.data.examples import Examples
+from faceshield.data.tree import read_tree
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.models.resnet import resnet18

@@ -10,7 +10,8 @@ from torch import Tensor
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed
 from faceshield.core.store import read_tensors
-from faceshield.data.examples import Examples, read_tree
+from faceshield.data.examples import Examples
+from faceshield.data.tree import read_tree
 from faceshield.experiments.attack import attack, framed
 from faceshield.experiments.bank import VIEWS, make_bank, source_faces
 from faceshield.experiments.fabricated import fabricated_people

@@ -1,4 +1,4 @@
-"""Labelled pictures: stable ids, splits that do not depend on the order, trees of folders."""
+"""Labelled pictures: stable ids, and splits and subsets that do not depend on the order."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from faceshield.core.errors import UsageError
-from faceshield.data.examples import Examples, concatenate, read_tree
+from faceshield.data.examples import Examples, concatenate
 
 
 def examples(classes=3, each=10, prefix=""):
@@ -64,51 +65,49 @@ def test_concatenate_puts_the_classes_side_by_side():
         concatenate([examples(), examples()])
 
 
-@pytest.fixture
-def tree(put, tmp_path):
-    rng = np.random.default_rng(0)
-    for person, size in (("b", 6), ("a", 6), ("c", 6)):
-        for name in ("2.png", "1.PNG", "3.bmp"):
-            picture = rng.integers(0, 255, (size, size, 3), np.uint8, endpoint=True)
-            put(tmp_path / "tree" / person / name, picture, name.split(".")[1].upper())
-    (tmp_path / "tree/a/notes.txt").write_text("text")
-    (tmp_path / "tree/README.md").write_text("text")
-    return tmp_path / "tree"
+@given(st.integers(0, 10**6))
+def test_sorted_undoes_every_order(order):
+    data = examples()
+    again = shuffled(data, order).sorted()
+    assert again.ids == data.ids
+    assert again.images.equal(data.images)
+    assert again.labels.equal(data.labels)
 
 
-def test_a_tree_is_read_in_sorted_order(tree, pixels):
-    data = read_tree(tree)
-    assert data.classes == ("a", "b", "c")
-    assert data.ids == tuple(f"{person}/{name}" for person in "abc" for name in ("1.PNG", "2.png", "3.bmp"))
-    assert data.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert data.images.dtype == torch.uint8
-    for image, id in zip(data.images, data.ids, strict=True):
-        np.testing.assert_array_equal(image.permute(1, 2, 0), pixels(tree / id))
+@given(st.integers(0, 10**6), st.integers(1, 12))
+def test_a_limit_takes_the_same_examples_in_any_order_and_a_smaller_one_some_of_them(order, limit):
+    data = examples()
+    taken = data.limited(limit)
+    assert torch.bincount(taken.labels).tolist() == [min(limit, 10)] * 3
+    assert list(taken.ids) == sorted(taken.ids)
+    assert set(shuffled(data, order).limited(limit).ids) == set(taken.ids)
+    assert set(taken.ids) <= set(data.limited(limit + 1).ids)
 
 
-def test_sizes_must_agree_or_be_given(tree, put):
-    put(tree / "c/4.png", np.zeros((9, 5, 3), np.uint8))
-    with pytest.raises(UsageError, match="pass a size"):
-        read_tree(tree)
-    assert read_tree(tree, 8).images.shape == (10, 3, 8, 8)
+def test_a_limit_is_no_mere_head_and_must_leave_something():
+    data = examples()
+    assert data.limited(None) is data
+    assert data.limited(3).ids != tuple(id for id in data.ids if int(id) % 10 < 3)
+    with pytest.raises(UsageError, match="limit 0 leaves no pictures"):
+        data.limited(0)
 
 
-def test_grey_pictures_become_rgb(put, tmp_path):
-    put(tmp_path / "t/a/1.png", np.full((4, 4), 9, np.uint8))
-    assert (read_tree(tmp_path / "t").images == 9).all()
-    assert read_tree(tmp_path / "t").images.shape == (1, 3, 4, 4)
+@pytest.mark.parametrize("shape", [(40, 40), (30, 52), (51, 36)])
+def test_resizing_agrees_with_pillow(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *shape, 3), np.uint8)
+    data = Examples(torch.from_numpy(pixels).permute(0, 3, 1, 2), torch.zeros(3).long(), ("a", "b", "c"), ("x",))
+    side = min(shape)
+    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
+    for size in (32, 64):
+        for image, source in zip(data.resized(size).images, pixels, strict=True):
+            square = Image.fromarray(source[top : top + side, left : left + side])
+            expected = np.asarray(square.resize((size, size), Image.Resampling.BICUBIC)).astype(int)
+            assert np.abs(image.permute(1, 2, 0).numpy() - expected).max() <= 1
 
 
-def test_trees_that_are_none(tmp_path):
-    for path in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(UsageError, match="has no folders"):
-            read_tree(path)
-    (tmp_path / "a").mkdir()
-    with pytest.raises(UsageError, match="hold no pictures"):
-        read_tree(tmp_path)
-
-
-def test_a_broken_picture_in_a_tree_is_named(tree):
-    (tree / "b/0.png").write_bytes(b"broken")
-    with pytest.raises(UsageError, match=r"b/0\.png: "):
-        read_tree(tree)
+def test_the_own_size_changes_nothing_and_none_is_no_size():
+    data = examples()
+    assert data.resized(None) is data
+    assert data.resized(2) is data
+    with pytest.raises(UsageError, match="size 0 is no picture size"):
+        data.resized(0)
