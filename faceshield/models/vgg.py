@@ -1,4 +1,4 @@
-"""VGG-11 with batch norm (Simonyan & Zisserman, 2014), in the form used for small pictures: one linear layer as head."""
+"""VGG-11 with batch norm (Simonyan & Zisserman, 2014) in its form for small pictures: one linear layer as head."""
 
 from __future__ import annotations
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed, generator
 from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
+from faceshield.noise.base import frozen
+from faceshield.training.adversarial import Forward
+from faceshield.training.checkpoint import Checkpoint
+from faceshield.training.history import History
+from faceshield.training.optim import Schedule, rate, set_rate, sgd
 from faceshield.training.runtime import Runtime
 
 Augment = Callable[[Tensor, Generator], Tensor]
+Mix = Callable[[Tensor, Tensor, int, Generator], tuple[Tensor, Tensor]]
+Attack = Callable[[Forward, Tensor, Tensor, Generator], Tensor]
 
 
 def train(
@@ -26,34 +36,75 @@ def train(
     lr: float = 0.1,
     batch: int = 64,
     weight_decay: float = 5e-4,
+    nesterov: bool = True,
+    schedule: Schedule = "one-cycle",
+    milestones: Sequence[int] = (),
+    clip: float | None = None,
     augment: Augment = crop_and_flip,
+    mix: Mix | None = None,
+    adversary: Attack | None = None,
+    test: Callable[[nn.Module], float] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
-) -> nn.Module:
-    """Train ``model`` as a classifier by SGD (momentum 0.9, one-cycle rate with its peak at ``lr``).
+    checkpoint: Path | None = None,
+    every: int = 1,
+) -> History:
+    """Train ``model``, in place, as a classifier by SGD (momentum 0.9); it is left in eval mode.
 
-    ``on_epoch(epoch, mean training loss)`` is called after each epoch with the model in eval mode.
+    The paper (appendix B): lr 0.025, weight decay 5e-4, schedule "cosine", nesterov False. ``milestones`` (in epochs)
+    are the schedule "steps"'s, ``clip`` bounds the gradient's length. A batch of uint8 pictures goes through
+    ``augment(images, generator)``, then as float in [0, 1] through ``mix(images, labels, classes, generator)`` (to
+    pictures and soft labels) and ``adversary(forward, images, labels, generator)`` (with the model frozen, in eval
+    mode). After each epoch, in eval mode, ``test(model)`` gives the accuracy that the history keeps, and
+    ``on_epoch(epoch, mean training loss)`` is called.
+
+    ``checkpoint`` is written after ``every`` epochs and the last one; found again, the run goes on from there and, on a
+    CPU, ends with the very bytes of an uninterrupted one. StoreError where it is of a run with other settings, data or
+    initial weights; UsageError for a rate, decay or schedule that is none.
     """
+    if min(len(data), epochs, batch, every) < 1:
+        raise UsageError(
+            f"{len(data)} examples, {epochs} epochs, batch {batch}, every {every}: each must be at least 1"
+        )
     model = runtime.place(model)
     images, labels = data.images.to(runtime.device), data.labels.to(runtime.device)
+    forward = partial(runtime.forward, model)
     rng = generator(seed, "train")
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=weight_decay, nesterov=True)
-    steps = epochs * -(-len(data) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.2)
-    for epoch in range(epochs):
+    optimizer = sgd(model, lr=lr, weight_decay=weight_decay, nesterov=nesterov)
+    pace = -(-len(data) // batch)  # steps an epoch
+    turns = [pace * milestone for milestone in milestones]
+    settings = {
+        "epochs": epochs, "seed": seed, "lr": lr, "batch": batch, "weight_decay": weight_decay, "nesterov": nesterov,
+        "schedule": schedule, "milestones": list(milestones), "clip": clip, "augment": augment, "mix": mix,
+        "adversary": adversary, "precision": str(runtime.dtype),
+    }  # fmt: skip
+    saved = Checkpoint.of(checkpoint, settings, model, data)
+    history = saved.resume(model, optimizer, rng)
+    model.eval()
+    for epoch in range(len(history), epochs):
         model.train()
         total = torch.zeros((), device=runtime.device)
-        for index in torch.randperm(len(data), generator=rng).split(batch):
-            x = augment(images[index], rng).float() / 255
-            loss = F.cross_entropy(runtime.forward(model, x), labels[index])
+        for step, index in enumerate(torch.randperm(len(data), generator=rng).split(batch), epoch * pace):
+            set_rate(optimizer, rate(schedule, step, epochs * pace, lr=lr, milestones=turns))
+            x, target = augment(images[index], rng).float() / 255, labels[index]
+            if mix is not None:
+                x, target = mix(x, target, len(data.classes), rng)
+            if adversary is not None:
+                with frozen(model):
+                    x = adversary(forward, x, target, rng)
+            loss = F.cross_entropy(forward(x), target)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
             optimizer.step()
-            schedule.step()
             total += loss.detach() * len(index)
         model.eval()
+        history = history.then(float(total) / len(data), None if test is None else test(model))
         if on_epoch is not None:
-            on_epoch(epoch, float(total) / len(data))
-    return model
+            on_epoch(epoch, history.train_loss[-1])
+        if (epoch + 1) % every == 0 or epoch + 1 == epochs:
+            saved.save(model, optimizer, rng, history)
+    return history
 
 
 def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:

@@ -30,7 +30,8 @@ def network(seed=0):
 
 def test_it_learns_and_tells_every_epoch(data):
     told = []
-    model = train(network(), data, RUNTIME, epochs=4, seed=0, batch=16, on_epoch=lambda *said: told.append(said))
+    model = network()
+    train(model, data, RUNTIME, epochs=4, seed=0, batch=16, on_epoch=lambda *said: told.append(said))
     assert [epoch for epoch, _ in told] == [0, 1, 2, 3]
     assert told[-1][1] < told[0][1] / 2
     assert not model.training
@@ -39,7 +40,8 @@ def test_it_learns_and_tells_every_epoch(data):
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(data):
     def weights(seed):
-        model = train(network(), data, RUNTIME, epochs=1, seed=seed, batch=16)
+        model = network()
+        train(model, data, RUNTIME, epochs=1, seed=seed, batch=16)
         return torch.cat([value.flatten().float() for value in model.state_dict().values()])
 
     assert weights(0).equal(weights(0))

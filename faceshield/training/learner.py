@@ -1,0 +1,50 @@
+"""The step that fits θ, as noise methods are handed it: noise knows no optimiser and no device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from faceshield.noise.base import Learner
+from faceshield.training import checkpoint
+from faceshield.training.optim import MOMENTUM, sgd
+from faceshield.training.runtime import Runtime
+
+
+def learner(
+    model: nn.Module,
+    runtime: Runtime,
+    *,
+    lr: float = 0.1,
+    momentum: float = MOMENTUM,
+    weight_decay: float = 5e-4,
+    clip: float | None = 5.0,
+) -> Learner:
+    """``model`` on the runtime's device with SGD at a constant rate, as in the authors' released code.
+
+    ``clip`` bounds the gradient's Euclidean length over all parameters; None leaves it. ``fit`` leaves the network's
+    train or eval mode as it is. ``restore`` raises StoreError for the state of another network.
+    """
+    model = runtime.place(model)
+    optimizer = sgd(model, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    forward = partial(runtime.forward, model)
+
+    def fit(images: Tensor, labels: Tensor) -> Tensor:
+        losses = F.cross_entropy(forward(images), labels, reduction="none")
+        optimizer.zero_grad(set_to_none=True)
+        losses.mean().backward()
+        if clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+        optimizer.step()
+        return losses.detach()
+
+    def state() -> dict[str, Tensor]:
+        return checkpoint.state(model, optimizer)
+
+    def restore(tensors: Mapping[str, Tensor]) -> None:
+        checkpoint.restore(model, optimizer, tensors)
+
+    return Learner(model, forward, fit, state, restore, runtime.device)
