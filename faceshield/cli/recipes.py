@@ -1,4 +1,4 @@
-"""faceshield recipes: run the experiments behind the claims."""
+"""faceshield recipes: run the experiments behind the claims, and report what came out."""
 
 from __future__ import annotations
 
@@ -8,67 +8,127 @@ from typing import Any
 import click
 
 ROOT = Path("recipes")
+SCALES = click.Choice(["smoke", "mini", "paper"])
+FOLDER = click.Path(path_type=Path)
+
+data_option = click.option(
+    "--data", default="data", show_default=True, type=FOLDER, envvar="FACESHIELD_DATA",
+    help="Folder that holds the data sets.",
+)  # fmt: skip
+results_option = click.option(
+    "--results", default="recipes/results", show_default=True, type=FOLDER, help="Folder of the result files."
+)
 
 
 @click.group("recipes")
 def command() -> None:
-    """List, show and run the recipes under recipes/ (run from a source checkout)."""
+    """List, show, run and report the recipes under recipes/ (run from a source checkout)."""
 
 
 @command.command("list")
-def list_() -> None:
-    """Every recipe with its claim and scales."""
-    from faceshield.experiments.recipe import read_recipe
+@results_option
+def list_(results: Path) -> None:
+    """Every recipe with its claim, its scales, and the results that exist."""
+    from faceshield.experiments.recipe import find_recipes, read_recipe
 
-    for path in sorted(ROOT.glob("*/*.yaml")):
+    for path in find_recipes(ROOT):
         recipe = read_recipe(path)
-        click.echo(f"{recipe.id}  [{', '.join(recipe.scales)}]\n    {recipe.claim}")
+        there = [scale for scale in recipe.scales if (results / f"{recipe.id}.{scale}.json").is_file()]
+        click.echo(f"{recipe.id}  [{', '.join(recipe.scales)}]  results: {', '.join(there) or 'none yet'}")
+        click.echo(f"    {recipe.claim}")
 
 
 @command.command()
 @click.argument("name")
 @click.option("--scale", default="mini", show_default=True)
 def show(name: str, scale: Any) -> None:
-    """The cells of recipe NAME."""
-    from faceshield.experiments.run import plan
+    """The cells of recipe NAME, its settings, and what is expected of it."""
+    from faceshield.experiments.plan import plan
+    from faceshield.reports.verdict import bar_words
 
     recipe = _read(name)
     click.echo(recipe.claim)
     for number, planned in enumerate(plan(recipe, scale)):
-        click.echo(f"  {number}: {', '.join(f'{k} {v}' for k, v in planned.key.items())}, seed {planned.seed}")
+        click.echo(f"  {number}: {planned.title}")
+    click.echo(f"settings at {scale}")
+    for key, value in recipe.at(scale).items():
+        click.echo(f"  {key}: {value}")
+    click.echo("expected")
+    for bar in recipe.expected:
+        click.echo(f"  {bar_words(bar)}")
+    if not recipe.expected:
+        click.echo("  nothing: the recipe makes something, or measures without a bar")
 
 
 @command.command()
 @click.argument("name")
-@click.option("--scale", default="mini", show_default=True, type=click.Choice(["smoke", "mini", "paper"]))
+@click.option("--scale", default="mini", show_default=True, type=SCALES)
 @click.option("--cell", type=int, help="Run one cell only, by its number in 'recipes show'.")
-@click.option(
-    "--data", default="data", show_default=True, type=click.Path(path_type=Path), envvar="FACESHIELD_DATA",
-    help="Folder that holds the data sets.",
-)  # fmt: skip
-@click.option("--results", default="recipes/results", show_default=True, type=click.Path(path_type=Path))
-@click.option("--work", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for caches.")
+@click.option("--seeds", help="Run these seeds only, such as 0,1,2; further ones than the recipe's are added.")
+@click.option("--plan", "plan_only", is_flag=True, help="Print the cells, data, disk and hours, and run nothing.")
+@click.option("--probe", is_flag=True, help="With --plan: time a few steps of each open cell for the hours.")
+@data_option
+@results_option
+@click.option("--work", default="runs", show_default=True, type=FOLDER, help="Folder for caches.")
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--threads", type=int, help="CPU threads; the default is torch's.")
 def run(
-    name: str, scale: Any, cell: int | None, data: Path, results: Path, work: Path, device: str, threads: int | None
+    name: str,
+    scale: Any,
+    cell: int | None,
+    seeds: str | None,
+    plan_only: bool,
+    probe: bool,
+    data: Path,
+    results: Path,
+    work: Path,
+    device: str,
+    threads: int | None,
 ) -> None:
-    """Run recipe NAME (an id such as faces/crops, or a YAML file) and write its result file.
+    """Run recipe NAME (an id such as faces/crops, or a YAML file) and write its result file and figures.
 
-    Finished cells are cached under --work, so that an interrupted run goes on where it stopped.
+    Finished cells are cached under --work, so that an interrupted run goes on where it stopped; the result file lists
+    the cells that are still open.
     """
     import torch
 
-    from faceshield.experiments.registry import cell_of
+    from faceshield.cli.recipes_progress import CellBar
+    from faceshield.experiments.outlook import outlook
+    from faceshield.experiments.registry import experiment_of
     from faceshield.experiments.run import Context
     from faceshield.experiments.run import run as run_recipe
     from faceshield.training.runtime import Runtime
 
+    chosen = _seeds(seeds)
+    if cell is not None and chosen is not None:
+        raise click.UsageError("--cell names one cell with its seed; leave --seeds out")
     if threads:
         torch.set_num_threads(threads)
     recipe = _read(name)
-    context = Context(data, work / recipe.id / scale, Runtime.best(device), lambda text: click.echo(text, err=True))
-    click.echo(run_recipe(recipe, scale, cell_of(recipe.experiment), context, results, cell))
+    experiment = experiment_of(recipe)
+    with CellBar() as bar:
+        context = Context(data, work / recipe.id / scale, Runtime.best(device), bar.say)
+        if plan_only or probe:
+            found = outlook(recipe, scale, experiment, context, results, seeds=chosen, probe=probe)
+            click.echo(_plan_text(found))
+            return
+        path = run_recipe(recipe, scale, experiment, context, results, only=cell, seeds=chosen, on_cell=bar.on_cell)
+    click.echo(path)
+
+
+@command.command()
+@click.option("-o", "--out", default=".", show_default=True, type=FOLDER, help="Folder for the two files.")
+@results_option
+def report(out: Path, results: Path) -> None:
+    """Write REPRODUCTION.md and REPRODUCTION.html: every recipe's claim, the paper's numbers, ours, and the verdict.
+
+    The figures are drawn anew beside the result files. A smoke result tests the code and is no reproduction.
+    """
+    from faceshield.experiments.gather import sections
+    from faceshield.reports.reproduction import write_report
+
+    for path in write_report(sections(ROOT, results), results, out):
+        click.echo(path)
 
 
 def _read(name: str) -> Any:
@@ -76,3 +136,27 @@ def _read(name: str) -> Any:
 
     path = Path(name)
     return read_recipe(path if path.suffix in (".yaml", ".yml") else ROOT / f"{name}.yaml")
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of seeds; give whole numbers such as 0,1,2") from None
+
+
+def _plan_text(found: Any) -> str:
+    """An Outlook as text."""
+    lines = [f"cells: {len(found.cells)}, of which {sum(found.done)} are done"]
+    for number, (planned, done) in enumerate(zip(found.cells, found.done, strict=True)):
+        lines.append(f"  {number}: {planned.title}{'  (done)' if done else ''}")
+    lines.append("data: " + ("none needed" if not found.data else ""))
+    lines += [f"  {path}: {'present' if there else 'absent'}" for path, there in found.data.items()]
+    lines.append(f"disk: {found.used_bytes / 1e6:.1f} MB in caches, {found.free_bytes / 1e9:.1f} GB free")
+    if found.seconds is None:
+        lines.append("hours: unknown; run with --probe, or one cell (--cell 0) first")
+    else:
+        lines.append(f"hours: {found.seconds / 3600:.2f} (by {found.basis})")
+    return "\n".join(line.rstrip() for line in lines)

@@ -18,6 +18,7 @@ from faceshield.data.examples import Examples
 from faceshield.data.tree import read_tree
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
+from faceshield.experiments.settings import Settings, Source
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.pgd import View
@@ -26,6 +27,21 @@ from faceshield.noise.views import PlainCrop, Views
 from faceshield.training.loop import seeded
 
 VIEWS: dict[str, View] = {"collector": Views(), "none": PlainCrop()}
+
+
+class BankSettings(Settings):
+    """``photos`` a class are for fabricated people only."""
+
+    people: Source
+    classes: int
+    photos: int | None = None
+    width: int
+    lr: float
+    epsilon_255: float
+    fit_steps: int
+    subset: float
+    stop_error: float
+    rounds: int
 
 
 def bank(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:

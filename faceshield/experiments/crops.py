@@ -13,13 +13,29 @@ from faceshield.core.store import read_tensors
 from faceshield.data.examples import Examples
 from faceshield.data.tree import read_tree
 from faceshield.experiments.attack import attack, framed
-from faceshield.experiments.bank import VIEWS, make_bank, source_faces
+from faceshield.experiments.bank import VIEWS, BankSettings, make_bank, source_faces
 from faceshield.experiments.fabricated import fabricated_people
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
+from faceshield.experiments.settings import Settings, Source
 from faceshield.noise.identity import correlation, private_noise, slot_of
 from faceshield.noise.surrogate import load_bank, load_surrogate
 from faceshield.noise.views import Views
+
+
+class CropsSettings(Settings):
+    """``classes`` and ``photos`` are for fabricated people only, ``steps`` for tailored noise, ``bank`` for views."""
+
+    people: Source
+    classes: int | None = None
+    photos: int | None = None
+    protect: int
+    size: int
+    width: int
+    epochs: int
+    lr: float
+    steps: int | None = None
+    bank: BankSettings | None = None
 
 
 def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from faceshield.core.errors import UsageError
+from faceshield.experiments.settings import nearest
+from faceshield.reports.figures import Kind, Plot
+from faceshield.reports.results import Expected, Near, Value
+from faceshield.reports.results import Key as Key  # experiments take it from here
 
 Scale = Literal["smoke", "mini", "paper"]
-Value = str | int | float | bool
-Key = dict[str, Value]
-
-
-class Expected(BaseModel):
-    """A number to compare with: the paper's, or the bar that the claim sets."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    key: Key
-    metric: str
-    paper: float | None = None
-    at_most: float | None = None
-    at_least: float | None = None
 
 
 class Recipe(BaseModel):
     """``matrix`` is a list of blocks; each block's lists are multiplied out into cells, each cell run for each seed.
 
-    ``experiment`` names the function in ``experiments.registry`` that runs a cell; ``settings`` are its arguments,
-    overridden by those of the chosen scale.
+    ``experiment`` names the entry of ``experiments.registry`` that runs a cell; ``settings`` are its arguments,
+    overridden by those of the chosen scale. ``plot`` names one or several kinds of figure, ``plot_x``, ``plot_by`` and
+    ``plot_metrics`` say what they show (see :class:`faceshield.reports.figures.Plot`); ``note`` is one line on why
+    ours and the paper's numbers differ.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -46,6 +37,16 @@ class Recipe(BaseModel):
     settings: dict[str, Any] = {}
     scales: dict[Scale, dict[str, Any]]
     expected: list[Expected] = []
+    note: str | None = None
+    plot: list[Kind] = []
+    plot_x: str | None = None
+    plot_by: str | None = None
+    plot_metrics: list[str] = []
+
+    @field_validator("plot", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
     def cells(self) -> list[Key]:
         """The cells' keys in the order of the matrix."""
@@ -60,6 +61,10 @@ class Recipe(BaseModel):
         if scale not in self.scales:
             raise UsageError(f"recipe {self.id} has no scale {scale!r}; it has {', '.join(self.scales)}")
         return {**self.settings, **self.scales[scale]}
+
+    def plots(self) -> list[Plot]:
+        """The figures it asks for, in order."""
+        return [Plot(kind, self.plot_x, self.plot_by, tuple(self.plot_metrics)) for kind in self.plot]
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -80,7 +85,11 @@ def read_recipe(path: Path) -> Recipe:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            fields = Recipe.model_fields if len(first["loc"]) == 1 else Expected.model_fields
-            near = difflib.get_close_matches(str(first["loc"][-1]), fields, 1, 0) or [""]
-            raise UsageError(f"{path}: unknown key {where!r}; did you mean {near[0]!r}?") from None
+            fields = {1: Recipe.model_fields, 4: Near.model_fields}.get(len(first["loc"]), Expected.model_fields)
+            raise UsageError(f"{path}: unknown key {where!r}{nearest(str(first['loc'][-1]), fields)}") from None
         raise UsageError(f"{path}: {where}: {first['msg']}") from None
+
+
+def find_recipes(root: Path) -> list[Path]:
+    """The recipes below ``root``, in folders of any depth, sorted."""
+    return sorted(path for path in root.rglob("*.yaml") if path.is_file())

@@ -1,18 +1,47 @@
-"""Which function runs the cells of which recipe."""
+"""Which experiment runs the cells of which recipe, and whether the recipe's settings are the experiment's."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from faceshield.core.errors import UsageError
-from faceshield.experiments.run import Cell
+from faceshield.experiments.recipe import Recipe
+from faceshield.experiments.run import Experiment
+from faceshield.experiments.settings import checked, nearest
 
 
-def cell_of(experiment: str) -> Cell:
-    """The function named in a recipe. Raises UsageError for an unknown name."""
-    from faceshield.experiments.bank import bank
-    from faceshield.experiments.crops import crops
-    from faceshield.experiments.selfie import selfie
+def experiment_of(recipe: Recipe) -> Experiment:
+    """The experiment named in a recipe, its settings checked at every scale.
 
-    known: dict[str, Cell] = {"bank": bank, "crops": crops, "selfie": selfie}
-    if experiment not in known:
-        raise UsageError(f"experiment {experiment!r} is unknown; use {', '.join(known)}")
-    return known[experiment]
+    Raises UsageError for an unknown experiment, or settings that it does not have, lacks, or has of another kind.
+    """
+    if recipe.experiment not in KNOWN:
+        raise UsageError(
+            f"experiment {recipe.experiment!r} is unknown; use {', '.join(KNOWN)}{nearest(recipe.experiment, KNOWN)}"
+        )
+    experiment = KNOWN[recipe.experiment]()
+    for scale, own in recipe.scales.items():
+        checked(experiment.settings, recipe.at(scale), f"recipe {recipe.id} at {scale}", own)
+    return experiment
+
+
+def _bank() -> Experiment:
+    from faceshield.experiments.bank import BankSettings, bank
+
+    return Experiment(bank, BankSettings)
+
+
+def _crops() -> Experiment:
+    from faceshield.experiments.crops import CropsSettings, crops
+
+    return Experiment(crops, CropsSettings)
+
+
+def _selfie() -> Experiment:
+    from faceshield.experiments.selfie import SelfieSettings, selfie
+
+    return Experiment(selfie, SelfieSettings)
+
+
+# each is imported when a recipe names it: one experiment's libraries are no other's business
+KNOWN: dict[str, Callable[[], Experiment]] = {"bank": _bank, "crops": _crops, "selfie": _selfie}

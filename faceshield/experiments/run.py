@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,13 @@ import torch
 
 import faceshield
 from faceshield.core.errors import UsageError
-from faceshield.core.store import read_json, sha256, write_json
+from faceshield.core.store import read_json, write_json
+from faceshield.experiments.inputs import fingerprint
+from faceshield.experiments.plan import Planned, config_sha256, plan, seconds_left
 from faceshield.experiments.recipe import Key, Recipe, Scale
-from faceshield.reports.figures import recognition
+from faceshield.experiments.settings import Settings, checked
+from faceshield.reports.figures import draw_all
+from faceshield.reports.results import Result
 from faceshield.training.runtime import Runtime
 
 Say = Callable[[str], None]
@@ -41,55 +44,111 @@ class Context:
 
 
 Cell = Callable[[Key, int, dict[str, Any], Context], dict[str, Any]]
+Probe = Callable[[Key, dict[str, Any], Context], float]
+OnCell = Callable[[int, int, float | None], None]
 
 
 @dataclass(frozen=True)
-class Planned:
-    """One cell of one recipe at one scale; ``digest`` is the hash of everything that decides its result."""
+class Experiment:
+    """The function that runs a cell, and what is known of it without running it.
 
-    key: Key
-    seed: int
-    settings: dict[str, Any]
-    digest: str
+    ``probe`` runs a few steps and returns the seconds that a cell of this key would take. ``fingerprint`` returns a
+    text that changes with the data a cell reads: a cell is then run again when its data changed (``inputs.fingerprint``
+    of each source will do). Give it to new experiments only: it changes the names of their caches.
+    """
 
-
-def plan(recipe: Recipe, scale: Scale) -> list[Planned]:
-    """The recipe's cells in order: every key of the matrix for every seed."""
-    settings = recipe.at(scale)
-    return [
-        Planned(key, seed, settings, _digest({"experiment": recipe.experiment, "key": key, "seed": seed, **settings}))
-        for key in recipe.cells()
-        for seed in settings.get("seeds", recipe.seeds)
-    ]
+    cell: Cell
+    settings: type[Settings]
+    probe: Probe | None = None
+    fingerprint: Callable[[Key, dict[str, Any], Context], str] | None = None
 
 
-def run(recipe: Recipe, scale: Scale, cell: Cell, context: Context, results: Path, only: int | None = None) -> Path:
+def planned_cells(
+    recipe: Recipe, scale: Scale, experiment: Experiment, context: Context, seeds: Sequence[int] | None = None
+) -> list[Planned]:
+    """:func:`plan`, with the fingerprints of the data where the experiment gives them."""
+    hook = experiment.fingerprint
+    if hook is None:
+        return plan(recipe, scale, seeds)
+    return plan(recipe, scale, seeds, lambda key, settings: hook(key, settings, context))
+
+
+def run(
+    recipe: Recipe,
+    scale: Scale,
+    experiment: Experiment,
+    context: Context,
+    results: Path,
+    *,
+    only: int | None = None,
+    seeds: Sequence[int] | None = None,
+    on_cell: OnCell | None = None,
+) -> Path:
     """Run what is not cached and write ``results/<recipe id>.<scale>.json`` (all finished cells); returns its path.
 
-    ``only`` runs a single cell by its number. Cached cells live in ``context.work``; deleting one runs it again.
+    ``only`` runs a single cell by its number, ``seeds`` only those seeds; what stays open is listed in the file as
+    ``not_run``. Interrupted, it writes the same file and passes the interruption on. Cached cells live in
+    ``context.work``; deleting one runs it again. ``on_cell(finished, all, seconds left or None)`` is told the progress.
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    cells = plan(recipe, scale)
+    cells = planned_cells(recipe, scale, experiment, context, seeds)
     if only is not None and not 0 <= only < len(cells):
         raise UsageError(f"cell {only} does not exist; {recipe.id} has cells 0 to {len(cells) - 1} at {scale}")
-    finished = []
-    for number, planned in enumerate(cells):
-        cache = context.work / f"{planned.digest[:16]}.json"
-        if not cache.is_file() and only in (None, number):
-            context.say(f"cell {number + 1} of {len(cells)}: {_title(planned)}")
-            begun = time.monotonic()
-            metrics = cell(planned.key, planned.seed, planned.settings, context)
-            seconds = round(time.monotonic() - begun, 1)
-            write_json(cache, {"key": planned.key, "seed": planned.seed, "metrics": metrics, "wall_s": seconds})
-        if cache.is_file():
-            finished.append(read_json(cache))
-            context.say(f"cell {number + 1} of {len(cells)}: {_title(planned)}: {_short(finished[-1]['metrics'])}")
-    result = {
+    asked = [only is None or number == only for number in range(len(cells))]
+    asked = [wanted and (seeds is None or cell.seed in seeds) for wanted, cell in zip(asked, cells, strict=True)]
+    path = results / f"{recipe.id}.{scale}.json"
+    try:
+        for number, planned in enumerate(cells):
+            if on_cell is not None:
+                on_cell(number, len(cells), seconds_left(cells, asked, context.work))
+            _run_one(planned, f"cell {number + 1} of {len(cells)}", experiment, context, asked[number])
+    except KeyboardInterrupt:
+        if any((context.work / cell.cache).is_file() for cell in cells):
+            _write(path, recipe, scale, experiment, context, cells, started)
+        raise
+    if on_cell is not None:
+        on_cell(len(cells), len(cells), 0)
+    _write(path, recipe, scale, experiment, context, cells, started)
+    return path
+
+
+def _run_one(planned: Planned, number: str, experiment: Experiment, context: Context, wanted: bool) -> None:
+    cache = context.work / planned.cache
+    if wanted and not cache.is_file():
+        context.say(f"{number}: {planned.title}")
+        begun = time.monotonic()
+        metrics = experiment.cell(planned.key, planned.seed, planned.settings, context)
+        finished = {
+            "key": planned.key,
+            "seed": planned.seed,
+            "metrics": metrics,
+            "wall_s": round(time.monotonic() - begun, 1),
+            "device": context.runtime.describe(),
+        }
+        write_json(cache, finished)
+    if cache.is_file():
+        context.say(f"{number}: {planned.title}: {_short(read_json(cache)['metrics'])}")
+
+
+def _write(
+    path: Path,
+    recipe: Recipe,
+    scale: Scale,
+    experiment: Experiment,
+    context: Context,
+    cells: Sequence[Planned],
+    started: str,
+) -> None:
+    """The result file of the cells that are cached, and its figures."""
+    caches = [(planned, context.work / planned.cache) for planned in cells]
+    finished = [read_json(cache) for _, cache in caches if cache.is_file()]
+    here = context.runtime.describe()
+    result: Result = {
         "recipe": recipe.id,
         "scale": scale,
         "claim": recipe.claim,
         "command": f"faceshield recipes run {recipe.id} --scale {scale}",
-        "device": context.runtime.describe(),
+        "device": "; ".join(dict.fromkeys(done.get("device", here) for done in finished)) or here,
         "started": started,
         "wall_s": round(sum(done["wall_s"] for done in finished), 1),
         "versions": {
@@ -97,27 +156,33 @@ def run(recipe: Recipe, scale: Scale, cell: Cell, context: Context, results: Pat
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
-        "config_sha256": _digest([planned.digest for planned in cells]),
+        "config_sha256": config_sha256(recipe, scale),
+        "data": _data(cells, experiment, context),
         "settings": recipe.at(scale),
         "cells": finished,
+        "not_run": [{"key": open_.key, "seed": open_.seed} for open_, cache in caches if not cache.is_file()],
         "expected": [expected.model_dump(exclude_none=True) for expected in recipe.expected],
         "plots": [],
     }
-    path = results / f"{recipe.id}.{scale}.json"
-    if finished and all("confusion" in done["metrics"] for done in finished):
-        recognition(result, path.with_suffix(".png"))
-        result["plots"] = [path.with_suffix(".png").name]
+    write_json(path, result)  # before the figures: hours of work must not depend on a plot's key
+    result["plots"] = [plot.name for plot in draw_all(result, recipe.plots(), recipe.expected, path)]
     write_json(path, result)
-    return path
 
 
-def _digest(value: Any) -> str:
-    return sha256(json.dumps(value, sort_keys=True).encode())
+def _data(cells: Sequence[Planned], experiment: Experiment, context: Context) -> dict[str, str]:
+    """Fingerprints of all that the cells read; a note where it has gone since the cells were made."""
+    names = dict.fromkeys(name for cell in cells for name in sources_of(cell, experiment))
+    return {
+        name: fingerprint(context.data / name)
+        if (context.data / name).exists()
+        else "not at hand when this was written"
+        for name in names
+    }
 
 
-def _title(planned: Planned) -> str:
-    words = ", ".join(f"{name} {value}" for name, value in planned.key.items())
-    return f"{words}, seed {planned.seed}"
+def sources_of(planned: Planned, experiment: Experiment) -> tuple[str, ...]:
+    """Names of what a cell reads below ``--data``."""
+    return checked(experiment.settings, planned.settings, planned.title).sources(planned.key)
 
 
 def _short(metrics: dict[str, Any]) -> str:

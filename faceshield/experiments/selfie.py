@@ -16,8 +16,22 @@ from faceshield.experiments.attack import attack
 from faceshield.experiments.framing import Collector
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
+from faceshield.experiments.settings import Settings, Source
 
 Files = list[tuple[str, str, Path]]
+
+
+class SelfieSettings(Settings):
+    """``held_out`` photos a person are for the test; ``roll`` in degrees turns the crowd."""
+
+    selfies: Source
+    people: Source
+    held_out: int
+    roll: float
+    size: int
+    width: int
+    epochs: int
+    lr: float
 
 
 def selfie(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:

@@ -1,47 +1,88 @@
-"""Plots of result files: accuracies with their seeds, and the confusion matrix of the uncloaked run."""
+"""A recipe's figures: which kinds there are, what they show, and where they lie beside the result."""
 
 from __future__ import annotations
 
-import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import numpy as np
+from faceshield.reports.results import Expected, Key, Result, keys_of, words
 
-GROUPS = (("protected_accuracy", "cloaked people", "#c44e52"), ("others_accuracy", "everybody else", "#4c72b0"))
+Kind = Literal["curves", "bars", "lines", "confusion"]
 
 
-def recognition(result: dict[str, Any], path: Path) -> None:
-    """Write a PNG: per key the accuracy of both groups (mean, dots for seeds), beside it the first confusion matrix.
+@dataclass(frozen=True)
+class Plot:
+    """What a figure shows.
 
-    ``result`` is a result file whose cells hold ``protected_accuracy``, ``others_accuracy`` and ``confusion``.
+    curves: a metric's list, one number an epoch; a line for each value of ``by`` ("noise"), a panel for each rest of
+    the key. bars: groups along ``x`` (the rest of the key), a colour for each value of ``by`` (without it: for each
+    metric). lines: ``x`` is a number in the key, a line for each value of ``by`` (the rest of the key), a panel a
+    metric. confusion: a matrix for each key. Without ``metrics``: those that the recipe expects something of.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # seconds that only a finished recipe should pay
-    from matplotlib.figure import Figure
 
-    keys = list(dict.fromkeys(tuple(cell["key"].items()) for cell in result["cells"]))
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    bars, matrix = figure.subplots(1, 2, width_ratios=[1.2, 1])
-    for offset, (metric, name, colour) in zip((-0.2, 0.2), GROUPS, strict=True):
-        values = [[c["metrics"][metric] for c in result["cells"] if tuple(c["key"].items()) == key] for key in keys]
-        places = np.arange(len(keys)) + offset
-        bars.bar(places, [statistics.fmean(v) for v in values], 0.38, color=colour, label=name)
-        for place, own in zip(places, values, strict=True):
-            bars.plot([place] * len(own), own, "k.", markersize=5)
-    bars.axhline(0.16, color="grey", linestyle="--", linewidth=1, label="paper, protected people (WebFace)")
-    bars.axhline(result["cells"][0]["metrics"]["chance"], color="grey", linestyle=":", linewidth=1, label="chance")
-    bars.set_xticks(range(len(keys)), [", ".join(_word(*item) for item in key) for key in keys])
-    bars.set(ylim=(0, 1), ylabel="top-1 accuracy on clean photos", title=f"{result['recipe']}, {result['scale']}")
-    bars.legend(fontsize=8)
-    first = result["cells"][0]
-    counts = np.asarray(first["metrics"]["confusion"], float)
-    matrix.imshow(counts / counts.sum(1, keepdims=True).clip(1), cmap="magma", vmin=0, vmax=1)
-    told = ", ".join(_word(*item) for item in first["key"].items())
-    matrix.set(title=f"who is taken for whom ({told})", xlabel="the recogniser says", ylabel="it is")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    kind: Kind
+    x: str | None = None
+    by: str | None = None
+    metrics: tuple[str, ...] = ()
+
+    def shown(self, expected: Sequence[Expected], fallback: str) -> list[str]:
+        """The metrics to draw: those asked for, else the expected ones, else ``fallback``."""
+        return list(self.metrics) or list(dict.fromkeys(bar.metric for bar in expected)) or [fallback]
 
 
-def _word(name: str, value: object) -> str:
-    return str(value) if name == "noise" else f"{name} {value}"
+def draw(result: Result, plot: Plot, expected: Sequence[Expected], path: Path) -> list[Path]:
+    """Draw one figure and write ``path``.png and ``path``.svg; returns both.
+
+    Raises UsageError where the result has no such metric or key.
+    """
+    from matplotlib import rc_context
+
+    from faceshield.reports import bars, confusion, curves, lines
+    from faceshield.reports.look import RC, caption, save
+
+    kinds = {"curves": curves.curves, "bars": bars.bars, "lines": lines.lines, "confusion": confusion.confusion}
+    with rc_context(RC):
+        figure = kinds[plot.kind](result, plot, expected)
+        caption(figure, result)
+        return save(figure, path)
+
+
+def draw_all(result: Result, plots: Sequence[Plot], expected: Sequence[Expected], path: Path) -> list[Path]:
+    """Every figure of a result file, beside it: NAME.SCALE.png and .svg, further ones NAME.SCALE.KIND.png and .svg.
+
+    A recipe that asks for none and whose cells tell who is taken for whom gets its bars and its matrices.
+    """
+    if not result["cells"]:
+        return []
+    wanted = list(plots) or _usual(result)
+    stem = path.with_suffix("")
+    places = [stem.with_name(f"{stem.name}.{plot.kind}") if number else stem for number, plot in enumerate(wanted)]
+    return [file for plot, place in zip(wanted, places, strict=True) for file in draw(result, plot, expected, place)]
+
+
+def rest(key: Key, *without: str | None) -> str:
+    """The key in words, some of its parts left out."""
+    return words({name: value for name, value in key.items() if name not in without})
+
+
+def series(result: Result, by: str | None, *without: str | None) -> list[tuple[Key, str]]:
+    """Each key with the name of its line or colour: its value of ``by``, else the key without what is drawn as x."""
+    return [(key, str(key.get(by, "–")) if by is not None else rest(key, *without)) for key in keys_of(result)]
+
+
+def paper_of(expected: Sequence[Expected], key: Key, metrics: Sequence[str]) -> float | None:
+    """The paper's number for a key and the first of ``metrics`` that it gives."""
+    for metric in metrics:
+        for bar in expected:
+            if bar.metric == metric and bar.paper is not None and bar.covers(key):
+                return bar.paper
+    return None
+
+
+def _usual(result: Result) -> list[Plot]:
+    groups = ("protected_accuracy", "others_accuracy")
+    if all({"confusion", *groups} <= cell["metrics"].keys() for cell in result["cells"]):
+        return [Plot("bars", metrics=groups), Plot("confusion")]
+    return []

@@ -1,0 +1,51 @@
+"""One bar over a recipe's cells, with what is left by the finished ones; the cells' own lines pass above it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+class CellBar:
+    """Lines only where the error stream is no terminal: a log must not be filled with bars."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._task = self._progress.add_task("", total=None, visible=False)
+
+    def __enter__(self) -> CellBar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """A cell's line, above the bar."""
+        if self._console.is_terminal:
+            self._console.print(line, markup=False, soft_wrap=True)
+        else:
+            click.echo(line, err=True)
+
+    def on_cell(self, done: int, total: int, seconds: float | None) -> None:
+        """``done`` of ``total`` cells are finished; the rest takes about ``seconds`` (None: nobody knows yet)."""
+        left = "" if seconds is None else f"about {told(seconds)} left"
+        self._progress.update(self._task, completed=done, total=total, description=left, visible=True)
+        if left and 0 < done < total and not self._console.is_terminal:
+            click.echo(f"{done} of {total} cells are done, {left}", err=True)
+
+
+def told(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"

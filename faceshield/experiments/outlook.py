@@ -1,0 +1,98 @@
+"""What a run would do, before it is begun: cells, data, disk and hours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceshield.core.errors import UsageError
+from faceshield.core.store import read_json
+from faceshield.experiments.plan import Planned, estimate
+from faceshield.experiments.recipe import Key, Recipe, Scale
+from faceshield.experiments.run import Context, Experiment, planned_cells, sources_of
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """``seconds`` is what the open cells will take, None where nothing is known to go by, and ``basis`` says what is.
+
+    ``done[i]`` is whether ``cells[i]`` is cached, ``data`` maps what the cells read to whether it is there;
+    ``used_bytes`` is what the recipe's caches take now, ``free_bytes`` what their disk has left.
+    """
+
+    cells: tuple[Planned, ...]
+    done: tuple[bool, ...]
+    data: dict[Path, bool]
+    used_bytes: int
+    free_bytes: int
+    seconds: float | None
+    basis: str
+
+
+def outlook(
+    recipe: Recipe,
+    scale: Scale,
+    experiment: Experiment,
+    context: Context,
+    results: Path,
+    *,
+    seeds: Sequence[int] | None = None,
+    probe: bool = False,
+) -> Outlook:
+    """Look at what is there; nothing is run, but for ``probe``: a few steps of each open key.
+
+    The hours come from finished cells: cached ones, else those of the stored result (which may be from another
+    machine: ``basis`` says so). Raises UsageError for ``probe`` where the experiment offers none.
+    """
+    cells = planned_cells(recipe, scale, experiment, context, seeds)
+    caches = [context.work / cell.cache for cell in cells]
+    done = tuple(cache.is_file() for cache in caches)
+    open_ = [cell.key for cell, is_done in zip(cells, done, strict=True) if not is_done]
+    if seeds is not None:
+        open_ = [cell.key for cell, is_done in zip(cells, done, strict=True) if not is_done and cell.seed in seeds]
+    timed, basis = _timed(cells, caches), "cells finished here"
+    if probe:
+        timed, basis = _probed(open_, cells[0], experiment, context), "a probe of a few steps"
+    elif not timed:
+        timed, basis = _stored(results / f"{recipe.id}.{scale}.json")
+    names = dict.fromkeys(name for cell in cells for name in sources_of(cell, experiment))
+    return Outlook(
+        tuple(cells),
+        done,
+        {context.data / name: (context.data / name).exists() for name in names},
+        sum(file.stat().st_size for file in context.work.rglob("*") if file.is_file()),
+        shutil.disk_usage(_existing(context.work)).free,
+        estimate(open_, timed),
+        basis,
+    )
+
+
+def _timed(cells: Sequence[Planned], caches: Sequence[Path]) -> list[tuple[Key, float]]:
+    pairs = zip(cells, caches, strict=True)
+    return [(cell.key, read_json(cache)["wall_s"]) for cell, cache in pairs if cache.is_file()]
+
+
+def _stored(path: Path) -> tuple[list[tuple[Key, float]], str]:
+    if not path.is_file():
+        return [], "nothing"
+    result = read_json(path)
+    return [(cell["key"], cell["wall_s"]) for cell in result["cells"]], f"{path.name}, made on {result['device']}"
+
+
+def _probed(
+    open_: Sequence[Key], any_cell: Planned, experiment: Experiment, context: Context
+) -> list[tuple[Key, float]]:
+    if experiment.probe is None:
+        raise UsageError("this experiment offers no probe; run one cell (--cell 0) and ask for the plan again")
+    probed: list[tuple[Key, float]] = []
+    for key in open_:
+        if not any(key == known for known, _ in probed):
+            probed.append((key, experiment.probe(key, any_cell.settings, context)))
+    return probed
+
+
+def _existing(path: Path) -> Path:
+    """``path`` or the nearest folder above it that is there."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())

@@ -1,0 +1,107 @@
+"""From a recipe to its cells: which keys, which seeds, and the hash that decides whether one is already done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faceshield.core.errors import UsageError
+from faceshield.core.store import read_json, sha256
+from faceshield.experiments.recipe import Key, Recipe, Scale
+
+Inputs = Callable[[Key, dict[str, Any]], str]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One cell of one recipe at one scale; ``digest`` is the hash of everything in the recipe that decides its result.
+
+    ``inputs`` is the fingerprint of the data it reads, for experiments that give one, else "".
+    """
+
+    key: Key
+    seed: int
+    settings: dict[str, Any]
+    digest: str
+    inputs: str = ""
+
+    @property
+    def cache(self) -> str:
+        """The name of the file that keeps the finished cell."""
+        return f"{(digest_of([self.digest, self.inputs]) if self.inputs else self.digest)[:16]}.json"
+
+    @property
+    def title(self) -> str:
+        """The cell in words: "noise none, seed 0"."""
+        return f"{', '.join(f'{name} {value}' for name, value in self.key.items())}, seed {self.seed}"
+
+
+def plan(
+    recipe: Recipe, scale: Scale, seeds: Sequence[int] | None = None, inputs: Inputs | None = None
+) -> list[Planned]:
+    """The recipe's cells in order: every key of the matrix for every seed.
+
+    ``seeds`` that the recipe does not have are added at the end, so that a cell's number stays what it is. Raises
+    UsageError where the recipe lacks the scale or the scale's seeds are no list of whole numbers.
+    """
+    settings = recipe.at(scale)
+    own = settings.get("seeds", recipe.seeds)
+    if not isinstance(own, list) or not own or any(type(seed) is not int for seed in own):
+        raise UsageError(f"recipe {recipe.id} at {scale}: seeds is {own!r}; give a list such as [0, 1, 2]")
+    extra = [seed for seed in dict.fromkeys(seeds or ()) if seed not in own]
+    read = [(key, inputs(key, settings) if inputs is not None else "") for key in recipe.cells()]
+    return [
+        Planned(
+            key,
+            seed,
+            settings,
+            digest_of({"experiment": recipe.experiment, "key": key, "seed": seed, **settings}),
+            fingerprint,
+        )
+        for part in (own, extra)
+        for key, fingerprint in read
+        for seed in part
+    ]
+
+
+def config_sha256(recipe: Recipe, scale: Scale) -> str:
+    """The hash of all the recipe's own cells at a scale, as result files keep it: another one, another configuration.
+
+    The fingerprint of the data is no part of it: the recipe is the same where its data is not at hand.
+    """
+    return digest_of([planned.digest for planned in plan(recipe, scale)])
+
+
+def seconds_left(cells: Sequence[Planned], asked: Sequence[bool], work: Path) -> float | None:
+    """What the cells still to run will take by the finished ones: those of the same key, else all; None without any."""
+    done: list[tuple[Key, float]] = []
+    open_: list[Key] = []
+    for planned, wanted in zip(cells, asked, strict=True):
+        cache = work / planned.cache
+        if cache.is_file():
+            done.append((planned.key, read_json(cache)["wall_s"]))
+        elif wanted:
+            open_.append(planned.key)
+    return estimate(open_, done)
+
+
+def estimate(open_: Sequence[Key], done: Sequence[tuple[Key, float]]) -> float | None:
+    """Seconds for cells of the keys ``open_`` by (key, seconds) of others: the mean of the same key, else of all."""
+    if not open_:
+        return 0.0
+    if not done:
+        return None
+    overall = sum(seconds for _, seconds in done) / len(done)
+    total = 0.0
+    for key in open_:
+        same = [seconds for other, seconds in done if other == key]
+        total += sum(same) / len(same) if same else overall
+    return total
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a value's JSON with sorted keys."""
+    return sha256(json.dumps(value, sort_keys=True).encode())

@@ -1,0 +1,96 @@
+"""Grouped bars: ours with the seeds' spread, the paper's value beside it, the bar that the claim sets across it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from faceshield.reports.figures import Plot, paper_of, rest
+from faceshield.reports.look import colours, legend, name_of, need, panels, rate_axis
+from faceshield.reports.results import Expected, Key, Result, given, keys_of, number, spread, values
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Slot = tuple[str, str, Key, str]  # group along x, colour's name, key, metric
+
+
+def bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
+    """Groups along ``plot.x`` (the rest of the key); colours by ``plot.by``, a panel a metric, else by metric.
+
+    Dots are single seeds, the whisker their standard deviation; hatched is the paper; a dashed rung is a bar of the
+    claim (at most, at least).
+    """
+    metrics = plot.shown(expected, "test_accuracy_final")
+    slots: list[Slot] = [
+        (_group(key, plot), str(key.get(plot.by, "–")) if plot.by else name_of(metric), key, metric)
+        for metric in metrics
+        for key in keys_of(result)
+        if values(result, key, metric)
+    ]
+    need(slots, result, f"the metric {' or '.join(metrics)}")
+    shade = colours(list(dict.fromkeys(slot[1] for slot in slots)))
+    drawn = [[slot for slot in slots if slot[3] == metric] for metric in metrics] if plot.by else [slots]
+    drawn = [own for own in drawn if own]
+    groups = list(dict.fromkeys(slot[0] for slot in slots))
+    wide = max(4.6, 0.5 * len(slots) / len(drawn) + 1.2 * len(groups))
+    figure, axes = panels(len(drawn), width=min(wide, 12), columns=2 if wide < 7 else 1)
+    for panel, own in zip(axes, drawn, strict=True):
+        _panel(panel, own, groups, shade, result, expected)
+        rate_axis(panel, [slot[3] for slot in own])
+        panel.set_ylabel(name_of(own[0][3]) if plot.by or len(metrics) == 1 else "")
+    legend(figure, axes)
+    return figure
+
+
+def _group(key: Key, plot: Plot) -> str:
+    return str(key.get(plot.x, "–")) if plot.x else rest(key, plot.by)
+
+
+def _panel(
+    panel: Axes,
+    slots: Sequence[Slot],
+    groups: Sequence[str],
+    shade: dict[str, str],
+    result: Result,
+    expected: Sequence[Expected],
+) -> None:
+    names = [name for name in shade if any(slot[1] == name for slot in slots)]
+    papers = any(paper_of(expected, key, [metric]) is not None for _, _, key, metric in slots)
+    width = 0.84 / len(names)
+    half = width / 2 if papers else width
+    for group, name, key, metric in slots:
+        left = groups.index(group) - 0.42 + names.index(name) * width
+        ours = [float(value) for value in values(result, key, metric)]
+        mean, place = statistics.fmean(ours), left + half / 2
+        panel.bar(place, mean, half * 0.94, color=shade[name], label=name)
+        if len(ours) > 1:
+            panel.errorbar(place, mean, spread(ours), color="#222", capsize=2.5, linewidth=1)
+            panel.plot([place] * len(ours), ours, ".", color="#222", markersize=4)
+        _told(panel, place, max([mean + spread(ours), *ours]), number(metric, mean), half)
+        paper = paper_of(expected, key, [metric])
+        if paper is not None:
+            panel.bar(place + half, paper, half * 0.94, color="white", edgecolor=shade[name], hatch="////")
+            _told(panel, place + half, paper, given(metric, paper), half)
+        for bar in expected:
+            for limit in (bar.at_most, bar.at_least):
+                if limit is not None and bar.metric == metric and bar.covers(key):
+                    panel.plot([left, left + width], [limit, limit], "--", color="#222", linewidth=1.2)
+    if papers:
+        panel.bar(0, 0, color="white", edgecolor="#555", hatch="////", label="the paper")
+    if any(limit is not None for bar in expected for limit in (bar.at_most, bar.at_least)):
+        panel.plot([], [], "--", color="#222", linewidth=1.2, label="the bar that the claim sets")
+    crowded = sum(map(len, groups)) > 60 * panel.get_figure(root=True).get_figwidth() / 9  # type: ignore[union-attr]
+    panel.set_xticks(range(len(groups)), groups, rotation=25 if crowded else 0, ha="right" if crowded else "center")
+    panel.set_xlim(-0.6, len(groups) - 0.4)
+    panel.margins(y=0.15)
+
+
+def _told(panel: Axes, x: float, y: float, text: str, width: float) -> None:
+    """A number over its bar, upright where the bar is narrower than the number."""
+    turn = 90 if width * panel.get_figure(root=True).get_figwidth() < 1.0 else 0  # type: ignore[union-attr]
+    panel.annotate(
+        text, (x, y), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=7.5, rotation=turn
+    )

@@ -1,0 +1,137 @@
+"""What a stored result holds, read by key: the seeds' numbers, their mean and spread, and what to compare them with."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from faceshield.core.errors import StoreError
+from faceshield.core.store import read_json
+
+Value = str | int | float | bool
+Key = dict[str, Value]
+Result = dict[str, Any]
+
+SCALES = ("smoke", "mini", "paper")
+RATES = ("accuracy", "auc", "eer", "tar_at", "rank1", "rate", "success", "chance")
+
+
+class Near(BaseModel):
+    """The other cells that an expectation compares with; the key may be a part of theirs, their mean is taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: Key
+    metric: str
+
+
+class Expected(BaseModel):
+    """A number to compare with: the paper's, or the bar that the claim sets.
+
+    ``key`` names every cell that contains it; where these differ in other parts of their keys, each must meet the bar.
+    ``within`` is the largest distance from the paper's number or, with ``near``, from the mean of other cells.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: Key
+    metric: str
+    paper: float | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+    within: float | None = None
+    near: Near | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Expected:
+        if self.within is not None and self.paper is None and self.near is None:
+            raise ValueError("'within' needs 'paper' or 'near' to measure from")
+        if self.near is not None and self.within is None:
+            raise ValueError("'near' needs 'within', the largest distance")
+        if (self.paper, self.at_most, self.at_least, self.near) == (None,) * 4:
+            raise ValueError("nothing to compare with; give paper, at_most, at_least, or near and within")
+        return self
+
+    def covers(self, key: Key) -> bool:
+        """Whether a cell of this key is one that the expectation is about."""
+        return contains(key, self.key)
+
+
+def contains(key: Key, part: Key) -> bool:
+    """Whether every entry of ``part`` stands in ``key``."""
+    return all(name in key and key[name] == value for name, value in part.items())
+
+
+def keys_of(result: Result) -> list[Key]:
+    """The keys of a result's finished cells, each once, in the order of the file."""
+    keys: list[Key] = []
+    for cell in result["cells"]:
+        if cell["key"] not in keys:
+            keys.append(cell["key"])
+    return keys
+
+
+def values(result: Result, key: Key, metric: str) -> list[Any]:
+    """``metric`` of the cells with exactly this key, one a seed; cells without it are left out."""
+    return [cell["metrics"][metric] for cell in result["cells"] if cell["key"] == key and metric in cell["metrics"]]
+
+
+def spread(numbers: Sequence[float]) -> float:
+    """Sample standard deviation; 0 for a single seed."""
+    return statistics.stdev(numbers) if len(numbers) > 1 else 0.0
+
+
+def scalars(result: Result) -> list[str]:
+    """The metrics that are one number in some cell, in the order of the file."""
+    return list(
+        dict.fromkeys(
+            name
+            for cell in result["cells"]
+            for name, value in cell["metrics"].items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        )
+    )
+
+
+def is_rate(metric: str) -> bool:
+    """Whether a metric is a share in 0–1, which people read as per cent."""
+    return any(word in metric for word in RATES)
+
+
+def number(metric: str, value: float) -> str:
+    """``value`` as people read it: rates in per cent, everything else in three digits."""
+    return f"{value:.1%}" if is_rate(metric) else f"{value:.3g}"
+
+
+def given(metric: str, value: float) -> str:
+    """A number that somebody wrote down, such as the paper's, with the digits it has: "16.42%"."""
+    return f"{value * 100:.4g}%" if is_rate(metric) else f"{value:.4g}"
+
+
+def words(key: Key) -> str:
+    """A key as text: "none, form sample" (the noise's name speaks for itself)."""
+    return ", ".join(str(value) if name == "noise" else f"{name} {value}" for name, value in key.items()) or "all"
+
+
+def read_results(folder: Path) -> list[Result]:
+    """Every result file below ``folder``, by recipe and scale. Raises StoreError where one is not a result."""
+    found = []
+    for path in sorted(folder.rglob("*.json")):
+        result = read_json(path)
+        if not isinstance(result, dict) or not {"recipe", "scale", "claim", "cells", "device"} <= result.keys():
+            raise StoreError(f"{path}: is not a result of 'faceshield recipes run'; take it out of {folder}")
+        found.append(result)
+    return sorted(found, key=lambda result: (result["recipe"], _rank(result["scale"])))
+
+
+def seeds_of(result: Result) -> list[int]:
+    """The seeds of the finished cells, sorted, each once."""
+    return sorted({cell["seed"] for cell in result["cells"]})
+
+
+def _rank(scale: str) -> int:
+    return SCALES.index(scale) if scale in SCALES else len(SCALES)

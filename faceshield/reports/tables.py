@@ -1,0 +1,74 @@
+"""A result as a table: ours (mean ± standard deviation over seeds), the paper's value, the bar, and the verdict."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from faceshield.reports.results import Expected, Result, given, keys_of, number, scalars, spread, values, words
+from faceshield.reports.verdict import judge, limit_words
+
+HEAD = ("cells", "metric", "ours", "seeds", "paper", "bar", "verdict")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric of one key, as it is printed; "–" where there is nothing."""
+
+    cells: str
+    metric: str
+    ours: str
+    seeds: str
+    paper: str
+    bar: str
+    verdict: str
+
+    def fields(self) -> tuple[str, ...]:
+        """The columns in the order of :data:`HEAD`."""
+        return (self.cells, self.metric, self.ours, self.seeds, self.paper, self.bar, self.verdict)
+
+
+def rows(result: Result, expected: Sequence[Expected], metrics: Sequence[str] = ()) -> list[Row]:
+    """A row for each key and metric: those asked for and those expected; without either all that are one number.
+
+    An expectation that no finished cell answers gets a row of its own, "not run".
+    """
+    wanted = [*metrics, *(bar.metric for bar in expected)]
+    known = scalars(result)
+    shown = list(dict.fromkeys(name for name in wanted if name in known)) or known
+    made: list[Row] = []
+    answered: set[int] = set()
+    for key in keys_of(result):
+        for metric in shown:
+            ours = values(result, key, metric)
+            if not ours:
+                continue
+            bars = [place for place, bar in enumerate(expected) if bar.metric == metric and bar.covers(key)]
+            answered |= set(bars)
+            mean_sd = f"{number(metric, statistics.fmean(ours))} ± {number(metric, spread(ours))}"
+            text = mean_sd if len(ours) > 1 else number(metric, ours[0])
+            start = (words(key), metric, text, str(len(ours)))
+            made += [
+                Row(*start, _paper(expected[place]), limit_words(expected[place]), judge(expected[place], result, key))
+                for place in bars
+            ] or [Row(*start, "–", "–", "–")]
+    return made + [
+        Row(words(bar.key), bar.metric, "–", "0", _paper(bar), limit_words(bar), "not run")
+        for place, bar in enumerate(expected)
+        if place not in answered
+    ]
+
+
+def markdown(table: Sequence[Row]) -> str:
+    """A Markdown table, head included, without a line break at its end."""
+    lines = [HEAD, ("---",) * len(HEAD), *(row.fields() for row in table)]
+    return "\n".join(f"| {' | '.join(_plain(cell) for cell in line)} |" for line in lines)
+
+
+def _paper(bar: Expected) -> str:
+    return "–" if bar.paper is None else given(bar.metric, bar.paper)
+
+
+def _plain(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,87 @@
+"""Whether a result is what was expected: each bar against the mean over seeds, for every key that it covers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Literal
+
+from faceshield.reports.results import Expected, Key, Result, contains, given, is_rate, keys_of, values, words
+
+Verdict = Literal["agree", "differ", "not run", "no bar"]
+# means of seeds carry rounding: 0.1 + 0.2 is within 0.3
+SLACK = 1e-9
+
+
+def judge(bar: Expected, result: Result, key: Key) -> Verdict:
+    """One bar for one key: agree where the mean over seeds meets every part of it, differ where it misses one.
+
+    "no bar" where the paper's number stands for comparison only; "not run" where the cells, or those it compares with,
+    are not finished.
+    """
+    ours = mean(result, key, bar.metric)
+    if ours is None:
+        return "not run"
+    met: list[bool] = []
+    if bar.at_most is not None:
+        met.append(ours <= bar.at_most + SLACK)
+    if bar.at_least is not None:
+        met.append(ours >= bar.at_least - SLACK)
+    if bar.within is not None:
+        target = near_mean(bar, result) if bar.near is not None else bar.paper
+        if target is None:
+            return "not run"
+        met.append(abs(ours - target) <= bar.within + SLACK)
+    if not met:
+        return "no bar"
+    return "agree" if all(met) else "differ"
+
+
+def overall(expected: Sequence[Expected], result: Result) -> Verdict:
+    """All bars together: one that differs decides; then one that is not run; then one that agrees."""
+    found: set[Verdict] = set()
+    for bar in expected:
+        keys = [key for key in keys_of(result) if bar.covers(key)]
+        found |= {judge(bar, result, key) for key in keys} or {"not run"}
+        if any(contains(open_["key"], bar.key) for open_ in result.get("not_run", [])):
+            found.add("not run")
+    order: tuple[Verdict, ...] = ("differ", "not run", "agree")
+    return next((verdict for verdict in order if verdict in found), "no bar")
+
+
+def mean(result: Result, key: Key, metric: str) -> float | None:
+    """Mean over the seeds of exactly this key; None where no finished cell has the metric."""
+    ours = values(result, key, metric)
+    return statistics.fmean(ours) if ours else None
+
+
+def near_mean(bar: Expected, result: Result) -> float | None:
+    """Mean over all cells that ``bar.near`` names; None where none is finished."""
+    if bar.near is None:
+        return None
+    near = bar.near
+    found = [value for key in keys_of(result) if contains(key, near.key) for value in values(result, key, near.metric)]
+    return statistics.fmean(found) if found else None
+
+
+def limit_words(bar: Expected) -> str:
+    """The bar as text: "≤ 5.0%", "within 3 points of none"; "–" without one."""
+    parts = []
+    if bar.at_most is not None:
+        parts.append(f"≤ {given(bar.metric, bar.at_most)}")
+    if bar.at_least is not None:
+        parts.append(f"≥ {given(bar.metric, bar.at_least)}")
+    if bar.within is not None:
+        distance = f"{bar.within * 100:.3g} points" if is_rate(bar.metric) else f"{bar.within:.3g}"
+        target = "the paper" if bar.near is None else words(bar.near.key)
+        if bar.near is not None and bar.near.metric != bar.metric:
+            target += f" ({bar.near.metric})"
+        parts.append(f"within {distance} of {target}")
+    return " and ".join(parts) or "–"
+
+
+def bar_words(bar: Expected) -> str:
+    """A whole expectation on one line."""
+    paper = "" if bar.paper is None else f", paper {given(bar.metric, bar.paper)}"
+    limit = limit_words(bar)
+    return f"{words(bar.key)}: {bar.metric}{'' if limit == '–' else f' {limit}'}{paper}"
