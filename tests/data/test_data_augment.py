@@ -1,12 +1,15 @@
-"""The training augmentation against every crop it may take."""
+"""The training augmentation against every result it may have, and against torchvision."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms.v2 import functional
 
-from faceshield.data.augment import crop_and_flip
+from faceshield.data.augment import compose, crop_and_flip, cutout, rotate, turned
 
 
 def possible(image, pad, flips):
@@ -47,3 +50,59 @@ def test_floats_are_kept_exactly():
     images = torch.rand(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
     out = crop_and_flip(images, torch.Generator().manual_seed(0), pad=0, flip=1.0)
     assert out.equal(images.flip(-1))
+
+
+def batch(count=16, height=12, width=9, seed=0):
+    return torch.randint(
+        1, 256, (count, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 33)])
+def test_turning_agrees_with_torchvision(height, width):
+    images = batch(12, height, width)
+    angle = torch.tensor([-81.0, -33.3, -20.0, -7.7, -1.0, 0.0, 0.4, 5.5, 13.0, 45.0, 100.0, 180.0])
+    out = turned(images, angle)
+    assert out.dtype == torch.uint8
+    for image, degrees, own in zip(images, angle.tolist(), out, strict=True):
+        expected = functional.rotate(image, degrees, functional.InterpolationMode.NEAREST)
+        assert float((own != expected).float().mean()) < 0.01  # a source right between two pixels
+    assert out[5].equal(images[5])
+
+
+def test_rotations_are_within_their_range_and_each_its_own():
+    seen = torch.zeros(400, 3, 41, 41)
+    seen[:, :, 20, 36] = 1  # right of the middle, 16 pixels away
+    out = rotate(seen, torch.Generator().manual_seed(0), degrees=30)
+    # the brightest row tells the angle: up for positive ones
+    lit = out[:, 0].flatten(1).argmax(1)
+    found = lit[out[:, 0].flatten(1).amax(1) > 0]
+    rows, columns = found // 41 - 20, found % 41 - 20
+    angles = torch.rad2deg(torch.atan2(-rows.float(), columns.float()))
+    assert -32 < float(angles.min()) < -25
+    assert 25 < float(angles.max()) < 32
+    assert len(angles.unique()) > 15
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(16, torch.uint8), (4, torch.float32), (5, torch.uint8)])
+def test_cutout_blacks_out_one_square_around_any_pixel(size, dtype):
+    images = batch(1, 12, 9).to(dtype).expand(900, -1, -1, -1)
+    out = cutout(images, torch.Generator().manual_seed(0), size=size)
+    assert out.dtype == dtype
+    allowed = {}
+    for row in range(12):
+        for column in range(9):
+            top, left = row - size // 2, column - size // 2
+            high, wide = min(top + size, 12) - max(top, 0), min(left + size, 9) - max(left, 0)
+            expected = functional.erase(images[0], max(top, 0), max(left, 0), high, wide, torch.zeros(1, dtype=dtype))
+            allowed[expected.numpy().tobytes()] = (row, column)
+    drawn = {allowed[picture.numpy().tobytes()] for picture in out}
+    assert len(drawn) > 0.95 * len(set(allowed.values()))
+
+
+def test_a_composition_is_one_after_the_other():
+    images, rng = batch(), torch.Generator().manual_seed(4)
+    expected = cutout(crop_and_flip(images, rng), rng, size=6)
+    got = compose(crop_and_flip, partial(cutout, size=6))(images, torch.Generator().manual_seed(4))
+    assert got.equal(expected)
+    assert compose()(images, rng) is images

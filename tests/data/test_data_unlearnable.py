@@ -113,9 +113,8 @@ def test_a_large_set_is_done_in_parts(monkeypatch):
 
 def test_a_patch_lies_whole_at_every_place_it_can():
     count, patch = 600, torch.full((1, 3, 3, 2), 4 / 255)
-    data = Examples(
-        torch.full((count, 3, 5, 4), 100, dtype=torch.uint8), torch.zeros(count).long(), tuple(map(str, range(count))), ("x",)
-    )  # fmt: skip
+    ids = tuple(str(i) for i in range(count))
+    data = Examples(torch.full((count, 3, 5, 4), 100, dtype=torch.uint8), torch.zeros(count).long(), ids, ("x",))
     out = unlearnable(data, Noise(patch, "class", ["x"], Budget(), {"place": "random"}))
     seen = {}
     for image in out.images:
@@ -156,7 +155,7 @@ def test_noise_for_other_data_is_named():
         unlearnable(data, noise(("ant", "cow"), "class"), data.labels == 1)
     with pytest.raises(UsageError, match="noise is 3×8×8, the pictures are 3×5×4"):
         unlearnable(data, noise(data.ids, size=(8, 8)))
-    with pytest.raises(UsageError, match="noise is 3×2×2, .*place 'random'"):
+    with pytest.raises(UsageError, match=r"noise is 3×2×2, .*place 'random'"):
         unlearnable(data, noise(data.ids, size=(2, 2)))
     with pytest.raises(UsageError, match="noise is 3×6×4"):
         unlearnable(data, noise(data.ids, size=(6, 4), place="random"))
