@@ -42,7 +42,7 @@ class NoiseMethod(Protocol):
     """
 
     def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
-        """Noise with one δ for each class or example of ``data``."""
+        """Noise with one δ for each class or example of ``data``, on the CPU."""
 
 
 @contextmanager
@@ -62,3 +62,15 @@ def frozen(model: nn.Module) -> Iterator[None]:
 def noisy(images: Tensor, delta: Tensor) -> Tensor:
     """uint8 pictures plus δ as float in [0, 1]."""
     return (images.float() / 255 + delta).clamp_(0, 1)
+
+
+@torch.no_grad()
+def misclassified(
+    chosen: Tensor, labels: Tensor, seen: Callable[[Tensor], Tensor], forward: Callable[[Tensor], Tensor], batch: int
+) -> Tensor:
+    """(len(chosen),) bool: whose most likely class is not their label.
+
+    ``chosen`` are indices into ``labels`` (n,); ``seen(index)`` gives the pictures of ``index`` as the network is to
+    see them, float in [0, 1].
+    """
+    return torch.cat([forward(seen(index)).argmax(1) != labels[index] for index in chosen.split(batch)])

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
+from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Learner, OnRound, frozen, noisy
+from faceshield.noise.base import Learner, OnRound, frozen, misclassified, noisy
+from faceshield.noise.patch import cut, paste, random_places, spread
 from faceshield.noise.pgd import Shape, View, step
 from faceshield.noise.progress import Order, Saved
-from faceshield.noise.sweep import sweep
+from faceshield.noise.sweep import Losses, one_of_each, sweep
+
+
+class Solver(Protocol):
+    """Another way through the inner minimisation of Eq. 2 than signed steps; see noise.eq5."""
+
+    @property
+    def name(self) -> str:
+        """The method's name in results."""
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, budget: Budget, *, batch: int
+    ) -> int:
+        """As :func:`faceshield.noise.sweep.sweep`: changes ``delta`` in place, returns the number of steps taken."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +44,15 @@ class ErrorMin:
 
     - ``update`` "mean" (as in the released code): in a batch each example takes T steps from its class's δ, and the
       class's δ becomes the mean of its examples' results; the next batch starts from there. A class absent from a batch
-      keeps its δ.
+      keeps its δ. An example keeps its own result such that its picture stays in [0, 1].
     - "sequential" (Algorithm 1 to the letter): one example after the other steps from where the last one of its class
-      left δ. Classes do not touch each other, so a batch holds one example of each.
+      left δ, which is clipped to ε only: one white picture does not undo what the others did at its white pixels.
+      Classes do not touch each other, so a batch holds one example of each.
 
-    θ is fitted in train mode; δ and the error are computed with θ frozen, in eval mode. The defaults are the paper's
-    for class-wise noise on CIFAR-10; for sample-wise noise see :meth:`sample_wise`.
+    With ``patch`` (h, w) the class's δ has that size and lies on a place drawn anew for each example and step, and on
+    another one when θ is fitted (Appendix F). θ is fitted in train mode; δ and the error are computed with θ frozen, in
+    eval mode. The defaults are the paper's for class-wise noise on CIFAR-10; for sample-wise noise see
+    :meth:`sample_wise`.
     """
 
     form: Form = "class"
@@ -52,6 +70,21 @@ class ErrorMin:
     shape: Shape | None = None  # a further constraint on δ, see noise.smooth
     shuffle: bool = True  # the released code fits θ on batches that are always the same
     checkpoint: Path | None = None  # written after every round; found again, the job goes on from there
+    delta_batch: int | None = None  # examples in a batch of the δ pass; ``batch`` if not given
+    patch: tuple[int, int] | None = None  # class-wise: height and width of δ; the picture's if not given
+    solver: Solver | None = None  # sample-wise: solves the inner problem instead of T signed steps
+
+    def __post_init__(self) -> None:
+        if self.form not in ("sample", "class"):
+            raise UsageError(f"form {self.form!r} is unknown; use 'sample' or 'class'")
+        if self.update not in ("mean", "sequential"):
+            raise UsageError(f"update {self.update!r} is unknown; use 'mean' or 'sequential'")
+        if self.form == "sample" and self.patch is not None:
+            raise UsageError(f"patch {self.patch} asks for noise on a patch, which is class-wise; use form 'class'")
+        if self.form == "class" and (self.solver is not None or self.enough is not None):
+            raise UsageError("solver and enough are for each example's own noise; use form 'sample'")
+        if self.solver is not None and (self.view is not None or self.shape is not None):
+            raise UsageError(f"{self.solver.name} solves one fixed problem; leave out view and shape")
 
     @staticmethod
     def sample_wise(**settings: Any) -> ErrorMin:
@@ -62,6 +95,7 @@ class ErrorMin:
         """Noise keyed by class names or example ids. ``learner``'s network is the surrogate θ, fitted on the way.
 
         Killed and called again with the same ``checkpoint``, it ends with the very bytes of an uninterrupted run.
+        Raises UsageError for a patch that does not fit, StoreError for another job's checkpoint.
         """
         data = data.sorted()
         images, labels = data.images.to(learner.device), data.labels.to(learner.device)
@@ -69,8 +103,10 @@ class ErrorMin:
         owner = labels if self.form == "class" else torch.arange(len(labels), device=labels.device)
         rng = generator(seed, "error-min", self.form)
         order = Order(len(images), self.batch, rng, shuffle=self.shuffle)
-        saved = Saved(self.checkpoint, {"method": repr(self), "seed": seed, "keys": keys}, learner, rng, order)
-        delta = torch.zeros(len(keys), *images.shape[1:], device=labels.device)
+        saved = Saved(
+            self.checkpoint, {"method": replace(self, checkpoint=None), "seed": seed}, data, learner, rng, order
+        )
+        delta = torch.zeros(len(keys), images.shape[1], *(self.patch or images.shape[2:]), device=labels.device)
         errors, taken = saved.found(delta)
         while len(errors) < self.rounds and not (errors and errors[-1] <= self.stop_error):
             learner.model.train()
@@ -81,15 +117,27 @@ class ErrorMin:
                 count = max(1, round(self.subset * len(images)))
                 chosen = torch.randperm(len(images), generator=rng)[:count].to(labels.device)
                 taken += self._pass(images, labels, delta, chosen, learner, rng)
-                errors.append(self._error(images, labels, delta, owner, chosen, learner, rng))
+                wrong = misclassified(
+                    chosen, labels, lambda index: self._seen(images[index], delta[owner[index]], rng),
+                    learner.forward, 4 * self.batch,
+                )  # fmt: skip
+                errors.append(float(wrong.float().mean()))
             saved.keep(delta, errors, taken)
             if on_round is not None:
                 on_round(len(errors) - 1, errors[-1], delta)
         learner.model.eval()
-        provenance = {"method": "error-min", "errors": errors, "stop_error": self.stop_error, "steps_taken": taken}
-        return Noise(delta, self.form, keys, self.budget, provenance)
+        name = "error-min" if self.solver is None else self.solver.name
+        provenance = {"method": name, "errors": errors, "stop_error": self.stop_error, "steps_taken": taken}
+        if self.patch is not None:
+            provenance["place"] = "random"
+        return Noise(delta.cpu(), self.form, keys, self.budget, provenance)
 
     def _seen(self, images: Tensor, delta: Tensor, rng: Generator) -> Tensor:
+        """What the network sees of uint8 ``images`` with δ; a patch lies on a place of its own for each."""
+        if self.patch is not None:
+            picture = (images.shape[2], images.shape[3])
+            places = random_places(len(images), picture, self.patch, rng).to(images.device)
+            delta = spread(delta, places, picture)
         batch = noisy(images, delta)
         return batch if self.view is None else self.view(batch, rng)
 
@@ -101,48 +149,52 @@ class ErrorMin:
         def losses(batch: Tensor, target: Tensor) -> Tensor:
             return F.cross_entropy(learner.forward(batch), target, reduction="none")
 
-        settings: dict[str, Any] = {"alpha": self.alpha, "sign": -1, "view": self.view, "shape": self.shape}
         if self.form == "sample":
             everyone = len(chosen) == len(images)
             own = delta if everyone else delta[chosen]
             x, y = (images, labels) if everyone else (images[chosen], labels[chosen])
-            taken = sweep(
-                x, y, own, losses, self.budget,
-                steps=self.steps, batch=self.batch, enough=self.enough, generator=rng, **settings,
-            )  # fmt: skip
+            taken = self._own(x, y, own, losses, rng)
             if not everyone:
                 delta[chosen] = own
             return taken
-        for index in chosen.split(self.batch) if self.update == "mean" else _one_of_each(chosen, labels):
-            x, target = images[index].float() / 255, labels[index]
-            own = delta[target]
-            for _ in range(self.steps):
-                own, _ = step(x, own, lambda seen: losses(seen, target), self.budget, generator=rng, **settings)  # noqa: B023
-            total = torch.zeros_like(delta).index_add_(0, target, own)
-            count = torch.bincount(target, minlength=len(delta)).view(-1, 1, 1, 1)
+        together = self.update == "mean"
+        for index in chosen.split(self.delta_batch or self.batch) if together else one_of_each(chosen, labels):
+            own = self._moved(images[index], labels[index], delta[labels[index]], losses, rng)
+            total = torch.zeros_like(delta).index_add_(0, labels[index], own)
+            count = torch.bincount(labels[index], minlength=len(delta)).view(-1, 1, 1, 1)
             delta.copy_(torch.where(count > 0, total / count.clamp_min(1), delta))
         return len(chosen) * self.steps
 
-    @torch.no_grad()
-    def _error(
-        self,
-        images: Tensor,
-        labels: Tensor,
-        delta: Tensor,
-        owner: Tensor,
-        chosen: Tensor,
-        learner: Learner,
-        rng: Generator,
-    ) -> float:
-        wrong = torch.zeros((), device=labels.device)
-        for index in chosen.split(4 * self.batch):
-            guess = learner.forward(self._seen(images[index], delta[owner[index]], rng)).argmax(1)
-            wrong += (guess != labels[index]).sum()
-        return float(wrong) / len(chosen)
+    def _own(self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, rng: Generator) -> int:
+        """The sample-wise pass, δ changed in place: the solver's, or T signed steps for each example."""
+        batch = self.delta_batch or self.batch
+        if self.solver is not None:
+            return self.solver(images, labels, delta, losses, self.budget, batch=batch)
+        return sweep(
+            images, labels, delta, losses, self.budget, steps=self.steps, alpha=self.alpha, sign=-1, batch=batch,
+            enough=self.enough, view=self.view, generator=rng, shape=self.shape,
+        )  # fmt: skip
+
+    def _moved(self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, rng: Generator) -> Tensor:
+        """Where T steps of each of ``images`` (N, 3, H, W) uint8 take its class's δ (N, 3, h, w)."""
+        x = images.float() / 255
+        for _ in range(self.steps):
+            part, view = x, self.view
+            if self.patch is not None:
+                places = random_places(len(x), (x.shape[2], x.shape[3]), self.patch, rng).to(x.device)
+                part, view = cut(x, places, self.patch), _pasting(x, places, self.view)
+            delta, _ = step(
+                part, delta, lambda batch: losses(batch, labels), self.budget, alpha=self.alpha, sign=-1, view=view,
+                generator=rng, shape=self.shape, in_range=self.update == "mean",
+            )  # fmt: skip
+        return delta
 
 
-def _one_of_each(chosen: Tensor, labels: Tensor) -> list[Tensor]:
-    """``chosen`` in batches that hold at most one example of each class; each class's own order is kept."""
-    lists = [chosen[labels[chosen] == label] for label in labels.unique()]
-    longest = max(len(members) for members in lists)
-    return [torch.cat([members[i : i + 1] for members in lists]) for i in range(longest)]
+def _pasting(images: Tensor, places: Tensor, view: View | None) -> View:
+    """The view that puts noisy patches back into ``images``, and then takes ``view``, if any."""
+
+    def pasted(patches: Tensor, rng: Generator) -> Tensor:
+        whole = paste(images, patches, places)
+        return whole if view is None else view(whole, rng)
+
+    return pasted

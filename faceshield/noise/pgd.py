@@ -27,15 +27,16 @@ def step(
     view: View | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
+    in_range: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """One step of size ``alpha`` from ``delta``: the new δ, and ``loss`` at the old one (detached).
 
     images (N, 3, H, W) RGB in [0, 1]; delta (N, 3, H, W), or (1, 3, H, W) to share one δ by all of ``images`` (its
-    gradient is then their sum). ``loss`` maps the (viewed) batch to the examples' losses (N,), or to their sum; ``sign``
-    −1 minimises it (error-min), +1 maximises it (error-max). ``view`` with ``generator`` draws one random view;
-    ``shape`` is a further constraint on δ, applied before the budget's projection. Only δ gets a gradient: the caller
-    freezes the network's parameters and picks its batch-norm mode. A δ of its own is kept such that images + δ stays in
-    [0, 1]; a shared δ is clamped in the forward pass only.
+    gradient is then their sum). ``loss`` maps the (viewed) batch to the examples' losses (N,), or to their sum;
+    ``sign`` −1 minimises it (error-min), +1 maximises it (error-max). ``view`` with ``generator`` draws one random
+    view; ``shape`` is a further constraint on δ, applied before the budget's projection. Only δ gets a gradient: the
+    caller freezes the network's parameters and picks its batch-norm mode. A δ of its own is kept such that images + δ
+    stays in [0, 1]; a shared δ is clamped in the forward pass only, and so is any other one without ``in_range``.
     """
     shared = len(delta) != len(images)
     moved = images + delta
@@ -52,7 +53,7 @@ def step(
         gradient = gradient.sum(0, keepdim=True)
     delta = delta + sign * budget.step(gradient, alpha)
     delta = budget.project(delta if shape is None else shape(delta))
-    if not shared:
+    if in_range and not shared:
         delta = (images + delta).clamp_(0, 1).sub_(images)
     return delta, losses.detach()
 

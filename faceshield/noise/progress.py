@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import torch
 from torch import Generator, Tensor
 
 from faceshield.core.errors import StoreError
-from faceshield.core.store import read_tensors, write_tensors
+from faceshield.core.store import read_tensors, sha256, write_tensors
+from faceshield.data.examples import Examples
 from faceshield.noise.base import Learner
 
 
@@ -37,13 +38,13 @@ class Order:
 
 
 class Saved:
-    """The checkpoint of one job, described by ``what``: another job's file is refused, none is kept without a path."""
+    """The checkpoint of one job on ``data``, told by ``what``: another job's file is refused, no path keeps none."""
 
     def __init__(
-        self, path: Path | None, what: Mapping[str, Any], learner: Learner, rng: Generator, order: Order
+        self, path: Path | None, what: Mapping[str, Any], data: Examples, learner: Learner, rng: Generator, order: Order
     ) -> None:
         self.path, self.learner, self.rng, self.order = path, learner, rng, order
-        self.digest = hashlib.sha256(json.dumps(what, sort_keys=True, default=list).encode()).hexdigest()
+        self.digest = "" if path is None else _digest(what, data, learner)
 
     def keep(self, delta: Tensor, errors: list[float], taken: int) -> None:
         """Write δ, θ, the optimiser's memory, the generator and the order, atomically."""
@@ -70,3 +71,11 @@ class Saved:
         self.rng.set_state(tensors["rng"])
         self.order.epoch, self.order.place = tensors["epoch"], int(fields["place"])
         return list(fields["errors"]), int(fields["taken"])
+
+
+def _digest(what: Mapping[str, Any], data: Examples, learner: Learner) -> str:
+    network = {name: list(value.shape) for name, value in learner.model.state_dict().items()}
+    told = [{name: str(value) for name, value in what.items()}, network, data.ids, data.classes, data.labels.tolist()]
+    # a function among the settings prints its address, which is another one in the process that goes on
+    text = re.sub(r" at 0x[0-9a-f]+", "", json.dumps(told, sort_keys=True))
+    return sha256(text.encode() + data.images.cpu().contiguous().numpy().tobytes())

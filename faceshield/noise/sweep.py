@@ -91,3 +91,10 @@ def _lacking(
             seen = view(seen, generator)
         parts.append(sign * (enough - losses(seen, labels[index])) > 0)
     return torch.cat(parts)
+
+
+def one_of_each(chosen: Tensor, labels: Tensor) -> list[Tensor]:
+    """``chosen`` in batches that hold at most one example of each class; each class's own order is kept."""
+    lists = [chosen[labels[chosen] == label] for label in labels.unique()]
+    longest = max(len(members) for members in lists)
+    return [torch.cat([members[i : i + 1] for members in lists]) for i in range(longest)]
