@@ -1,0 +1,82 @@
+"""The protocol before any claim rests on it: LFW's official pairs by the pretrained ResNet-29, a published figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
+from faceshield.evaluation.embed import combined, outputs
+from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
+from faceshield.evaluation.verification import Measure, pair_scores, verify_pairs
+from faceshield.experiments.fabricated import fabricated_people
+from faceshield.experiments.inputs import fingerprint
+from faceshield.experiments.recipe import Key
+from faceshield.experiments.run import Context
+from faceshield.experiments.settings import MADE_HERE, Settings, Source
+from faceshield.faces.mtcnn import MtcnnDetector
+from faceshield.models import resnet29, weights
+from faceshield.training.runtime import Runtime
+
+
+class LfwSettings(Settings):
+    """``lfw`` holds ``pairs.txt`` and ``images/``; ``classes`` to ``folds`` are for fabricated people only."""
+
+    lfw: Source
+    replicates: int
+    classes: int | None = None
+    photos: int | None = None
+    pairs: int | None = None
+    folds: int | None = None
+
+
+def pretrained(device: torch.device) -> Recogniser:
+    """The shipped ResNet-29 on ``device``, in float32: bf16 keeps two to three digits, thresholds need three."""
+    runtime = Runtime(device, torch.float32)
+    network = runtime.place(resnet29.load())
+    name = weights.registry()["dlib_face_resnet29"].sha256
+    return Recogniser(lambda batch: runtime.forward(network, batch), device, name)
+
+
+def lfw_pretrained(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
+    """One cell. ``key``: flip (average each photo with its mirror image); score distance|cosine."""
+    recogniser = pretrained(context.runtime.device)
+    if settings["lfw"] in MADE_HERE:
+        pairs, enrolled = _drawn(settings, recogniser)
+    else:
+        pairs, enrolled = _official(settings, recogniser, context)
+    measure: Measure = "cosine" if key["score"] == "cosine" else "distance"
+    features = combined(enrolled.raw, flip=bool(key["flip"]), unit=measure == "cosine")
+    scores = pair_scores(features, enrolled.found, enrolled.ids, pairs, measure)
+    return verify_pairs(scores, pairs, replicates=settings["replicates"], seed=seed).metrics()
+
+
+def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
+    """What a cell reads, as a text that changes with it."""
+    return settings["lfw"] if settings["lfw"] in MADE_HERE else fingerprint(context.source(settings["lfw"]))
+
+
+def _official(settings: dict[str, Any], recogniser: Recogniser, context: Context) -> tuple[PairSet, Enrolled]:
+    source = context.source(settings["lfw"])
+    pairs = read_pairs(source / "pairs.txt")
+    pairs.require(source / "images")
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if done % 512 == 0 or done == total:
+            context.say(f"{stage}: {done} of {total} photos")
+
+    detector = MtcnnDetector(recogniser.device)
+    cache = context.work / "enrolled"
+    return pairs, enrol(source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=progress)
+
+
+def _drawn(settings: dict[str, Any], recogniser: Recogniser) -> tuple[PairSet, Enrolled]:
+    """Drawn faces as chips: no detector finds a face in them."""
+    people = fabricated_people(settings["classes"], settings["photos"], seed=1, size=resnet29.CHIP)
+    each = settings["pairs"]
+    names = [person_of(id) for id in people.ids]
+    pairs = sample_pairs(people.ids, names, same=each, different=each, folds=settings["folds"])
+    raw = outputs(people.images.to(recogniser.device), recogniser.forward)
+    return pairs, Enrolled(people.ids, raw, np.ones(len(people), np.bool_))
