@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from faceshield.reports.figures import Plot, paper_of, rest
-from faceshield.reports.look import colours, legend, name_of, need, panels, rate_axis
+from faceshield.reports.figures import Plot, label, paper_of
+from faceshield.reports.look import BAR, PAPER, colours, legend, name_of, need, panels, rate_axis
 from faceshield.reports.results import Expected, Key, Result, given, keys_of, number, spread, values
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     """
     metrics = plot.shown(expected, "test_accuracy_final")
     slots: list[Slot] = [
-        (_group(key, plot), str(key.get(plot.by, "–")) if plot.by else name_of(metric), key, metric)
+        (label(key, plot.x, plot.by), str(key.get(plot.by, "–")) if plot.by else name_of(metric), key, metric)
         for metric in metrics
         for key in keys_of(result)
         if values(result, key, metric)
@@ -36,17 +36,12 @@ def bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     drawn = [own for own in drawn if own]
     groups = list(dict.fromkeys(slot[0] for slot in slots))
     wide = max(4.6, 0.5 * len(slots) / len(drawn) + 1.2 * len(groups))
-    figure, axes = panels(len(drawn), width=min(wide, 12), columns=2 if wide < 7 else 1)
+    figure, axes = panels(result, len(drawn), width=min(wide, 12), columns=2 if wide < 7 else 1)
     for panel, own in zip(axes, drawn, strict=True):
         _panel(panel, own, groups, shade, result, expected)
-        rate_axis(panel, [slot[3] for slot in own])
         panel.set_ylabel(name_of(own[0][3]) if plot.by or len(metrics) == 1 else "")
     legend(figure, axes)
     return figure
-
-
-def _group(key: Key, plot: Plot) -> str:
-    return str(key.get(plot.x, "–")) if plot.x else rest(key, plot.by)
 
 
 def _panel(
@@ -61,36 +56,48 @@ def _panel(
     papers = any(paper_of(expected, key, [metric]) is not None for _, _, key, metric in slots)
     width = 0.84 / len(names)
     half = width / 2 if papers else width
+    inches = panel.get_figure(root=True).get_figwidth()  # type: ignore[union-attr]
+    turn = 90 if half * 0.8 * inches / len(groups) < 0.34 else 0  # upright where a bar is narrower than its number
+    rate_axis(panel, [slot[3] for slot in slots], room=0.16)
     for group, name, key, metric in slots:
         left = groups.index(group) - 0.42 + names.index(name) * width
+        paper = paper_of(expected, key, [metric])
         ours = [float(value) for value in values(result, key, metric)]
-        mean, place = statistics.fmean(ours), left + half / 2
+        mean, place = statistics.fmean(ours), left + width / 2 - (half / 2 if paper is not None else 0)
         panel.bar(place, mean, half * 0.94, color=shade[name], label=name)
         if len(ours) > 1:
             panel.errorbar(place, mean, spread(ours), color="#222", capsize=2.5, linewidth=1)
             panel.plot([place] * len(ours), ours, ".", color="#222", markersize=4)
-        _told(panel, place, max([mean + spread(ours), *ours]), number(metric, mean), half)
-        paper = paper_of(expected, key, [metric])
+        _told(panel, place, max([mean + spread(ours), *ours]), number(metric, mean), turn)
         if paper is not None:
             panel.bar(place + half, paper, half * 0.94, color="white", edgecolor=shade[name], hatch="////")
-            _told(panel, place + half, paper, given(metric, paper), half)
+            _told(panel, place + half, paper, given(metric, paper), turn)
         for bar in expected:
             for limit in (bar.at_most, bar.at_least):
                 if limit is not None and bar.metric == metric and bar.covers(key):
                     panel.plot([left, left + width], [limit, limit], "--", color="#222", linewidth=1.2)
     if papers:
-        panel.bar(0, 0, color="white", edgecolor="#555", hatch="////", label="the paper")
+        panel.bar(0, 0, color="white", edgecolor="#555", hatch="////", label=PAPER)
     if any(limit is not None for bar in expected for limit in (bar.at_most, bar.at_least)):
-        panel.plot([], [], "--", color="#222", linewidth=1.2, label="the bar that the claim sets")
-    crowded = sum(map(len, groups)) > 60 * panel.get_figure(root=True).get_figwidth() / 9  # type: ignore[union-attr]
+        panel.plot([], [], "--", color="#222", linewidth=1.2, label=BAR)
+    crowded = sum(map(len, groups)) > 7 * inches
     panel.set_xticks(range(len(groups)), groups, rotation=25 if crowded else 0, ha="right" if crowded else "center")
     panel.set_xlim(-0.6, len(groups) - 0.4)
     panel.margins(y=0.15)
 
 
-def _told(panel: Axes, x: float, y: float, text: str, width: float) -> None:
-    """A number over its bar, upright where the bar is narrower than the number."""
-    turn = 90 if width * panel.get_figure(root=True).get_figwidth() < 1.0 else 0  # type: ignore[union-attr]
+def _told(panel: Axes, x: float, y: float, text: str, turn: int) -> None:
+    """A number over its bar."""
+    under = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
     panel.annotate(
-        text, (x, y), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=7.5, rotation=turn
+        text,
+        (x, y),
+        (0, 4),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=7.5,
+        rotation=turn,
+        bbox=under,
+        zorder=4,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faceshield.reports.figures import Plot, rest
+from faceshield.reports.figures import Plot, label
 from faceshield.reports.look import need, panels
 from faceshield.reports.results import Expected, Result, keys_of, values
 
@@ -22,16 +22,18 @@ def confusion(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figur
 
     Classes are called by the cell's ``classes`` where it gives them, else numbered.
     """
+    from matplotlib.ticker import PercentFormatter
+
     metric = plot.metrics[0] if plot.metrics else "confusion"
     keys = [key for key in keys_of(result) if values(result, key, metric)]
     need(keys, result, f"the matrix {metric}")
-    figure, axes = panels(len(keys), width=4.2, height=3.9)
+    figure, axes = panels(result, len(keys), width=4.2, height=3.9)
     image = None
     for panel, key in zip(axes, keys, strict=True):
         counts = np.asarray(values(result, key, metric), float).sum(0)
         shares = counts / counts.sum(1, keepdims=True).clip(1)
         image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        panel.set(title=rest(key), xlabel="the classifier says")
+        panel.set(title=label(key), xlabel="the classifier says")
         panel.grid(False)
         names = next(iter(values(result, key, "classes")), [str(place) for place in range(len(shares))])
         every = 1 if len(shares) <= READABLE else 5
@@ -45,5 +47,5 @@ def confusion(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figur
                 panel.text(column, row, f"{share * 100:.0f}", ha="center", va="center", fontsize=7, color=colour)
     axes[0].set_ylabel("it is")
     assert image is not None
-    figure.colorbar(image, ax=axes, label="share of the row's pictures", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="share of the row's pictures", shrink=0.8, format=PercentFormatter(1.0))
     return figure

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faceshield.reports.figures import Plot, paper_of, rest
-from faceshield.reports.look import colours, legend, name_of, need, panels, rate_axis
+from faceshield.reports.figures import Plot, label, paper_of
+from faceshield.reports.look import END, colours, legend, name_of, need, panels, rate_axis
 from faceshield.reports.results import Expected, Result, keys_of, values
 
 if TYPE_CHECKING:
@@ -24,33 +24,33 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     by = plot.by or ("noise" if any("noise" in key for key in keys_of(result)) else None)
     found = [(metric, key) for metric in metrics for key in keys_of(result) if any(values(result, key, metric))]
     need(found, result, f"a list {' or '.join(metrics)}")
-    places = list(dict.fromkeys((metric, rest(key, by) if by else "") for metric, key in found))
-    figure, axes = panels(len(places))
-    shade = colours(list(dict.fromkeys(str(key.get(by, "–")) if by else rest(key) for _, key in found)))
+    places = list(dict.fromkeys((metric, label(key, None, by) if by else "") for metric, key in found))
+    figure, axes = panels(result, len(places))
+    shade = colours(list(dict.fromkeys(str(key.get(by, "–")) if by else label(key) for _, key in found)))
     for panel, place in zip(axes, places, strict=True):
         ends: list[tuple[float, str]] = []
         last = 1
         for metric, key in found:
-            if (metric, rest(key, by) if by else "") != place:
+            if (metric, label(key, None, by) if by else "") != place:
                 continue
-            label = str(key.get(by, "–")) if by else rest(key)
+            name = str(key.get(by, "–")) if by else label(key)
             runs = [run for run in values(result, key, metric) if run]
             length = min(map(len, runs))
             table = np.asarray([run[:length] for run in runs], float)
             epochs, mean = np.arange(1, length + 1), table.mean(0)
             sd = table.std(0, ddof=1) if len(table) > 1 else np.zeros(length)
-            panel.plot(epochs, mean, color=shade[label], label=label, marker="." if length < 3 else None)
-            panel.fill_between(epochs, mean - sd, mean + sd, color=shade[label], alpha=0.2, linewidth=0)
+            panel.plot(epochs, mean, color=shade[name], label=name, marker="." if length < 3 else None)
+            panel.fill_between(epochs, mean - sd, mean + sd, color=shade[name], alpha=0.2, linewidth=0)
             last = max(last, length)
             stem = metric.removeprefix("curve_")
             paper = paper_of(expected, key, (f"{stem}_accuracy_final", f"{stem}_accuracy"))
             if paper is not None:
-                ends.append((paper, shade[label]))
+                ends.append((paper, shade[name]))
         for paper, colour in ends:
             panel.plot([0.75 * last, last * 1.03], [paper, paper], "--", color=colour, linewidth=1.2)
             panel.plot([last * 1.03], [paper], "D", color=colour, mfc="white", ms=6, clip_on=False, zorder=3)
         if ends:
-            panel.plot([], [], "--D", color="#555", mfc="white", label="the paper's final value")
+            panel.plot([], [], "--D", color="#555", mfc="white", label=END)
         rate_axis(panel, [place[0]])
         panel.set(xlabel="epoch", xlim=(min(1, last - 1), last * 1.05), title=place[1] if by else "")
         if panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from faceshield.reports.results import Expected, Key, Result, keys_of, words
+from faceshield.reports.results import Expected, Key, Result, words
 
 Kind = Literal["curves", "bars", "lines", "confusion"]
 
@@ -40,13 +40,11 @@ def draw(result: Result, plot: Plot, expected: Sequence[Expected], path: Path) -
     from matplotlib import rc_context
 
     from faceshield.reports import bars, confusion, curves, lines
-    from faceshield.reports.look import RC, caption, save
+    from faceshield.reports.look import RC, save
 
     kinds = {"curves": curves.curves, "bars": bars.bars, "lines": lines.lines, "confusion": confusion.confusion}
     with rc_context(RC):
-        figure = kinds[plot.kind](result, plot, expected)
-        caption(figure, result)
-        return save(figure, path)
+        return save(kinds[plot.kind](result, plot, expected), path)
 
 
 def draw_all(result: Result, plots: Sequence[Plot], expected: Sequence[Expected], path: Path) -> list[Path]:
@@ -62,14 +60,14 @@ def draw_all(result: Result, plots: Sequence[Plot], expected: Sequence[Expected]
     return [file for plot, place in zip(wanted, places, strict=True) for file in draw(result, plot, expected, place)]
 
 
-def rest(key: Key, *without: str | None) -> str:
-    """The key in words, some of its parts left out."""
-    return words({name: value for name, value in key.items() if name not in without})
+def label(key: Key, first: str | None = None, without: str | None = None) -> str:
+    """A key in words: the value of ``first``, then every other part but ``without``; "" where nothing is left.
 
-
-def series(result: Result, by: str | None, *without: str | None) -> list[tuple[Key, str]]:
-    """Each key with the name of its line or colour: its value of ``by``, else the key without what is drawn as x."""
-    return [(key, str(key.get(by, "–")) if by is not None else rest(key, *without)) for key in keys_of(result)]
+    Whatever a plot's keys leave open stays in the words, so that two cells never share a place unseen.
+    """
+    others = {name: value for name, value in key.items() if name not in (first, without)}
+    parts = [str(key.get(first, "–"))] if first is not None else []
+    return ", ".join([*parts, *([words(others)] if others else [])])
 
 
 def paper_of(expected: Sequence[Expected], key: Key, metrics: Sequence[str]) -> float | None:

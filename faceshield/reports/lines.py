@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceshield.core.errors import UsageError
-from faceshield.reports.figures import Plot, paper_of, series
-from faceshield.reports.look import MARKERS, colours, legend, name_of, need, panels, rate_axis
-from faceshield.reports.results import Expected, Key, Result, spread, values
+from faceshield.reports.figures import Plot, label, paper_of
+from faceshield.reports.look import MARKERS, PAPER, colours, legend, name_of, need, panels, rate_axis
+from faceshield.reports.results import Expected, Key, Result, keys_of, spread, values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,12 +26,12 @@ def lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     if plot.x is None:
         raise UsageError(f"{result['recipe']}: plot lines needs plot_x, the number in the key to draw along")
     metrics = plot.shown(expected, "test_accuracy_final")
-    told = [(key, name) for key, name in series(result, plot.by, plot.x) if plot.x in key]
+    told = [(key, label(key, plot.by, plot.x) or "ours") for key in keys_of(result) if plot.x in key]
     metrics = [metric for metric in metrics if any(values(result, key, metric) for key, _ in told)]
     need(metrics, result, f"{plot.x} in its key and the metric to draw over it")
     names = list(dict.fromkeys(name for _, name in told))
     shade = colours(names)
-    figure, axes = panels(len(metrics))
+    figure, axes = panels(result, len(metrics))
     for panel, metric in zip(axes, metrics, strict=True):
         for place, name in enumerate(names):
             own = sorted(
@@ -54,7 +54,7 @@ def lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
                 theirs = panel.plot(*zip(*given, strict=True), "--", color=shade[name], marker=marker, linewidth=1.2)
                 theirs[0].set(markerfacecolor="white", markersize=6)
         if any(bar.paper is not None and bar.metric == metric for bar in expected):
-            panel.plot([], [], "--o", color="#555", mfc="white", linewidth=1.2, label="the paper")
+            panel.plot([], [], "--o", color="#555", mfc="white", linewidth=1.2, label=PAPER)
         rate_axis(panel, [metric])
         panel.set(xlabel=plot.x.replace("_", " "), title=name_of(metric))
     legend(figure, axes)

@@ -35,7 +35,7 @@ RC: Any = {
     "svg.fonttype": "path",
     "svg.hashsalt": "faceshield",  # the same drawing is the same bytes
 }
-# Okabe and Ito's colours, told apart by people with any colour vision; a noise keeps its colour in every figure
+# Okabe and Ito: told apart with any colour vision; a noise or a group keeps its colour in every figure
 FIXED = {
     "none": "#4d4d4d",
     "random": "#56b4e9",
@@ -43,6 +43,8 @@ FIXED = {
     "error-min": "#d55e00",
     "bank": "#0072b2",
     "tailored": "#009e73",
+    "accuracy on protected people": "#d55e00",
+    "accuracy on everybody else": "#0072b2",
 }
 CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4d4d4d")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -55,6 +57,8 @@ NAMES = {
     "protected_accuracy": "accuracy on protected people",
     "others_accuracy": "accuracy on everybody else",
 }
+PAPER, BAR, END = "the paper", "the bar that the claim sets", "the paper's final value"
+SHARED = (PAPER, END, BAR)
 CHARACTER = 0.083  # inches that a letter of the title takes
 
 
@@ -71,48 +75,68 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return {**chosen, **{name: free[number % len(free)] for number, name in enumerate(rest)}}
 
 
-def panels(count: int, width: float = 4.6, height: float = 3.4, columns: int = 3) -> tuple[Figure, list[Axes]]:
-    """A figure of ``count`` panels of ``width`` × ``height`` inches; those in a row share their y axis."""
+def panels(
+    result: Result, count: int, width: float = 4.6, height: float = 3.4, columns: int = 3
+) -> tuple[Figure, list[Axes]]:
+    """A captioned figure of ``count`` panels of ``width`` × ``height`` inches; those in a row share their y axis."""
     from matplotlib.figure import Figure
 
-    wide = min(count, columns)
+    wide = 2 if count == 4 and columns > 2 else min(count, columns)
     rows = -(-count // wide)
     figure = Figure(figsize=(max(7.2, wide * width), rows * height + 1.3), layout="constrained")
     axes = list(figure.subplots(rows, wide, squeeze=False, sharey=True).flat)
     for unused in axes[count:]:
         unused.remove()
+    _caption(figure, result)
     return figure, axes[:count]
 
 
 def legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """One legend for all panels, below them."""
+    """One legend for all panels, below them and above the footer; what all share comes last."""
     known: dict[str, Artist] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             known.setdefault(label, handle)
-    longest = max(map(len, known), default=1)
-    columns = max(1, min(len(known), int(figure.get_figwidth() / (0.075 * longest + 0.6))))
-    figure.legend(list(known.values()), list(known), loc="outside lower center", ncols=columns)
+    labels = [*(label for label in known if label not in SHARED), *(label for label in SHARED if label in known)]
+    columns = max(1, min(len(known), int(figure.get_figwidth() / (0.075 * max(map(len, labels)) + 0.6))))
+    engine: Any = figure.get_layout_engine()
+    left, below, wide, high = engine.get()["rect"]
+    rows = 0.22 * -(-len(known) // columns) / figure.get_figheight()
+    engine.set(rect=(left, below + rows, wide, high - rows))
+    figure.legend(
+        [known[label] for label in labels],
+        labels,
+        loc="lower center",
+        bbox_to_anchor=(0, below, 1, 1),
+        ncols=columns,
+        borderaxespad=0,
+    )
 
 
-def caption(figure: Figure, result: Result) -> None:
-    """The claim above, wrapped; below which recipe, scale, seeds and device, and what the bands are."""
-    width = figure.get_figwidth()
-    figure.suptitle(textwrap.fill(result["claim"], int(width / CHARACTER)), x=0.01, ha="left", fontsize=11)
+def _caption(figure: Figure, result: Result) -> None:
+    """The claim above, wrapped; below which recipe, scale, seeds and device; the panels are kept off both."""
+    wide, high = figure.get_size_inches()
+    title = textwrap.fill(result["claim"], int(wide / CHARACTER), break_on_hyphens=False)
     seeds = ", ".join(map(str, seeds_of(result)))
     told = f"{result['recipe']} at {result['scale']} scale · seeds {seeds} (± is their standard deviation)"
     told += f" · {result['device']}"
     if result["scale"] == "smoke":
         told += " · made to test the code: not a result"
-    figure.supxlabel(textwrap.fill(told, int(width / CHARACTER * 1.4)), x=0.01, ha="left", fontsize=7.5, color="#555")
+    footer = textwrap.fill(told, int(wide / CHARACTER * 1.4))
+    figure.text(0.01, 1 - 0.08 / high, title, ha="left", va="top", fontsize=11)
+    figure.text(0.01, 0.06 / high, footer, ha="left", va="bottom", fontsize=7.5, color="#555")
+    above, below = (0.21 * len(title.splitlines()) + 0.14) / high, (0.15 * len(footer.splitlines()) + 0.1) / high
+    engine: Any = figure.get_layout_engine()
+    engine.set(rect=(0, below, 1, 1 - above - below))
 
 
-def rate_axis(axes: Axes, metrics: Sequence[str]) -> None:
-    """Per cent from 0 to 100 where every metric is a rate."""
+def rate_axis(axes: Axes, metrics: Sequence[str], room: float = 0.03) -> None:
+    """Per cent from 0 to 100, with ``room`` above, where every metric is a rate."""
     from matplotlib.ticker import PercentFormatter
 
     if all(is_rate(metric) or metric.startswith("curve") for metric in metrics):
-        axes.set_ylim(0, 1.0)
+        axes.set_ylim(0, 1 + room)
+        axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
