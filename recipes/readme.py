@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faceshield.core.store import read_json
+from faceshield.reports.results import spread, values
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -48,20 +49,14 @@ def _photos(key: dict[str, Any]) -> str:
     return f", made from {key['photos']} photos" if "photos" in key else ""
 
 
-def _values(result: dict[str, Any], key: dict[str, Any], metric: str) -> list[float]:
-    return [float(cell["metrics"][metric]) for cell in result["cells"] if cell["key"] == key]
-
-
 def _mean(result: dict[str, Any], key: dict[str, Any], metric: str) -> float:
-    return statistics.fmean(_values(result, key, metric))
+    return statistics.fmean(values(result, key, metric))
 
 
 def _row(result: dict[str, Any], key: dict[str, Any], name: str, visible: bool = True) -> str:
     cells = [name]
     for metric in ("protected_accuracy", "others_accuracy"):
-        values = _values(result, key, metric)
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        cells.append(f"{statistics.fmean(values):.1%} ± {spread:.1%}")
+        cells.append(f"{_mean(result, key, metric):.1%} ± {spread(values(result, key, metric)):.1%}")
     if visible:
         cells.append("–" if key["noise"] == "none" else f"{_mean(result, key, 'ssim_face'):.3f}")
     return f"| {' | '.join(cells)} |"
@@ -75,7 +70,7 @@ def _people(result: dict[str, Any]) -> str:
             rows = cell["metrics"]["confusion"]
             own = range(len(rows) - 4, len(rows))
             shares.append([rows[person][person] / sum(rows[person]) for person in own])
-    means = [statistics.fmean(values) for values in zip(*shares, strict=True)]
+    means = [statistics.fmean(runs) for runs in zip(*shares, strict=True)]
     told = ", ".join(f"{value:.1%}" for value in means)
     return f"Person by person, with a private noise: {told}. **It does not hold equally well on everybody.**"
 

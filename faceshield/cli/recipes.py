@@ -44,9 +44,11 @@ def list_(results: Path) -> None:
 def show(name: str, scale: Any) -> None:
     """The cells of recipe NAME, its settings, and what is expected of it."""
     from faceshield.experiments.plan import plan
+    from faceshield.experiments.registry import experiment_of
     from faceshield.reports.verdict import bar_words
 
     recipe = _read(name)
+    experiment_of(recipe)  # a misspelt setting is refused here, not hours later
     click.echo(recipe.claim)
     for number, planned in enumerate(plan(recipe, scale)):
         click.echo(f"  {number}: {planned.title}")

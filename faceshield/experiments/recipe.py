@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from faceshield.core.errors import UsageError
-from faceshield.experiments.settings import nearest
+from faceshield.experiments.settings import nearest, worst
 from faceshield.reports.figures import Kind, Plot
 from faceshield.reports.results import Expected, Near, Value
 from faceshield.reports.results import Key as Key  # experiments take it from here
@@ -82,7 +82,7 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return Recipe.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = worst(error)
         where = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
             fields = {1: Recipe.model_fields, 4: Near.model_fields}.get(len(first["loc"]), Expected.model_fields)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from faceshield.core.errors import UsageError
 from faceshield.reports.results import Key
@@ -43,6 +44,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def worst(error: ValidationError) -> ErrorDetails:
+    """The one error to show: an unknown key before all, for the key it was meant to be is then missing too."""
+    return min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+
+
 def checked(declared: type[Settings], settings: dict[str, Any], where: str, own: Iterable[str] = ()) -> Settings:
     """``settings`` as ``declared``. ``where`` opens the message, ``own`` are the keys that the scale itself sets.
 
@@ -54,7 +60,7 @@ def checked(declared: type[Settings], settings: dict[str, Any], where: str, own:
     try:
         return declared.model_validate({name: value for name, value in settings.items() if name != "seeds"})
     except ValidationError as error:
-        first = error.errors()[0]
+        first = worst(error)
         place = "the scale" if first["loc"] and first["loc"][0] in set(own) else "settings"
         name = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":

@@ -17,7 +17,7 @@ Key = dict[str, Value]
 Result = dict[str, Any]
 
 SCALES = ("smoke", "mini", "paper")
-RATES = ("accuracy", "auc", "eer", "tar_at", "rank1", "rate", "success", "chance")
+RATES = {"accuracy", "auc", "eer", "tar", "rank1", "rate", "success", "chance"}
 
 
 class Near(BaseModel):
@@ -99,7 +99,7 @@ def scalars(result: Result) -> list[str]:
 
 def is_rate(metric: str) -> bool:
     """Whether a metric is a share in 0–1, which people read as per cent."""
-    return any(word in metric for word in RATES)
+    return not RATES.isdisjoint(metric.split("_"))
 
 
 def number(metric: str, value: float) -> str:

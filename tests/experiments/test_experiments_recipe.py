@@ -1,8 +1,6 @@
-"""Recipes: read, checked, planned, run once and resumed."""
+"""Recipes: read and checked against the schema and the experiment's own settings; the people drawn for smoke runs."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 import torch
@@ -10,10 +8,10 @@ import yaml
 
 from faceshield.core.errors import UsageError
 from faceshield.experiments.fabricated import fabricated_people
-from faceshield.experiments.recipe import Expected, Recipe, read_recipe
-from faceshield.experiments.registry import cell_of
-from faceshield.experiments.run import Context, plan, run
-from faceshield.training.runtime import Runtime
+from faceshield.experiments.plan import config_sha256, plan
+from faceshield.experiments.recipe import Expected, Recipe, find_recipes, read_recipe
+from faceshield.experiments.registry import KNOWN, experiment_of
+from faceshield.experiments.settings import Settings, Source, checked
 
 GOOD = {
     "id": "tests/good",
@@ -35,13 +33,6 @@ def write(tmp_path):
         return path
 
     return to_file
-
-
-@pytest.fixture
-def context(tmp_path):
-    said = []
-    made = Context(tmp_path / "data", tmp_path / "work", Runtime(torch.device("cpu"), torch.float32), said.append)
-    return made, said
 
 
 def test_a_recipe_is_read(write):
@@ -76,11 +67,49 @@ def test_an_unknown_key_names_its_nearest_neighbour(write, wrong, right):
         read_recipe(write({**GOOD, wrong: 1}))
 
 
-@pytest.mark.parametrize(("wrong", "right"), [("metrc", "metric"), ("at_least_", "at_least"), ("papre", "paper")])
+def test_also_where_the_right_key_is_then_missing(write):
+    value = {"clam" if key == "claim" else key: value for key, value in GOOD.items()}
+    with pytest.raises(UsageError, match="unknown key 'clam'; did you mean 'claim'"):
+        read_recipe(write(value))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("metrc", "metric"), ("at_least_", "at_least"), ("papre", "paper"), ("withn", "within")]
+)
 def test_also_in_an_expectation(write, wrong, right):
     expected = [{"key": {}, "metric": "x", wrong: 1}]
     with pytest.raises(UsageError, match=rf"unknown key 'expected\.0\.{wrong}'; did you mean '{right}'"):
         read_recipe(write({**GOOD, "expected": expected}))
+
+
+def test_and_in_what_it_is_compared_with(write):
+    expected = [{"key": {}, "metric": "x", "within": 0.1, "near": {"key": {}, "metrik": "x"}}]
+    with pytest.raises(UsageError, match=r"unknown key 'expected\.0\.near\.metrik'; did you mean 'metric'"):
+        read_recipe(write({**GOOD, "expected": expected}))
+
+
+@pytest.mark.parametrize(
+    ("bar", "told"),
+    [
+        ({}, "nothing to compare with"),
+        ({"at_most": 1, "within": 0.1}, "'within' needs 'paper' or 'near'"),
+        ({"near": {"key": {}, "metric": "x"}}, "'near' needs 'within'"),
+    ],
+)
+def test_half_an_expectation_is_refused(write, bar, told):
+    with pytest.raises(UsageError, match=told):
+        read_recipe(write({**GOOD, "expected": [{"key": {}, "metric": "x", **bar}]}))
+
+
+def test_one_plot_or_several(write):
+    assert read_recipe(write({**GOOD, "plot": "bars"})).plot == ["bars"]
+    recipe = read_recipe(write({**GOOD, "plot": ["curves", "lines"], "plot_x": "size", "plot_metrics": ["a"]}))
+    assert [(plot.kind, plot.x, plot.by, plot.metrics) for plot in recipe.plots()] == [
+        ("curves", "size", None, ("a",)),
+        ("lines", "size", None, ("a",)),
+    ]
+    with pytest.raises(UsageError, match=r"plot\.0"):
+        read_recipe(write({**GOOD, "plot": "pie"}))
 
 
 @pytest.mark.parametrize(
@@ -121,15 +150,75 @@ def test_files_that_cannot_be_read(tmp_path):
             read_recipe(tmp_path / name)
 
 
-# ---- running
+def test_recipes_are_found_at_any_depth(tmp_path):
+    for name in ("a.yaml", "paper/fig1.yaml", "paper/more/deep.yaml", "paper/note.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_recipes(tmp_path)]
+    assert found == ["a.yaml", "paper/fig1.yaml", "paper/more/deep.yaml"]
 
 
-def adding(calls):
-    def cell(key, seed, settings, context):
-        calls.append((key, seed, settings["epochs"]))
-        return {"value": 1.5 * len(calls), "list": [1, 2]}
+# ---- settings
 
-    return cell
+
+class Inner(Settings):
+    source: Source
+    depth: int
+
+
+class Declared(Settings):
+    people: Source
+    other: Source | None = None
+    epochs: int
+    lr: float = 0.1
+    inner: Inner | None = None
+
+
+@pytest.mark.parametrize(
+    ("settings", "own", "told"),
+    [
+        ({"people": "a", "epohcs": 1}, (), "unknown key 'epohcs' in settings; did you mean 'epochs'"),
+        ({"people": "a", "epohcs": 1}, ["epohcs"], "unknown key 'epohcs' in the scale; did you mean 'epochs'"),
+        ({"people": "a", "epochs": 1, "sedes": [0]}, ["sedes"], "did you mean 'seeds'"),
+        ({"people": "a", "epochs": 1, "inner": {"source": "b", "dept": 1}}, (), "'inner.dept' in settings.*'depth'"),
+        ({"people": "a"}, (), "epochs in settings: Field required"),
+        ({"people": "a", "epochs": "many"}, ["epochs"], "epochs in the scale: Input should be a valid integer"),
+        ({"people": "a", "epochs": 1, "seed": 3}, (), "may not be named 'seed'"),
+    ],
+)
+def test_settings_are_the_experiments_own(settings, own, told):
+    with pytest.raises(UsageError, match=f"here: .*{told}") as caught:
+        checked(Declared, settings, "here", own)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_name_the_data_that_they_need():
+    settings = checked(Declared, {"people": "a", "epochs": 1, "seeds": [4], "inner": {"source": "b", "depth": 1}}, "")
+    assert settings.sources({}) == ("a", "b")
+    assert settings.sources({"people": "c", "lr": 5}) == ("c", "b"), "the key names other data"
+    assert checked(Declared, {"people": "fabricated", "other": "digits", "epochs": 1}, "").sources({}) == ()
+    assert checked(Declared, {"people": "a", "other": "a", "epochs": 1}, "").sources({}) == ("a",)
+
+
+def test_experiments_are_known_by_name(root):
+    used = set()
+    for path in find_recipes(root / "recipes"):
+        recipe = read_recipe(path)
+        assert callable(experiment_of(recipe).cell)
+        used.add(recipe.experiment)
+    assert used == set(KNOWN), "an experiment without a recipe"
+    with pytest.raises(UsageError, match=r"experiment 'corps' is unknown; use bank, .*; did you mean 'crops'"):
+        experiment_of(Recipe(**{**GOOD, "experiment": "corps"}))
+
+
+def test_a_recipes_misspelt_setting_is_named_with_its_scale(root):
+    recipe = read_recipe(root / "recipes/faces/crops.yaml")
+    wrong = recipe.model_copy(update={"scales": {"smoke": {"epoch": 2}}})
+    with pytest.raises(UsageError, match=r"recipe faces/crops at smoke: unknown key 'epoch' in the scale; .*'epochs'"):
+        experiment_of(wrong)
+
+
+# ---- plans
 
 
 def test_the_plan_is_every_cell_for_every_seed():
@@ -140,70 +229,37 @@ def test_the_plan_is_every_cell_for_every_seed():
     assert [cell.seed for cell in plan(Recipe(**GOOD), "smoke")] == [7] * 5
 
 
-def test_a_run_is_written_and_resumed(context, tmp_path):
-    recipe, (where, said), calls = Recipe(**GOOD), context, []
-    path = run(recipe, "smoke", adding(calls), where, tmp_path / "results")
-    assert path == tmp_path / "results/tests/good.smoke.json"
-    result = json.loads(path.read_text(encoding="utf-8"))
-    assert [cell["metrics"]["value"] for cell in result["cells"]] == [1.5, 3, 4.5, 6, 7.5]
-    assert [cell["key"] for cell in result["cells"]] == recipe.cells()
-    assert result["settings"] == recipe.at("smoke")
-    assert result["expected"] == [{"key": {"noise": "bank"}, "metric": "protected_accuracy", "paper": 0.16}]
-    assert result["command"] == "faceshield recipes run tests/good --scale smoke"
-    assert said[0] == "cell 1 of 5: noise none, size 1, seed 7"
-    assert said[1] == "cell 1 of 5: noise none, size 1, seed 7: value 1.5"
-
-    run(recipe, "smoke", adding(calls), where, tmp_path / "results")
-    assert len(calls) == 5, "a finished cell was run again"
-    assert json.loads(path.read_text(encoding="utf-8"))["cells"] == result["cells"]
+def test_further_seeds_come_last_and_change_no_number():
+    own, more = plan(Recipe(**GOOD), "mini"), plan(Recipe(**GOOD), "mini", [1, 9])
+    assert more[: len(own)] == own
+    assert [(cell.key, cell.seed) for cell in more[len(own) :]] == [(key, 9) for key in Recipe(**GOOD).cells()]
 
 
-def test_a_stopped_run_goes_on_where_it_was(context, tmp_path):
-    recipe, (where, _), calls = Recipe(**GOOD), context, []
-
-    def stops(key, seed, settings, context):
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return adding(calls)(key, seed, settings, context)
-
-    with pytest.raises(KeyboardInterrupt):
-        run(recipe, "smoke", stops, where, tmp_path / "results")
-    assert not (tmp_path / "results").exists()
-    path = run(recipe, "smoke", adding(calls), where, tmp_path / "results")
-    assert len(calls) == 5
-    values = [cell["metrics"]["value"] for cell in json.loads(path.read_text())["cells"]]
-    assert values == [1.5, 3, 4.5, 6, 7.5]
+@pytest.mark.parametrize("seeds", [3, [], "0", [0, "1"], [True]])
+def test_seeds_of_a_scale_are_whole_numbers(seeds):
+    with pytest.raises(UsageError, match=r"seeds is .*; give a list such as"):
+        plan(Recipe(**{**GOOD, "scales": {"mini": {"seeds": seeds}}}), "mini")
 
 
-def test_other_settings_are_another_cell(context, tmp_path):
-    (where, _), calls = context, []
-    run(Recipe(**GOOD), "smoke", adding(calls), where, tmp_path / "results")
-    run(Recipe(**{**GOOD, "settings": {"epochs": 3, "lr": 0.2}}), "smoke", adding(calls), where, tmp_path / "results")
-    assert len(calls) == 10
+def test_inputs_rename_the_cache_and_nothing_else():
+    plain, keyed = plan(Recipe(**GOOD), "mini"), plan(Recipe(**GOOD), "mini", inputs=lambda key, settings: "data v2")
+    assert [cell.digest for cell in plain] == [cell.digest for cell in keyed]
+    assert {cell.cache for cell in plain}.isdisjoint(cell.cache for cell in keyed)
+    assert all(cell.cache == f"{cell.digest[:16]}.json" for cell in plain)
 
 
-def test_one_cell_alone(context, tmp_path):
-    (where, _), calls = context, []
-    path = run(Recipe(**GOOD), "smoke", adding(calls), where, tmp_path / "results", only=4)
-    assert calls == [({"noise": "tailored"}, 7, 1)]
-    assert [cell["key"] for cell in json.loads(path.read_text())["cells"]] == [{"noise": "tailored"}]
-    run(Recipe(**GOOD), "smoke", adding(calls), where, tmp_path / "results", only=0)
-    assert len(json.loads(path.read_text())["cells"]) == 2
-    for number in (-1, 5):
-        with pytest.raises(UsageError, match="has cells 0 to 4 at smoke"):
-            run(Recipe(**GOOD), "smoke", adding(calls), where, tmp_path / "results", only=number)
-
-
-def test_data_that_is_not_there(context):
-    with pytest.raises(UsageError, match="give the folder that holds 'people' by --data"):
-        context[0].source("people")
-
-
-def test_experiments_are_known_by_name():
-    for name in ("bank", "crops", "selfie"):
-        assert callable(cell_of(name))
-    with pytest.raises(UsageError, match="experiment 'magic' is unknown; use bank, crops, selfie"):
-        cell_of("magic")
+def test_the_caches_of_earlier_runs_stay_valid(root):
+    """Their names, and the hashes in the result files, as they were before settings were checked."""
+    recipes = {path.stem: read_recipe(path) for path in find_recipes(root / "recipes/faces")}
+    first = {
+        (name, scale): plan(recipe, scale)[0].cache[:16] for name, recipe in recipes.items() for scale in recipe.scales
+    }
+    assert first[("bank", "mini")] == "b901e5843f8aec3b"
+    assert first[("crops", "mini")] == "a3322fddda175c03"
+    assert first[("selfie", "mini")] == "1631393c7da40a42"
+    assert first[("views", "mini")] == "f5f227db2d163acb"
+    assert first[("crops", "smoke")] == "f7f535a6a13d296e"
+    assert config_sha256(recipes["crops"], "mini").startswith("f5660c73b28bd714")
 
 
 # ---- drawn people
