@@ -50,7 +50,8 @@ def lfw_pretrained(key: Key, seed: int, settings: dict[str, Any], context: Conte
     measure: Measure = "cosine" if key["score"] == "cosine" else "distance"
     features = combined(enrolled.raw, flip=bool(key["flip"]), unit=measure == "cosine")
     scores = pair_scores(features, enrolled.found, enrolled.ids, pairs, measure)
-    return verify_pairs(scores, pairs, replicates=settings["replicates"], seed=seed).metrics()
+    metrics = verify_pairs(scores, pairs, replicates=settings["replicates"], seed=seed).metrics()
+    return {**metrics, "recogniser": recogniser.name}
 
 
 def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:

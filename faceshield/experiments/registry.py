@@ -37,6 +37,12 @@ def _crops() -> Experiment:
     return Experiment(crops, CropsSettings)
 
 
+def _lfw() -> Experiment:
+    from faceshield.experiments.lfw import LfwSettings, data_of, lfw_pretrained
+
+    return Experiment(lfw_pretrained, LfwSettings, fingerprint=data_of)
+
+
 def _selfie() -> Experiment:
     from faceshield.experiments.selfie import SelfieSettings, selfie
 
@@ -44,4 +50,4 @@ def _selfie() -> Experiment:
 
 
 # each is imported when a recipe names it: one experiment's libraries are no other's business
-KNOWN: dict[str, Callable[[], Experiment]] = {"bank": _bank, "crops": _crops, "selfie": _selfie}
+KNOWN: dict[str, Callable[[], Experiment]] = {"bank": _bank, "crops": _crops, "selfie": _selfie, "lfw-pretrained": _lfw}
