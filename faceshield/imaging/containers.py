@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 # in JPEG scan data 0xFF is followed by 0 (a stuffed byte), a restart marker, or the next segment
@@ -22,6 +23,7 @@ _APPS = {
     (0xEE, b"Adobe"): None,
 }
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|\s*>)\s*([1-8])\s*[\"'<]")
 _XMP_PARTS = {
     b"hdrgm:": "gain map (HDR)",
     b"HDRGainMap": "gain map (HDR)",
@@ -46,6 +48,20 @@ def beside_the_picture(data: bytes, format: str, info: Mapping[Any, Any]) -> lis
         found += xmp_parts(xmp.encode() if isinstance(xmp, str) else xmp) if xmp else []
         found += ["comment"] if info.get("comment") else []
     return list(dict.fromkeys(found))
+
+
+def xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> int | None:
+    """The orientation 1–8 that the XMP packet of a JPEG, PNG or WebP states; None where there is none.
+
+    ``info`` is what the decoder found. For files whose EXIF says nothing, as some editors write them.
+    """
+    if format == "JPEG":
+        head = takewhile(lambda segment: segment[0] != 0xDA, _segments(data))
+        packet = next((content for marker, content in head if marker == 0xE1 and content.startswith(_XMP)), b"")
+    else:
+        packet = info.get({"PNG": "XML:com.adobe.xmp", "WEBP": "xmp"}.get(format)) or b""
+    found = _XMP_ORIENTATION.search(packet.encode() if isinstance(packet, str) else packet)
+    return int(found[1]) if found else None
 
 
 def jpeg_scans(data: bytes) -> int:

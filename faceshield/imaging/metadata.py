@@ -83,13 +83,13 @@ class Carried:
         return b"Exif\0\0" + start + ifd.write(self.tree, 8, self.order)
 
 
-def orientation(exif: bytes | None) -> int:
-    """The orientation tag of raw EXIF or a TIFF file, 1 where it is absent, damaged or not in 1–8."""
+def orientation(exif: bytes | None) -> int | None:
+    """The orientation tag of raw EXIF or a TIFF file, None where it is absent, damaged or not in 1–8."""
     data = _body(exif)
     head = ifd.header(data)
     entry = ifd.read(data, head[1], head[0])[0].get(ORIENTATION) if head else None
     value = entry.number(head[0]) if head and entry else None
-    return value if value is not None and 1 <= value <= 8 else 1
+    return value if value is not None and 1 <= value <= 8 else None
 
 
 def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> Carried:

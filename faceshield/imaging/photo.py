@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,6 +15,7 @@ from faceshield.core.types import Photo
 from faceshield.imaging import containers, encoders, formats, heif, raster
 from faceshield.imaging import metadata as exif_rules
 from faceshield.imaging.orientation import stored, upright
+from faceshield.imaging.quiet import quiet
 
 MAX_PIXELS = 200_000_000
 _JPEG_QUALITY = 95  # for pictures that were not JPEG before
@@ -55,8 +55,7 @@ def load(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
 def decode(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """:func:`load` for bytes already read; ``path`` names them in errors and gives the suffix to write."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # decoders warn of what is refused or repaired here
+        with quiet():  # decoders warn of what is refused or repaired here
             return _decode(data, path, max_pixels)
     except PhotoError as error:
         raise PhotoError(f"{path}: {error}") from None
@@ -153,9 +152,9 @@ def _decode(data: bytes, path: Path, max_pixels: int) -> Photo:
         beside = containers.beside_the_picture(data, format, picture.info)
         exif, icc = picture.info.get("exif"), picture.info.get("icc_profile")
         if format == "TIFF":  # its main directory is its EXIF
-            whole = exif_rules.carry(data, exif_rules.orientation(data))
+            whole = exif_rules.carry(data, exif_rules.orientation(data) or 1)
             exif, beside = whole.exif(), beside + whole.stripped + formats.pages(picture)
-        orientation = exif_rules.orientation(exif)
+        orientation = exif_rules.orientation(exif) or containers.xmp_orientation(data, format, picture.info) or 1
         planes = raster.from_picture(picture, data)
         # Pillow turns 8-bit TIFF pictures upright by itself
         turned = 1 if format == "TIFF" and planes.pixels.dtype == np.uint8 else orientation

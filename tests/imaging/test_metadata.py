@@ -56,16 +56,16 @@ def test_interoperability_index_is_kept() -> None:
     assert reread(metadata.carry(exif, 1).exif()).get_ifd(0xA005)[1] == "R03"
 
 
-@pytest.mark.parametrize(("tag", "stated"), [(1, 1), (6, 6), (8, 8), (0, 1), (9, 1), (300, 1)])
-def test_orientation_values(tag: int, stated: int) -> None:
+@pytest.mark.parametrize(("tag", "stated"), [(1, 1), (6, 6), (8, 8), (0, None), (9, None), (300, None)])
+def test_orientation_values(tag: int, stated: int | None) -> None:
     exif = Image.Exif()
     exif[0x0112] = tag
     assert metadata.orientation(exif.tobytes()) == stated
 
 
 @pytest.mark.parametrize("entry", [ifd.Entry(2, 2, b"6\0"), ifd.Entry(3, 2, b"\6\0\6\0"), ifd.Entry(12, 1, bytes(8))])
-def test_orientation_of_another_type_is_1(entry: ifd.Entry) -> None:
-    assert metadata.orientation(b"II*\0\x08\0\0\0" + ifd.write({0x0112: entry}, 8, "<")) == 1
+def test_orientation_of_another_type_is_none(entry: ifd.Entry) -> None:
+    assert metadata.orientation(b"II*\0\x08\0\0\0" + ifd.write({0x0112: entry}, 8, "<")) is None
 
 
 def test_orientation_is_added_only_where_it_is_needed() -> None:

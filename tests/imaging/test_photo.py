@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from photo_samples import ODD, SRGB, TRANSPOSE, camera_exif, changed, chunk, noise, saved, smooth
 from PIL import Image, ImageCms, ImageOps, features
+from PIL.PngImagePlugin import PngInfo
 
 from faceshield.core.errors import UsageError
 from faceshield.core.types import Photo
@@ -184,6 +185,53 @@ def test_16_bit_tiff_orientations(orientation: int, tmp_path: Path) -> None:
     back = again(encode(photo, photo.pixels), tmp_path)
     assert back.orientation == orientation
     np.testing.assert_array_equal(back.pixels, photo.pixels)
+
+
+def xmp(orientation: int, form: str) -> bytes:
+    stated = form.format(orientation).encode()
+    return b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description ' + stated + b"</rdf:RDF></x:xmpmeta>"
+
+
+XMP_FORMS = ['tiff:Orientation="{}"/>', "tiff:Orientation = '{}'/>", "><tiff:Orientation>{}</tiff:Orientation>"]
+
+
+def with_xmp(format: str, packet: bytes, exif: Image.Exif) -> bytes:
+    if format != "PNG":
+        return saved(smooth(), format, xmp=packet, exif=exif, **({"lossless": True} if format == "WEBP" else {}))
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", packet.decode())
+    return saved(smooth(), format, pnginfo=text, exif=exif)
+
+
+@pytest.mark.parametrize("form", XMP_FORMS)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("stated", [1, 6])
+def test_orientation_that_only_xmp_states(stated: int, format: str, form: str, tmp_path: Path) -> None:
+    data = with_xmp(format, xmp(stated, form), Image.Exif())
+    photo = loaded(data, tmp_path)
+    assert photo.orientation == stated
+    assert photo.pixels.shape == ((96, 128, 3) if stated == 1 else (128, 96, 3))
+    encoded = encode(photo, photo.pixels)
+    assert "XMP packet" in encoded.stripped
+    with Image.open(io.BytesIO(encoded.data)) as written:
+        assert written.getexif().get(0x0112, 1) == stated
+        shown = np.asarray(ImageOps.exif_transpose(written).convert("RGB")).astype(int)
+    with Image.open(io.BytesIO(data)) as original:
+        seen = original.convert("RGB")
+    expected = np.asarray(seen if stated == 1 else seen.transpose(TRANSPOSE[stated]))
+    assert np.abs(shown - expected).max() <= (16 if format == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_exif_outranks_xmp(format: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    assert loaded(with_xmp(format, xmp(6, XMP_FORMS[0]), exif), tmp_path).orientation == 3
+
+
+@pytest.mark.parametrize("form", ['tiff:Orientation="0"/>', 'tiff:Orientation="12"/>', 'x:Orientation="6"/>', "/>"])
+def test_xmp_that_states_no_orientation(form: str, tmp_path: Path) -> None:
+    assert loaded(with_xmp("JPEG", xmp(0, form), Image.Exif()), tmp_path).orientation == 1
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
