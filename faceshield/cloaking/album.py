@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from faceshield.core.errors import UsageError
@@ -116,12 +117,15 @@ def _hidden(relative: Path) -> bool:
 
 def free(place: Path, taken: set[str]) -> Path:
     """``place``, numbered where another input already comes out there under any suffix and any letter case."""
-    plain, free_place, number = place.with_suffix("").name, place, 1
-    while stem(free_place) in taken:
-        number += 1
-        end = f"-{number}{place.suffix}"
-        while len(os.fsencode(plain + end)) > _LONGEST_NAME:
-            plain = plain[:-1]
-        free_place = place.with_name(plain + end)
+    free_place = next(candidate for candidate in numbered(place) if stem(candidate) not in taken)
     taken.add(stem(free_place))
     return free_place
+
+
+def numbered(place: Path) -> Iterator[Path]:
+    """``place``, then the same with -2, -3 … before its suffix; each cut to the longest name a file system allows."""
+    for number in count(1):
+        name, end = place.with_suffix("").name, place.suffix if number == 1 else f"-{number}{place.suffix}"
+        while len(name) > 1 and len(os.fsencode(name + end)) > _LONGEST_NAME:
+            name = name[:-1]
+        yield place.with_name(name + end)

@@ -24,13 +24,14 @@ class Finder:
         """Raises UsageError for a choice that cannot be read, UnprotectedError for a ``like`` without a clear face."""
         self.detector: Detector = MtcnnDetector(device)
         self.choice = parse_choice(options.face)
-        self.like = options.like
-        if options.like is not None:
+        self.like = None if options.like is None else Path(options.like)
+        self._kept: dict[tuple[Path, str], tuple[list[Face], int]] = {}
+        if self.like is not None:
             self.network = resnet29.load()
-            rgb = load(options.like).rgb8()
+            rgb = load(self.like).rgb8()
             sure = clear(self.detector.detect(rgb))
             if not sure:
-                raise UnprotectedError(f"{options.like}: shows no clear face; give another picture as --like")
+                raise UnprotectedError(f"{self.like}: shows no clear face; give another picture as --like")
             self.reference = embed_faces(rgb, sure[:1], self.network)[0]
 
     def find(self, rgb: NDArray[np.uint8], path: Path) -> tuple[list[Face], int]:
@@ -52,6 +53,14 @@ class Finder:
             return choose(wanted, self.choice, rgb, self.detector), len(faces)
         except UnprotectedError as error:
             raise UnprotectedError(f"{path}: {error}") from None
+
+    def keep(self, path: Path, digest: str, found: tuple[list[Face], int]) -> None:
+        """Remember what :meth:`find` gave for the file ``path`` with this SHA-256 (the faces, not the pixels)."""
+        self._kept[path, digest] = found
+
+    def found(self, path: Path, digest: str) -> tuple[list[Face], int] | None:
+        """What was kept for this very file, once; None where nothing was."""
+        return self._kept.pop((path, digest), None)
 
 
 def clear(faces: list[Face]) -> list[Face]:

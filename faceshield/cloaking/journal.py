@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
@@ -28,6 +28,8 @@ class Journal:
         """Writes nothing yet. Raises UsageError where ``out`` holds an earlier run and ``resume`` is False."""
         self.out, self.path = out, out / JOURNAL
         self.done: dict[str, PhotoReport] = {}
+        self.others: list[PhotoReport] = []
+        self.own: dict[str, str | None] = {}
         self._lock = Lock()
         self.earlier = _lines(self.path) or _report_lines(out / REPORT)
         if self.earlier and not resume:
@@ -42,8 +44,12 @@ class Journal:
         if not os.access(self.out, os.W_OK | os.X_OK):
             raise StoreError(f"{self.out}: cannot be written (no permission); choose another folder")
 
-    def begin(self, settings: Mapping[str, Any]) -> None:
-        """Take over what an earlier run finished. Raises UsageError where it was made with other ``settings``."""
+    def begin(self, settings: Mapping[str, Any], sources: Collection[str]) -> None:
+        """Take over what an earlier run finished: ``done`` of ``sources``, ``others`` of what is not asked for now.
+
+        ``own`` is the SHA-256 of all that it wrote, by place. Raises UsageError where it was made with other
+        ``settings``.
+        """
         if self.earlier:
             first = self.earlier[0]
             # a run that found no face had no noise, and nothing that another noise would not fit
@@ -54,8 +60,11 @@ class Journal:
                     f"{self.out}: was begun with another {', '.join(changed)}; resume with the same choices"
                 )
             reports = [PhotoReport.from_json(line) for line in self.earlier[1:]]
-            self.done = {report.source: report for report in reports if _stands(self.out, report)}
-        lines = [dict(settings), *(asdict(report) for report in self.done.values())]
+            self.own = {report.output: report.sha256_output for report in reports if report.output is not None}
+            standing = [report for report in reports if _stands(self.out, report)]
+            self.others = [report for report in standing if report.source not in sources]
+            self.done = {r.source: r for r in standing if r.source in sources and _unchanged(r)}
+        lines = [dict(settings), *(asdict(report) for report in (*self.done.values(), *self.others))]
         write_bytes(self.path, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def add(self, report: PhotoReport) -> None:
@@ -97,13 +106,14 @@ def _report_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _stands(out: Path, report: PhotoReport) -> bool:
-    """Whether a photo's work need not be done again: its input and its output are still what the report says."""
+    """Whether the output is there, and still what the report says."""
     if report.status != "cloaked" or report.output is None:
         return False
-    source, output = Path(report.source), out / report.output
-    return (
-        source.is_file()
-        and output.is_file()
-        and sha256(source) == report.sha256_input
-        and sha256(output) == report.sha256_output
-    )
+    output = out / report.output
+    return output.is_file() and sha256(output) == report.sha256_output
+
+
+def _unchanged(report: PhotoReport) -> bool:
+    """Whether the input is still what the report says."""
+    source = Path(report.source)
+    return source.is_file() and sha256(source) == report.sha256_input

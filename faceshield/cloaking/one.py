@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from faceshield.cloaking.album import Item
 from faceshield.cloaking.check import check
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.options import Options
+from faceshield.cloaking.places import Places
 from faceshield.cloaking.report import FaceReport, PhotoReport
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256, write_bytes
@@ -24,22 +24,23 @@ from faceshield.imaging.photo import decode, encode, read
 from faceshield.noise.identity import Identity
 
 
-def cloak_one(item: Item, out: Path, identity: Identity, finder: Finder, options: Options) -> PhotoReport:
-    """Cloak one photo into ``out``. A photo without the face raises UnprotectedError and is written nowhere.
+def cloak_one(item: Item, places: Places, identity: Identity, finder: Finder, options: Options) -> PhotoReport:
+    """Cloak one photo into ``places.out``. A photo without the face raises UnprotectedError and is written nowhere.
 
-    Raises PhotoError for a file that is no usable picture, StoreError where ``out`` cannot be written.
+    Raises PhotoError for a file that is no usable picture, StoreError where the folder cannot be written.
     """
     data = read(item.source)
+    digest = sha256(data)
     photo = decode(data, item.source)
-    faces, seen = finder.find(photo.rgb8(), item.source)
+    faces, seen = finder.found(item.source, digest) or finder.find(photo.rgb8(), item.source)
     matrices = [canvas_matrix(face, identity.delta.shape[-1]) for face in faces]
     pixels, regions = blend(photo, [(identity.delta, matrix) for matrix in matrices], identity.epsilon)
     if all(np.array_equal(region.of(pixels), region.of(photo.pixels)) for region in regions):
         raise UnprotectedError(f"{item.source}: the face is too small or too far outside to change a pixel of it")
     encoded = encode(photo, pixels, format=options.format, quality=options.quality, metadata=options.metadata)
     checked = check(photo, pixels, encoded, regions, identity.epsilon, options)
-    place = item.place.with_suffix(encoded.suffix)
-    write_bytes(out / place, encoded.data)
+    place = places.settle(item, encoded.suffix, encoded.data)
+    write_bytes(places.out / place, encoded.data)
     return PhotoReport(
         source=str(item.source),
         status="cloaked",
@@ -54,7 +55,7 @@ def cloak_one(item: Item, out: Path, identity: Identity, finder: Finder, options
         stripped=tuple(encoded.stripped),
         notices=tuple(encoded.notices),
         changes=tuple(encoded.changes),
-        sha256_input=sha256(data),
+        sha256_input=digest,
         sha256_output=sha256(encoded.data),
     )
 

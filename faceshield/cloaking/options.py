@@ -29,7 +29,7 @@ class Options:
     identity: str = "me"
     epsilon: float = 8 / 255
     face: str = "largest"
-    like: Path | None = None
+    like: str | Path | None = None
     fast: bool = False
     format: Format = "same"
     quality: Literal["same"] | int = "same"

@@ -13,15 +13,17 @@ from typing import Any
 from faceshield.cloaking.album import Album, Item, free, gather, refuse_strangers, stem
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.journal import REPORT, Journal
+from faceshield.cloaking.leftovers import sweep
 from faceshield.cloaking.one import cloak_one, failed, unprotected
 from faceshield.cloaking.options import Options
+from faceshield.cloaking.places import Places
 from faceshield.cloaking.prepare import ENOUGH, FEW, kept, make
 from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.store import sha256, write_json
 from faceshield.core.types import AlignedFace
 from faceshield.faces.align import align
-from faceshield.imaging.photo import load
+from faceshield.imaging.photo import decode, read
 from faceshield.models.weights import path_of
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity
@@ -67,23 +69,27 @@ def cloak(
             f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"
             " it holds better: cloak more at once under another --identity name"
         )
-    journal.begin({**options.describe(), "noise": _digest(identity)})
-    taken = {stem(Path(report.output)) for report in journal.done.values() if report.output}
+    journal.begin({**options.describe(), "noise": _digest(identity)}, {str(item.source) for item in album.items})
+    finished = (*journal.done.values(), *journal.others)
+    taken = {stem(Path(report.output)) for report in finished if report.output}
     todo = [item for item in album.items if str(item.source) not in journal.done]
     work = [replace(item, place=free(item.place, taken)) for item in todo]
+    places = Places(target, taken, journal.own)
+    folders = {target, *((target / item.place).parent for item in album.items)}
     results = dict(journal.done)
 
     def one(item: Item) -> PhotoReport:
-        report = problems.get(item.source) or _guarded(item, target, identity, finder, options)
+        report = problems.get(item.source) or _guarded(item, places, identity, finder, options)
         journal.add(report)
         return report
 
+    sweep(folders)
     say("cloaking", len(results), len(album.items))
     for done in _in_order(one, work, options.workers):
         results[done.source] = done
         say("cloaking", len(results), len(album.items))
     report = CloakReport(
-        photos=tuple(results[str(item.source)] for item in album.items),
+        photos=(*(results[str(item.source)] for item in album.items), *journal.others),
         options=options.describe(),
         identity=_summary(identity),
         ignored=tuple(map(str, album.ignored)),
@@ -93,14 +99,15 @@ def cloak(
     )
     write_json(target / REPORT, report.to_json())
     journal.close()
+    sweep(folders)  # what was too young at the beginning
     return report
 
 
-def _guarded(item: Item, out: Path, identity: Identity | None, finder: Finder, options: Options) -> PhotoReport:
+def _guarded(item: Item, places: Places, identity: Identity | None, finder: Finder, options: Options) -> PhotoReport:
     try:
         if identity is None:
             raise UnprotectedError(f"{item.source}: no clear face was found in any of the photos")
-        return cloak_one(item, out, identity, finder, options)
+        return cloak_one(item, places, identity, finder, options)
     except StoreError:
         raise
     except UnprotectedError as error:
@@ -127,8 +134,11 @@ def _new_identity(
         if faces and number > enough:
             break
         try:
-            rgb = load(item.source).rgb8()
-            faces += [align(rgb, face) for face in finder.find(rgb, item.source)[0][:1]]
+            data = read(item.source)
+            rgb = decode(data, item.source).rgb8()
+            found = finder.find(rgb, item.source)
+            finder.keep(item.source, sha256(data), found)
+            faces += [align(rgb, face) for face in found[0][:1]]
         except UnprotectedError as error:
             problems[item.source] = unprotected(item, error)
         except FaceshieldError as error:

@@ -30,6 +30,7 @@ from faceshield.cloaking.album import Item
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.one import cloak_one
 from faceshield.cloaking.options import Options
+from faceshield.cloaking.places import Places
 from faceshield.cloaking.run import cloak
 from faceshield.core.store import write_json
 from faceshield.imaging.photo import load
@@ -74,10 +75,14 @@ def speed(folder: Path, runs: int) -> dict[str, float]:
             file.load()
             file.save(io.BytesIO(), "JPEG", qtables=file.quantization, subsampling="4:2:0")
 
+    def ours() -> None:
+        (folder / "again" / "photo.jpg").unlink(missing_ok=True)
+        cloak_one(item, Places(folder / "again"), identity, finder, options)
+
     seconds = {
         "pillow": median(pillow, runs),
         "detection": median(lambda: finder.find(rgb, photo), runs),
-        "cloak": median(lambda: cloak_one(item, folder / "again", identity, finder, options), runs),
+        "cloak": median(ours, runs),
     }
     return {f"seconds_{name}": round(value, 4) for name, value in seconds.items()}
 

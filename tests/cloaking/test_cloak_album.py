@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from faceshield import Options, cloak
+from faceshield.cloaking import run as run_module
 from faceshield.core.errors import UsageError
+from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.noise import vault
 
 
@@ -266,6 +268,17 @@ def test_the_longest_name_twice(cli, put, portrait, me, report, tmp_path):
     places = [photo["output"] for photo in report(tmp_path / "out")["photos"]]
     assert len(set(places)) == 2
     assert outputs(tmp_path / "out") == sorted([*places, "faceshield.json"])
+
+
+def test_the_longest_names_under_a_longer_suffix(cli, put, portrait, me, report, tmp_path):
+    """.webp is a byte longer than .png, and cutting both names makes them one."""
+    for last in "ab":
+        put(tmp_path / "plain.png", portrait).rename(tmp_path / f"{'x' * 250}{last}.png")
+    photos = [tmp_path / f"{'x' * 250}{last}.png" for last in "ab"]
+    cli("cloak", *photos, "-o", tmp_path / "out", "--format", "webp", "--jobs", 2)
+    places = [photo["output"] for photo in report(tmp_path / "out")["photos"]]
+    assert outputs(tmp_path / "out") == sorted([*places, "faceshield.json"])
+    assert sorted(map(len, places)) == [255, 255]
 
 
 def test_folders_keep_their_shape(cli, put, portrait, me, tmp_path):
@@ -535,6 +548,36 @@ def test_all_faces_of_a_group(cli, me, pixels, report, shared, tmp_path):
 
 
 # ---- from Python
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_like_may_be_text(kind, me, put, portrait, tmp_path):
+    source = put(tmp_path / "a.png", portrait)
+    report = cloak(source, tmp_path / "out", Options(like=kind(source)))
+    assert report.exit_code == 0
+    assert report.options["like"] == str(source)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_each_face_is_looked_for_once(jobs, put, portrait, ready, monkeypatch, tmp_path):
+    """Making the noise looks at the photos that are then cloaked; one that has changed since is looked at again."""
+    for number in range(3):
+        put(tmp_path / f"in/{number}.png", np.roll(portrait, number, axis=1))
+    real, looked = MtcnnDetector.detect, []
+
+    def detect(self, rgb):
+        looked.append(rgb.tobytes())
+        return real(self, rgb)
+
+    def make(*arguments, **options):
+        put(tmp_path / "in/2.png", portrait[:, ::-1].copy())
+        return ready
+
+    monkeypatch.setattr(MtcnnDetector, "detect", detect)
+    monkeypatch.setattr(run_module, "make", make)
+    report = cloak(tmp_path / "in", tmp_path / "out", Options(jobs=jobs))
+    assert [photo.faces_seen for photo in report.having("cloaked")] == [1, 1, 1]
+    assert len(looked) == len(set(looked)) == 4
 
 
 def test_three_lines_of_python_print_nothing(put, portrait, me, tmp_path, monkeypatch, capsys):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,16 +83,91 @@ def test_new_photos_never_take_the_place_of_finished_ones(cli, put, source, port
     assert np.abs(pixels(tmp_path / "out/0-2.png") - pixels(other)).max() <= 8
 
 
-def test_a_changed_input_or_output_is_done_again(cli, put, source, portrait, tmp_path):
+def test_a_changed_input_is_done_again(cli, put, source, portrait, tmp_path):
     cli("cloak", source, "-o", tmp_path / "out")
     before = states(tmp_path / "out")
     put(source / "0.png", portrait[:, ::-1].copy())
-    (tmp_path / "out/1.png").write_bytes(b"damaged")
     cli("cloak", source, "-o", tmp_path / "out", "--resume")
     after = states(tmp_path / "out")
     assert after["0.png"][0] != before["0.png"][0]
-    assert after["1.png"][0] == before["1.png"][0]
-    assert after["2.png"] == before["2.png"]
+    assert {name: after[name] for name in ("1.png", "2.png")} == {name: before[name] for name in ("1.png", "2.png")}
+    assert len(after) == 3
+
+
+def test_a_missing_output_is_done_again(cli, source, tmp_path):
+    cli("cloak", source, "-o", tmp_path / "out")
+    before = states(tmp_path / "out")
+    (tmp_path / "out/1.png").unlink()
+    cli("cloak", source, "-o", tmp_path / "out", "--resume")
+    after = states(tmp_path / "out")
+    assert {name: state[0] for name, state in after.items()} == {name: state[0] for name, state in before.items()}
+
+
+@pytest.mark.parametrize("place", ["1.png", "3.png"])
+def test_resume_never_overwrites_what_somebody_put_there_since(place, cli, put, source, portrait, report, tmp_path):
+    """In the place of an output, and where a new photo would come out."""
+    cli("cloak", source, "-o", tmp_path / "out")
+    put(source / "3.png", portrait[:, ::-1].copy())
+    theirs = put(tmp_path / "out" / place, portrait[::-1].copy()).read_bytes()
+    before = states(tmp_path / "out")
+    cli("cloak", source, "-o", tmp_path / "out", "--resume")
+    after = states(tmp_path / "out")
+    assert after[place] == before[place]
+    assert after[place][0] == theirs
+    beside = place.replace(".png", "-2.png")
+    photos = {Path(photo["source"]).name: photo for photo in report(tmp_path / "out")["photos"]}
+    assert photos[place]["output"] == beside
+    assert photos[place]["sha256_output"] == hashlib.sha256(after[beside][0]).hexdigest()
+    cli("cloak", source, "-o", tmp_path / "out", "--resume")
+    assert states(tmp_path / "out") == after
+
+
+def test_a_link_put_there_since_is_not_replaced(cli, put, source, portrait, tmp_path):
+    cli("cloak", source, "-o", tmp_path / "out")
+    put(source / "3.png", portrait[:, ::-1].copy())
+    (tmp_path / "out/3.png").symlink_to(tmp_path / "nowhere.png")
+    cli("cloak", source, "-o", tmp_path / "out", "--resume")
+    assert (tmp_path / "out/3.png").is_symlink()
+    assert (tmp_path / "out/3-2.png").is_file()
+
+
+def test_resume_with_some_of_the_photos_keeps_the_others(cli, put, source, portrait, report, tmp_path):
+    cli("cloak", source, "-o", tmp_path / "out")
+    whole = {photo["output"]: photo for photo in report(tmp_path / "out")["photos"]}
+    before = states(tmp_path / "out")
+    (tmp_path / "out/2.png").write_bytes(b"no longer ours")
+    new = put(tmp_path / "new/0.png", portrait[:, ::-1].copy())
+    cli("cloak", new, source / "1.png", "-o", tmp_path / "out", "--resume")
+    photos = report(tmp_path / "out")["photos"]
+    assert [photo["output"] for photo in photos] == ["0-2.png", "1.png", "0.png"]
+    assert photos[1:] == [whole["1.png"], whole["0.png"]]
+    after = states(tmp_path / "out")
+    assert (after["0.png"], after["1.png"]) == (before["0.png"], before["1.png"])
+
+    (source / "0.png").unlink()  # the outputs are what counts: an original may be deleted
+    cli("cloak", source / "1.png", "-o", tmp_path / "out", "--resume")
+    assert [photo["output"] for photo in report(tmp_path / "out")["photos"]] == ["1.png", "0-2.png", "0.png"]
+
+
+def test_what_a_dead_run_left_half_written_is_removed(cli, put, source, portrait, tmp_path):
+    put(source / "deep/a.png", portrait)
+    names = [".faceshield-ab12_xyz.part", "deep/.faceshield-00000000.part"]
+    others = [".faceshield-ab12_xy.part", ".faceshield-ab12_xyz.part.txt", ".other-ab12_xyz.part", "x.part"]
+    young, elsewhere = ".faceshield-alive000.part", "elsewhere/.faceshield-ab12_xyz.part"
+    for name in (*names, *others, young, elsewhere):
+        path = tmp_path / "out" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+        if name != young:
+            os.utime(path, (1, time.time() - 90))
+    (tmp_path / "out/.faceshield-folder00.part").mkdir()
+    (tmp_path / "out/.faceshield-link0000.part").symlink_to(tmp_path / "out/x.part")
+    cli("cloak", source, "-o", tmp_path / "out")
+    assert not any((tmp_path / "out" / name).exists() for name in names)
+    for name in (*others, young, elsewhere):
+        assert (tmp_path / "out" / name).read_bytes() == b"half"
+    assert (tmp_path / "out/.faceshield-folder00.part").is_dir()
+    assert (tmp_path / "out/.faceshield-link0000.part").is_symlink()
 
 
 def test_a_photo_left_unprotected_is_tried_again(cli, put, source, astronaut, portrait, tmp_path):
