@@ -1,0 +1,43 @@
+"""Ways to make δ: ``from faceshield.noise import ErrorMin`` and its like, each imported at first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from faceshield.noise.base import Learner as Learner
+    from faceshield.noise.base import NoiseMethod as NoiseMethod
+    from faceshield.noise.eq5 import Eq5 as Eq5
+    from faceshield.noise.error_max import ErrorMax as ErrorMax
+    from faceshield.noise.error_min import ErrorMin as ErrorMin
+    from faceshield.noise.mix import Added as Added
+    from faceshield.noise.mix import Either as Either
+    from faceshield.noise.mix import added as added
+    from faceshield.noise.mix import either as either
+    from faceshield.noise.random import Random as Random
+    from faceshield.noise.registry import noise_method as noise_method
+    from faceshield.noise.universal import Universal as Universal
+
+_WHERE = {
+    "Added": "mix",
+    "Either": "mix",
+    "Eq5": "eq5",
+    "ErrorMax": "error_max",
+    "ErrorMin": "error_min",
+    "Learner": "base",
+    "NoiseMethod": "base",
+    "Random": "random",
+    "Universal": "universal",
+    "added": "mix",
+    "either": "mix",
+    "noise_method": "registry",
+}
+__all__ = list(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'faceshield.noise' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"faceshield.noise.{_WHERE[name]}"), name)

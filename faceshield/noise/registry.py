@@ -1,0 +1,127 @@
+"""Noise methods by name, from plain settings: what recipes and the command line ask for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields, replace
+from typing import Any, Literal, get_args
+
+from faceshield.core.budget import Budget
+from faceshield.core.errors import UsageError
+from faceshield.core.types import Form
+from faceshield.noise.base import NoiseMethod
+from faceshield.noise.eq5 import Eq5
+from faceshield.noise.error_max import ErrorMax
+from faceshield.noise.error_min import ErrorMin
+from faceshield.noise.mix import Added, Either
+from faceshield.noise.random import Random
+from faceshield.noise.universal import Universal
+
+Variant = Literal["paper", "released-code"]
+Settings = dict[str, Any]
+Build = Callable[[Form, Budget, Settings], NoiseMethod]
+
+LEARNER_RATE: dict[str, float] = {"paper": 0.025, "released-code": 0.1}  # of SGD for θ, constant
+TRAINED = frozenset({"error-max"})  # these want a network that has been trained on the clean data
+
+
+def noise_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, **settings: Any) -> NoiseMethod:
+    """The method ``name`` of :data:`METHODS` with the paper's settings (Appendix B, F, I), ``settings`` over them.
+
+    ``epsilon`` in (0, 1]; α is ε/10 unless given. ``settings`` are the fields of the method's class, and ``norm``.
+    ``variant`` of error-min: "paper", or "released-code" (θ fitted on batches of 512 that are never shuffled, λ 0.01 in
+    both forms; the rate for θ is :data:`LEARNER_RATE`'s, and the code's loss of negative noise happens later, in
+    data.unlearnable). Mixtures take their settings for error-min, plus ``random_form`` and ``bound`` for mix-added.
+    Raises UsageError for an unknown name, form or setting, naming the nearest one.
+    """
+    build = METHODS[_known("noise method", name, METHODS)]
+    _known("form", form, get_args(Form))
+    return build(form, Budget(epsilon, settings.pop("norm", "linf")), settings)
+
+
+def _known(what: str, name: str, names: Collection[str]) -> str:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1, 0) or [""]
+        raise UsageError(f"{what} {name!r} is unknown; did you mean {near[0]!r}? There are {', '.join(sorted(names))}")
+    return name
+
+
+def _checked(method: Any, settings: Mapping[str, Any]) -> Settings:
+    """``settings``, each of them a field of the class ``method``; lists, as YAML has them, as tuples."""
+    names = [field.name for field in fields(method) if field.name not in ("form", "budget")]
+    return {
+        _known("setting", name, names): tuple(value) if isinstance(value, list) else value
+        for name, value in settings.items()
+    }
+
+
+def _only(form: Form, wanted: Form, name: str) -> None:
+    if form != wanted:
+        raise UsageError(f"{name} noise is made in form {wanted!r} only, not {form!r}")
+
+
+def _random(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    return Random(form, budget, **_checked(Random, settings))
+
+
+def _error_max(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    if form == "class":
+        return Universal(budget, **_checked(Universal, settings))
+    return ErrorMax(budget, **{"alpha": budget.epsilon / 10, **_checked(ErrorMax, settings)})
+
+
+def _error_min(form: Form, budget: Budget, settings: Settings) -> ErrorMin:
+    settings = dict(settings)
+    variant = _known("variant", settings.pop("variant", "paper"), ("paper", "released-code"))
+    released = {"shuffle": False, "batch": 512, "stop_error": 0.01} if variant == "released-code" else {}
+    given = {"budget": budget, "alpha": budget.epsilon / 10, **released, **_checked(ErrorMin, settings)}
+    return ErrorMin.sample_wise(**given) if form == "sample" else ErrorMin(form, **given)
+
+
+def _eq5(optimizer: Literal["adam", "lbfgs"]) -> Build:
+    def build(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+        _only(form, "sample", f"eq5-{optimizer}")
+        own = {field.name for field in fields(Eq5)} - {"optimizer"}
+        solver = Eq5(optimizer, **{name: value for name, value in settings.items() if name in own})
+        outer = {name: value for name, value in settings.items() if name not in own}
+        return _error_min(form, budget, {"fit_steps": 100, "solver": solver, **outer})
+
+    return build
+
+
+def _patch(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    _only(form, "class", "patch")
+    if "patch" not in settings:
+        raise UsageError("patch noise needs its size; add patch: [height, width] in pixels, for example [16, 16]")
+    return _error_min(form, budget, settings)
+
+
+def _either(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    method = _error_min("class", budget, settings)
+    path = method.checkpoint
+    if path is None:
+        return Either(method, method)
+    one, two = (
+        replace(method, checkpoint=path.with_name(f"{path.stem}-{n}{path.suffix}")) for n in ("first", "second")
+    )
+    return Either(one, two)
+
+
+def _added(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    settings = dict(settings)
+    uniform = Random(settings.pop("random_form", "sample"), budget)
+    bound = settings.pop("bound", "project")
+    return Added(_error_min("class", budget, settings), uniform, bound)
+
+
+METHODS: Mapping[str, Build] = {
+    "random": _random,
+    "error-max": _error_max,
+    "error-min": _error_min,
+    "eq5-adam": _eq5("adam"),
+    "eq5-lbfgs": _eq5("lbfgs"),
+    "patch": _patch,
+    "mix-either": _either,
+    "mix-added": _added,
+}
