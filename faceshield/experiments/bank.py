@@ -6,13 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
-from faceshield.core.rng import derive_seed, generator
 from faceshield.core.store import write_tensors
 from faceshield.data.examples import Examples
 from faceshield.data.tree import read_tree
@@ -24,6 +21,7 @@ from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.pgd import View
 from faceshield.noise.smooth import amplified, smoothed
 from faceshield.noise.views import PlainCrop, Views
+from faceshield.training.learner import learner
 from faceshield.training.loop import seeded
 
 VIEWS: dict[str, View] = {"collector": Views(), "none": PlainCrop()}
@@ -69,53 +67,34 @@ def make_bank(
     data: Examples, view: View, seed: int, settings: dict[str, Any], context: Context, path: Path
 ) -> dict[str, Any]:
     """Run Algorithm 1 on ``data`` and write δ and the surrogate to ``path``; returns the run's figures."""
-    runtime, classes = context.runtime, len(data.classes)
+    classes, budget = len(data.classes), Budget(settings["epsilon_255"] / 255)
     surrogate = seeded(lambda: resnet18(classes, width=settings["width"], stem="stride2"), seed)
-    model = runtime.place(surrogate)
-    optimizer = torch.optim.SGD(model.parameters(), lr=settings["lr"], momentum=0.9, weight_decay=5e-4)
-    images, labels = data.images.to(runtime.device), data.labels.to(runtime.device)
     begun = time.monotonic()
-
-    def fit(batch: Tensor, target: Tensor) -> None:
-        loss = F.cross_entropy(runtime.forward(model, batch), target)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
 
     def tell(number: int, error: float, delta: Tensor) -> None:
         if number % 5 == 4:
             left = (time.monotonic() - begun) / (number + 1) * (settings["rounds"] - number - 1)
             context.say(f"  round {number + 1}: error {error:.3f}, at most {left / 60:.0f} minutes left")
 
-    method = ErrorMin(
-        Budget(settings["epsilon_255"] / 255),
+    noise = ErrorMin(
+        budget=budget,
         fit_steps=settings["fit_steps"],
-        alpha=settings["epsilon_255"] / 2550,
+        alpha=budget.epsilon / 10,
         stop_error=settings["stop_error"],
         rounds=settings["rounds"],
         subset=settings["subset"],
-    )
-    noise = method.generate(
-        images,
-        labels,
-        data.classes,
-        model,
-        fit=fit,
-        forward=lambda batch: runtime.forward(model, batch),
         view=view,
-        generator=generator(derive_seed(seed, "bank")),
-        on_round=tell,
-    )
-    delta = amplified(smoothed(noise.delta), noise.budget)
-    tensors = {"delta": delta, **{f"model.{name}": value for name, value in model.state_dict().items()}}
-    fields = {"epsilon": noise.budget.epsilon, "width": settings["width"], "classes": classes, "seed": seed}
+        shape=smoothed,
+        worn=lambda delta: amplified(delta, budget),
+    ).generate(data, learner(surrogate, context.runtime, lr=settings["lr"]), seed=seed, on_round=tell)
+    tensors = {"delta": noise.delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
+    fields = {"epsilon": budget.epsilon, "width": settings["width"], "classes": classes, "seed": seed}
     write_tensors(path, tensors, fields)
     errors = noise.provenance["errors"]
     return {
         "rounds": len(errors),
         "error_final": errors[-1],
-        "delta_rms_255": float(delta.pow(2).mean().sqrt()) * 255,
+        "delta_rms_255": float(noise.delta.pow(2).mean().sqrt()) * 255,
         "seconds": round(time.monotonic() - begun, 1),
         "file": path.name,
     }

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from faceshield.core.budget import Budget
 
-SIGMA = 1.5
-GAIN = 3.0
+SIGMA = 3.0
+GAIN = 8.0
 
 
 @lru_cache(maxsize=8)
