@@ -74,13 +74,15 @@ def turned(images: Tensor, angle: Tensor) -> Tensor:
 def drawn_window(images: Tensor, heights: Tensor, widths: Tensor, generator: Generator) -> Tensor:
     """(N, 1, H, W) bool, True in a box of each picture's own height and width around a pixel drawn evenly.
 
-    heights and widths (N,) float in pixels, on the device of ``images``; the box is cut at the edges, and 0 gives none.
+    heights and widths (N,) float in pixels, on the device of ``images``, are rounded to whole ones, and 0 gives no box;
+    it is cut at the edges.
     """
     n, _, height, width = images.shape
     device = images.device
     centre = torch.rand(2, n, 1, generator=generator).to(device)
     rows = torch.arange(height, device=device) - (centre[0] * height).floor()
     columns = torch.arange(width, device=device) - (centre[1] * width).floor()
-    inside_rows = (rows >= -heights[:, None] / 2) & (rows < heights[:, None] / 2)
-    inside_columns = (columns >= -widths[:, None] / 2) & (columns < widths[:, None] / 2)
+    half_heights, half_widths = heights.round()[:, None] / 2, widths.round()[:, None] / 2
+    inside_rows = (rows >= -half_heights) & (rows < half_heights)
+    inside_columns = (columns >= -half_widths) & (columns < half_widths)
     return (inside_rows[:, :, None] & inside_columns[:, None, :])[:, None]

@@ -45,7 +45,7 @@ def test_pictures_get_operations_of_their_own_and_no_more_than_asked_for():
 
 
 def test_with_one_operation_each_of_the_five_is_met_as_often():
-    images = floats(1, 20, 20).expand(1000, -1, -1, -1) * 0.5 + 0.1  # nothing reaches black or white
+    images = floats(1, 20, 20).expand(1000, -1, -1, -1) * 0.4 + 0.1  # nothing reaches white
     out = fast_autoaugment(images, torch.Generator().manual_seed(2), operations=1)
     black = (out == 0).all(dim=1)  # (N, H, W)
     corners = black[:, 0, 0] | black[:, -1, -1] | black[:, 0, -1] | black[:, -1, 0]
@@ -55,9 +55,14 @@ def test_with_one_operation_each_of_the_five_is_met_as_often():
     rim = (out - images)[:, :, 0].abs().amax(dim=(1, 2)) < 1e-6
     edge = rim & ~same & ~black.any(dim=2).any(dim=1)
     assert 150 < int((even & ~same).sum()) < 250  # brightness
+    factors = ratio[even & ~same].mean(dim=(1, 2, 3))
+    assert 0.1 - 1e-4 <= float(factors.min()) < 0.15
+    assert 1.85 < float(factors.max()) <= 1.9 + 1e-4
     assert 150 < int(edge.sum()) < 250  # sharpness leaves the outermost pixels
     assert 120 < int((corners & ~even).sum()) < 290  # rotation, and a few cutouts
-    assert 100 < int((black.any(dim=2).any(dim=1) & ~corners).sum()) < 250  # cutout
+    cut = black.any(dim=2).any(dim=1) & ~corners
+    assert 100 < int(cut.sum()) < 250  # cutout
+    assert int(black[cut].sum(dim=(1, 2)).max()) == 16  # a fifth of 20 pixels, squared
 
 
 def test_bytes_and_floats_agree_to_a_level():
@@ -66,3 +71,16 @@ def test_bytes_and_floats_agree_to_a_level():
     other = fast_autoaugment(images / 255, torch.Generator().manual_seed(5))
     assert 0 <= float(other.min()) <= float(other.max()) <= 1
     assert float((one / 255 - other).abs().max()) <= 0.501 / 255
+
+
+def test_pictures_are_turned_both_ways_up_to_thirty_degrees():
+    """A bar through the middle, with nothing that the other operations could move."""
+    images = torch.zeros(1000, 3, 41, 41)
+    images[:, :, 20, 21:] = 0.4
+    out = fast_autoaugment(images, torch.Generator().manual_seed(4), operations=1)
+    tips = out[:, 0, :, 36]  # (N, 41): where the bar crosses a column 16 pixels right of the middle
+    rows = torch.where(tips.amax(1) > 0.2, tips.argmax(1), 20) - 20
+    slopes = torch.rad2deg(torch.atan2(-rows.float(), torch.tensor(16.0)))
+    assert -32 < float(slopes.min()) < -26
+    assert 26 < float(slopes.max()) < 32
+    assert abs(float((slopes > 2).float().mean() - (slopes < -2).float().mean())) < 0.05
