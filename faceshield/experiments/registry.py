@@ -31,6 +31,19 @@ def _bank() -> Experiment:
     return Experiment(bank, BankSettings)
 
 
+def _classify() -> Experiment:
+    from faceshield.experiments.classify import ClassifySettings, classify, inputs_of
+
+    return Experiment(classify, ClassifySettings, fingerprint=inputs_of)
+
+
+def _cost() -> Experiment:
+    from faceshield.experiments.classify import ClassifySettings, inputs_of
+    from faceshield.experiments.cost import cost
+
+    return Experiment(cost, ClassifySettings, fingerprint=inputs_of)
+
+
 def _crops() -> Experiment:
     from faceshield.experiments.crops import CropsSettings, crops
 
@@ -50,4 +63,11 @@ def _selfie() -> Experiment:
 
 
 # each is imported when a recipe names it: one experiment's libraries are no other's business
-KNOWN: dict[str, Callable[[], Experiment]] = {"bank": _bank, "crops": _crops, "selfie": _selfie, "lfw-pretrained": _lfw}
+KNOWN: dict[str, Callable[[], Experiment]] = {
+    "bank": _bank,
+    "classify": _classify,
+    "cost": _cost,
+    "crops": _crops,
+    "selfie": _selfie,
+    "lfw-pretrained": _lfw,
+}

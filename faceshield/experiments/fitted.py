@@ -1,0 +1,124 @@
+"""A classifier trained from scratch on the pictures it is given and tested on clean ones: whoever scraped the data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from faceshield.core.errors import UsageError
+from faceshield.data.augment import Augment, compose, crop_and_flip, cutout
+from faceshield.data.examples import Examples
+from faceshield.data.mixing import Mix, cutmix, mixup
+from faceshield.data.policy import fast_autoaugment
+from faceshield.data.sources import Split, open_data
+from faceshield.evaluation.accuracy import accuracy
+from faceshield.experiments.inputs import fingerprint
+from faceshield.experiments.run import Context
+from faceshield.experiments.settings import MADE_HERE, Settings, Source, nearest
+from faceshield.models.zoo import build
+from faceshield.training.history import History
+from faceshield.training.loop import predict, seeded, train
+from faceshield.training.optim import Schedule
+
+AUGMENTS: dict[str, tuple[Augment, Mix | None]] = {
+    "standard": (crop_and_flip, None),
+    "cutout": (compose(crop_and_flip, cutout), None),
+    "fast-autoaugment": (compose(crop_and_flip, fast_autoaugment), None),
+    "mixup": (crop_and_flip, mixup),
+    "cutmix": (crop_and_flip, cutmix),
+}
+"""The paper's Table 3, each after the crop and flip of standard training: (augmentation, mixing)."""
+
+
+class TrainingSettings(Settings):
+    """What is trained on and how; ``limit`` and ``test_limit`` are pictures a class, ``size`` their side in pixels."""
+
+    data: Source
+    limit: int | None = None
+    test_limit: int | None = None
+    size: int | None = None
+    model: str = "resnet18"
+    width: int = 64
+    epochs: int
+    lr: float
+    schedule: Schedule = "one-cycle"
+    batch: int = 128
+    nesterov: bool = True
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network, its curves, and the seconds its training took (the tests after each epoch not counted)."""
+
+    model: nn.Module
+    history: History
+    seconds: float
+
+
+def opened(settings: TrainingSettings, split: Split, context: Context) -> Examples:
+    """The train or test pictures. Raises UsageError where the data is not there or is none."""
+    source = settings.data if settings.data in MADE_HERE else context.source(settings.data)
+    return open_data(source, split, settings.size, settings.limit if split == "train" else settings.test_limit)
+
+
+def data_of(settings: TrainingSettings, context: Context) -> str:
+    """What the pictures are read from, as a text that changes with it."""
+    return settings.data if settings.data in MADE_HERE else fingerprint(context.source(settings.data))
+
+
+def fitted(
+    data: Examples,
+    test: Examples,
+    settings: TrainingSettings,
+    seed: int,
+    context: Context,
+    *,
+    model: str | None = None,
+    augment: str = "standard",
+    epochs: int | None = None,
+) -> Fitted:
+    """A network trained on ``data`` and tested on ``test`` after each epoch.
+
+    Its first weights, the order of the pictures and the augmentation's draws depend on ``seed`` alone: trained on other
+    noise, it differs by the noise only. Raises UsageError for an unknown augmentation or network.
+    """
+    if augment not in AUGMENTS:
+        raise UsageError(f"augment {augment!r} is unknown; use {', '.join(AUGMENTS)}{nearest(augment, AUGMENTS)}")
+    change, mix = AUGMENTS[augment]
+    name = model or settings.model
+    network = seeded(lambda: build(name, len(data.classes), width=settings.width), seed)
+    clock = _Clock()
+
+    def share(network: nn.Module) -> float:
+        return clock.paused(lambda: accuracy(predict(network, test.images, context.runtime), test.labels))
+
+    last = epochs or settings.epochs
+
+    def tell(epoch: int, loss: float) -> None:
+        if epoch % 10 == 9 or epoch + 1 == last:
+            context.say(f"  epoch {epoch + 1} of {last}: loss {loss:.3f}")
+
+    history = train(
+        network, data, context.runtime, epochs=last, seed=seed, lr=settings.lr, batch=settings.batch,
+        schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, test=share, on_epoch=tell,
+    )  # fmt: skip
+    return Fitted(network, history, clock.seconds())
+
+
+class _Clock:
+    """Seconds since it was made, less those for which it was paused."""
+
+    def __init__(self) -> None:
+        self.begun = time.perf_counter()
+
+    def paused(self, job: Callable[[], float]) -> float:
+        begun = time.perf_counter()
+        value = job()
+        self.begun += time.perf_counter() - begun
+        return value
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self.begun

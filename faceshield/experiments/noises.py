@@ -1,0 +1,144 @@
+"""Noise for classification experiments: made once for all that decides it, kept, and shared by a recipe's cells."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from faceshield.core.errors import UsageError
+from faceshield.core.rng import derive_seed
+from faceshield.core.store import read_tensors, write_tensors
+from faceshield.core.types import Form, Noise
+from faceshield.data.examples import Examples
+from faceshield.data.unlearnable import Variant
+from faceshield.experiments.fitted import TrainingSettings, fitted
+from faceshield.experiments.plan import digest_of
+from faceshield.experiments.recipe import Key
+from faceshield.experiments.run import Context
+from faceshield.experiments.settings import nearest
+from faceshield.models.zoo import build
+from faceshield.noise.file import data_digest, read_noise, write_noise
+from faceshield.noise.registry import LEARNER_RATE, TRAINED, noise_method
+from faceshield.training.learner import learner
+from faceshield.training.loop import seeded
+
+SETTINGS = ("paper", "fast", "released-code")
+
+
+class NoiseSettings(TrainingSettings):
+    """``generate`` maps "NOISE FORM", such as "error-min sample", to settings of its method, over the paper's.
+
+    The surrogate θ has ``surrogate_width`` (``width`` if not given) and learns at ``surrogate_lr`` (the setting's own
+    if not given); the network that error-max needs is trained for ``surrogate_epochs`` (``epochs`` if not given).
+    """
+
+    epsilon_255: float = 8
+    surrogate: str = "resnet18"
+    surrogate_width: int | None = None
+    surrogate_lr: float | None = None
+    surrogate_epochs: int | None = None
+    generate: dict[str, dict[str, Any]] = Field(default={})
+
+
+def preset(setting: str, noise: str, form: Form, epsilon: float) -> dict[str, Any]:
+    """Settings of a noise method by the name of the ``setting``; ε in [0, 1].
+
+    "paper": nothing beside the paper's own. "released-code": the authors' program's, for error-minimizing noise.
+    "fast": fewer steps of sample-wise error-min: five of 2·α at most in a pass (which still crosses ε), and none for an
+    example whose loss has fallen to 0.05; measured against the paper's in recipes/benchmarks/noise.py.
+    Raises UsageError for another name.
+    """
+    if setting not in SETTINGS:
+        raise UsageError(f"setting {setting!r} is unknown; use {', '.join(SETTINGS)}{nearest(setting, SETTINGS)}")
+    if setting == "released-code" and noise != "random" and noise not in TRAINED:
+        return {"variant": "released-code"}
+    if setting == "fast" and (noise, form) == ("error-min", "sample"):
+        return {"steps": 5, "alpha": epsilon / 5, "enough": 0.05}
+    return {}
+
+
+def form_of(key: Key) -> Form:
+    """The form of a cell's noise; what has one form only needs not say it."""
+    form = str(key.get("form", "sample" if str(key["noise"]).startswith("eq5") else "class"))
+    return "sample" if form == "sample" else "class"
+
+
+def variant_of(key: Key) -> Variant:
+    """How a cell's noise is added to its pictures."""
+    return "released-code" if key.get("setting") == "released-code" else "paper"
+
+
+def noise_of(
+    key: Key,
+    seed: int,
+    data: Examples,
+    test: Examples,
+    settings: NoiseSettings,
+    context: Context,
+    *,
+    fresh: bool = False,
+) -> Noise:
+    """The noise of a cell, made here or (unless it must be ``fresh``) by an earlier cell of the same noise.
+
+    ``key``: noise, form, setting (paper), size (of a patch); ``test`` is for error-max's network. ``provenance`` tells
+    the seconds of the generation, in which the training of error-max's network is not counted.
+    """
+    name, form, setting = str(key["noise"]), form_of(key), str(key.get("setting", "paper"))
+    epsilon = settings.epsilon_255 / 255
+    own = {**preset(setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
+    if "size" in key:
+        own["patch"] = [key["size"], key["size"]]
+    method = noise_method(name, form, epsilon=epsilon, **own)
+    rate = settings.surrogate_lr or LEARNER_RATE[variant_of(key)]
+    surrogate = [settings.surrogate, settings.surrogate_width or settings.width, rate]
+    trained = settings.model_dump(mode="json", exclude={"generate"}) if name in TRAINED else None
+    decides = [name, form, own, epsilon, surrogate, trained, seed, data_digest(data), str(context.runtime.dtype)]
+    path = context.work / f"noise-{digest_of(decides)[:16]}.safetensors"
+    if path.is_file() and not fresh:
+        return read_noise(path)
+    network = _surrogate(name in TRAINED, data, test, seed, settings, context)
+    begun = time.perf_counter()
+
+    def tell(number: int, error: float, delta: Tensor) -> None:
+        context.say(f"  round {number + 1}: error {error:.3f}, {time.perf_counter() - begun:.0f} s")
+
+    made = method.generate(data, learner(network, context.runtime, lr=rate), seed=seed, on_round=tell)
+    seconds = round(time.perf_counter() - begun, 2)
+    noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, "seconds": seconds})
+    write_noise(path, noise)
+    return noise
+
+
+def _surrogate(
+    trained: bool, data: Examples, test: Examples, seed: int, settings: NoiseSettings, context: Context
+) -> nn.Module:
+    """θ before the noise is made: fresh, or trained on the clean pictures. It is never the attacker's own network."""
+    width = settings.surrogate_width or settings.width
+    own_seed = derive_seed(seed, "surrogate")
+    if not trained:
+        return seeded(lambda: build(settings.surrogate, len(data.classes), width=width), own_seed)
+    changed = {"width": width, "model": settings.surrogate}
+    training = TrainingSettings.model_validate({**_training(settings), **changed})
+    epochs = settings.surrogate_epochs or settings.epochs
+    path = _kept(training, epochs, own_seed, data, context)
+    network = build(settings.surrogate, len(data.classes), width=width)
+    if path.is_file():
+        network.load_state_dict(read_tensors(path)[0])
+        return network
+    context.say("  training the network that error-maximizing noise is made against")
+    made = fitted(data, test, training, own_seed, context, epochs=epochs)
+    write_tensors(path, made.model.state_dict(), {"accuracy": made.history.test_accuracy_final})
+    return made.model
+
+
+def _training(settings: NoiseSettings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+
+
+def _kept(training: TrainingSettings, epochs: int, seed: int, data: Examples, context: Context) -> Path:
+    decides = [training.model_dump(mode="json"), epochs, seed, data_digest(data), str(context.runtime.dtype)]
+    return context.work / f"trained-{digest_of(decides)[:16]}.safetensors"
