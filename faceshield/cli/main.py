@@ -17,7 +17,14 @@ from faceshield.core.errors import FaceshieldError
 # one. It is read when torch is loaded, so it is set here, before any command is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-COMMANDS = {"cloak": "cloak", "detect": "detect", "identity": "identity", "recipes": "recipes", "show": "show"}
+COMMANDS = {
+    "cloak": "cloak",
+    "detect": "detect",
+    "identity": "identity",
+    "noise": "noise",
+    "recipes": "recipes",
+    "show": "show",
+}
 
 EXIT_CODES = """\b
 Exit codes:
