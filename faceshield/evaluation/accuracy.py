@@ -32,7 +32,7 @@ def evaluate(predict: Callable[[Tensor], Tensor], data: Examples) -> Scores:
 
 
 def accuracy(guess: Tensor, labels: Tensor) -> float:
-    """The share of ``guess`` (n,) that equals ``labels`` (n,), int64. Raises UsageError for none and for other shapes."""
+    """The share of ``guess`` (n,) that equals ``labels`` (n,). Raises UsageError for none and for other shapes."""
     _check(guess, labels)
     if not len(labels):
         raise UsageError("no examples: accuracy needs at least one")

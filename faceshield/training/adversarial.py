@@ -34,7 +34,7 @@ class Adversary:
         start = self.budget.project((2 * uniform - 1) * self.budget.epsilon)
         delta = pgd(
             images,
-            start,
+            (images + start).clamp(0, 1) - images,  # pixels outside would be stuck for a step: no gradient there
             lambda batch: F.cross_entropy(forward(batch), labels, reduction="none"),
             self.budget,
             steps=self.steps,

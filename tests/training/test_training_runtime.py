@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from faceshield.core.errors import UsageError
-from faceshield.training.runtime import Runtime, has_bf16
+from faceshield.training import runtime as module
+from faceshield.training.runtime import Runtime, has_bf16, has_compiler
 
 CPU = torch.device("cpu")
 
@@ -71,3 +72,65 @@ def test_describe_names_device_and_precision():
     assert "CPU" in text
     assert "float32" in text
     assert f"{torch.get_num_threads()} threads" in text
+
+
+def test_threads():
+    before = torch.get_num_threads()
+    try:
+        assert "2 threads" in Runtime.best(threads=2).describe()
+        Runtime.best()
+        assert torch.get_num_threads() == 2, "not asked for, threads stay as they are"
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(UsageError, match="0 threads cannot compute anything; use 1 or more"):
+        Runtime.best(threads=0)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_networks_are_compiled_where_a_compiler_works_and_keep_their_names(works, monkeypatch):
+    """torch.compile itself takes half a minute; here it is one that counts the calls and runs the network as it is."""
+    calls = []
+
+    def counting(call, *args, **options):
+        calls.append(call)
+        return call
+
+    monkeypatch.setattr(torch, "compile", counting)
+    monkeypatch.setattr(module, "has_compiler", lambda device: works)
+    runtime = Runtime.best(precision="float32", compile=True)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())
+    placed = runtime.place(model)
+    assert placed is model
+    assert list(placed.state_dict()) == ["0.weight", "0.bias"]
+    assert runtime.forward(placed, torch.rand(1, 3, 4, 4)).shape == (1, 16)
+    assert len(calls) == works
+    assert ("compiled" in runtime.describe()) is works
+    assert Runtime.best(precision="float32").place(nn.Linear(1, 1)) is not None
+    assert len(calls) == works, "it was compiled without being asked for"
+
+
+def test_a_compiler_that_fails_is_none(monkeypatch):
+    def failing(call):
+        raise RuntimeError("no g++")
+
+    for call, expected in ((failing, False), (lambda call: call, True)):
+        monkeypatch.setattr(torch, "compile", call)
+        assert has_compiler.__wrapped__(CPU) is expected
+
+
+@pytest.mark.parametrize(("precision", "tf32", "name"), [("best", True, "high"), ("float32", False, "highest")])
+def test_cuda_is_set_up_in_one_place(precision, tf32, name, monkeypatch):
+    """Flags only: an empty tensor on "cuda" is answered by one here, so that no device is needed."""
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "benchmark", False)
+    monkeypatch.setattr(cudnn, "allow_tf32", not tf32)
+    before = torch.get_float32_matmul_precision()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    monkeypatch.setattr(torch, "empty", lambda *size, device: None)
+    try:
+        runtime = Runtime.best("cuda", precision)
+        assert (cudnn.benchmark, cudnn.allow_tf32, torch.get_float32_matmul_precision()) == (True, tf32, name)
+        assert runtime.dtype == (torch.bfloat16 if tf32 else torch.float32)
+    finally:
+        torch.set_float32_matmul_precision(before)
