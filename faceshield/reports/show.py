@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,9 @@ def write_page(original: Path, cloaked: Path, out: Path) -> None:
         sizes = " and ".join(f"{photo.pixels.shape[1]}×{photo.pixels.shape[0]}" for photo in (a, b))
         raise UsageError(f"{cloaked}: is not a cloak of {original}: their sizes are {sizes}")
     before, after = (a.pixels, b.pixels) if a.pixels.dtype == b.pixels.dtype else (a.rgb8(), b.rgb8())
-    whole = _place(Region(0, 0, *before.shape[:2]), before, after, shrink=True)
-    faces = [_place(region, before, after, shrink=False) for region in changed_regions(before, after)]
+    shown = a.rgb8(), b.rgb8()
+    whole = _place(Region(0, 0, *before.shape[:2]), before, after, shown, shrink=True)
+    faces = [_place(region, before, after, shown, shrink=False) for region in changed_regions(before, after)]
     environment = Environment(loader=PackageLoader("faceshield.reports"), autoescape=select_autoescape())
     page = environment.get_template("show.html").render(
         name=original.name, cloaked=cloaked.name, whole=whole, faces=faces, amplify=AMPLIFY
@@ -69,16 +71,15 @@ def changed_regions(before: NDArray[Any], after: NDArray[Any], least: int = 16) 
     return [Region(*box) for box in sorted(boxes, key=lambda box: -(box[2] - box[0]) * (box[3] - box[1]))[:12]]
 
 
-def _place(region: Region, before: NDArray[Any], after: NDArray[Any], shrink: bool) -> Place:
+def _place(
+    region: Region, before: NDArray[Any], after: NDArray[Any], shown: Sequence[NDArray[np.uint8]], shrink: bool
+) -> Place:
+    """``shown`` are ``before`` and ``after`` with 8 bits a colour."""
     a, b = region.of(before), region.of(after)
     zoom = min(1.0, WIDEST / a.shape[1]) if shrink else max(1, round(320 / a.shape[1]))
-    pictures = [_uri(picture, zoom) for picture in (_rgb8(a), _rgb8(b), amplified(a, b))]
+    pictures = [_uri(picture, zoom) for picture in (*map(region.of, shown), amplified(a, b))]
     figures = linf_255(a, b), psnr(a, b), ssim(a, b)
     return Place(pictures[0], pictures[1], pictures[2], round(a.shape[1] * zoom), *figures)
-
-
-def _rgb8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
 
 
 def _uri(picture: NDArray[np.uint8], zoom: float) -> str:
