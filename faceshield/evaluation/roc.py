@@ -6,6 +6,7 @@ threshold. A pair whose photo could not be enrolled has the score −∞: no fin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,10 +93,12 @@ class Roc:
         if not 0 < target < 1:
             raise UsageError(f"FAR {target} must be above 0 and below 1, for example 0.01")
         if target * self.negatives < RESOLVED * (1 - 1e-9):
+            least = RESOLVED / self.negatives
+            digit = 10.0 ** math.floor(math.log10(least))
             raise UsageError(
                 f"FAR {target:g} cannot be resolved by {self.negatives} pairs of different people"
                 f" ({target * self.negatives:.2g} false accepts expected, at least {RESOLVED} needed);"
-                f" use {RESOLVED / self.negatives:.1g} or more, or more pairs"
+                f" use {math.ceil(least / digit - 1e-9) * digit:g} or more, or more pairs"
             )
         allowed = int(target * self.negatives * (1 + 1e-12))  # 0.29 × 100 is 28.999…
         most = self.true_accepts[np.searchsorted(self.false_accepts, allowed, side="right") - 1]

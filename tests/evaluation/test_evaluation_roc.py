@@ -137,6 +137,17 @@ def test_what_the_pairs_cannot_resolve_is_refused():
             curve.tar_at_far(target)
 
 
+@pytest.mark.parametrize(
+    ("negatives", "rate"), [(3000, "0.001"), (1438, "0.003"), (299, "0.02"), (4, "0.8"), (31, "0.1")]
+)
+def test_the_rate_that_is_offered_can_be_had(negatives, rate):
+    same = np.arange(negatives + 2) < 2
+    curve = roc(np.linspace(1, 0, negatives + 2), same)
+    with pytest.raises(UsageError, match=rf"use {rate} or more"):
+        curve.tar_at_far(1e-9)
+    assert curve.tar_at_far(float(rate)).tar == 1
+
+
 def test_three_of_three_thousand_is_allowed_and_four_is_not():
     same = np.arange(6000) < 3000
     scores = np.where(same, 0.5, np.arange(6000) / 1e5)
