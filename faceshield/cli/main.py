@@ -20,10 +20,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 COMMANDS = {
     "cloak": "cloak",
     "detect": "detect",
+    "evaluate": "evaluate",
     "identity": "identity",
     "noise": "noise",
     "recipes": "recipes",
     "show": "show",
+    "verify": "verify",
 }
 
 EXIT_CODES = """\b

@@ -1,0 +1,64 @@
+"""faceshield verify: do two photos show one person, to the pretrained recogniser?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from faceshield.core.errors import UnprotectedError, UsageError
+
+
+@click.command("verify")
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option(
+    "--far", default=0.01, show_default=True, help="False accept rate that the decision may have, as it was measured."
+)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Picture (.png) of both aligned faces side by side.")
+@click.option(
+    "--calibration", type=click.Path(path_type=Path),
+    help="Stored result of the recipe faces/lfw to take the threshold from; by default the one that is shipped.",
+)  # fmt: skip
+@click.option("--device", default="cpu", show_default=True)
+def command(first: Path, second: Path, far: float, out: Path | None, calibration: Path | None, device: str) -> None:
+    """Compare the largest face of FIRST with that of SECOND: distance, and the decision at a stated rate of error.
+
+    The rate was measured on LFW; photos of another kind have another one. Exit code 3 where a photo shows no face.
+    """
+    from faceshield.evaluation.calibration import calibration as read
+    from faceshield.evaluation.embed import combined, outputs
+    from faceshield.evaluation.enrol import crop
+    from faceshield.experiments.lfw import pretrained
+    from faceshield.faces.mtcnn import MtcnnDetector
+    from faceshield.imaging.photo import load
+    from faceshield.models import weights
+    from faceshield.training.runtime import Runtime
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise UsageError(f"{out}: the picture is PNG; name it {out.with_suffix('.png').name}")
+    if out is not None and out.exists():
+        raise UsageError(f"{out}: exists already; choose another name")
+    recogniser = pretrained(Runtime.best(device).device)
+    limit = read(calibration or weights.folder() / "lfw.mini.json", far, recogniser.name)
+    detector = MtcnnDetector(recogniser.device)
+    chips = []
+    for path in (first, second):
+        face = crop(load(path).rgb8(), detector)
+        if face is None:
+            raise UnprotectedError(f"{path}: no face was found; give a photo that shows one")
+        chips.append(face.image)
+    features = [combined(outputs(chip[None].to(recogniser.device), recogniser.forward), unit=False) for chip in chips]
+    distance = float((features[0] - features[1]).norm())
+    decision = "same person" if distance <= limit.distance else "different people"
+    click.echo(f"distance {distance:.3f}, threshold {limit.distance:.3f}: {decision}")
+    low, high = limit.far_ci
+    click.echo(
+        f"At this threshold {limit.far:.2%} (95 % interval {low:.2%} to {high:.2%}) of different people were taken for"
+        f" one, and {limit.tar:.1%} of the same people were recognised ({limit.recipe})."
+    )
+    if out is not None:
+        from faceshield.reports.chips import side_by_side
+
+        side_by_side(chips, out)
+        click.echo(out)

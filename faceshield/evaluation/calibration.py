@@ -1,0 +1,59 @@
+"""The threshold that a stored result measured at a false accept rate: what a single decision may rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faceshield.core.errors import StoreError, UsageError
+from faceshield.core.store import read_json
+from faceshield.evaluation.roc import Interval
+from faceshield.evaluation.verification import far_word
+
+KEY = {"model": "resnet29", "flip": True, "score": "distance"}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """distance: pairs at most this far apart are taken for one person · far with its 95 % interval, and tar: what was
+    measured there, in 0–1 · recipe: where."""
+
+    distance: float
+    far: float
+    far_ci: Interval
+    tar: float
+    recipe: str
+
+
+def calibration(path: Path, far: float, recogniser: str) -> Calibration:
+    """What the stored result of ``faceshield recipes run faces/lfw`` at ``path`` says for a target ``far``.
+
+    ``recogniser`` is the checksum of the weights in use. Raises StoreError where there is no such result or it was
+    measured with other weights, UsageError for a rate that it did not measure.
+    """
+    if not path.is_file():
+        raise StoreError(
+            f"{path}: no such result; make it by 'faceshield recipes run faces/lfw', or give --calibration"
+        )
+    value = read_json(path)
+    try:
+        metrics: Mapping[str, Any] = next(cell["metrics"] for cell in value["cells"] if cell["key"] == KEY)
+        if metrics["recogniser"] != recogniser:
+            raise StoreError(f"{path}: was measured with other weights; run 'faceshield recipes run faces/lfw' again")
+        word = far_word(far)
+        if metrics.get(f"threshold_at_far_{word}") is None:
+            known = ", ".join(name.rpartition("_")[2] for name in metrics if name.startswith("threshold_at_far_"))
+            why = metrics.get(f"tar_at_far_{word}_refused", f"it was measured at {known}")
+            raise UsageError(f"{path}: has no threshold for FAR {word}: {why}")
+        low, high = metrics[f"far_{word}_ci"]
+        return Calibration(
+            -float(metrics[f"threshold_at_far_{word}"]),
+            float(metrics[f"far_{word}"]),
+            (float(low), float(high)),
+            float(metrics[f"tar_at_far_{word}"]),
+            f"{value['recipe']}, {value['scale']}",
+        )
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
+        raise StoreError(f"{path}: is no result of faces/lfw ({error!r}); make it again") from None

@@ -1,0 +1,29 @@
+"""Aligned faces as one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import torch
+from torch import Tensor
+
+from faceshield.core.errors import StoreError
+from faceshield.core.store import write_bytes
+
+GAP = 10  # px between two faces
+
+
+def side_by_side(chips: Sequence[Tensor], path: Path) -> None:
+    """Write ``chips``, each (3, S, S) float32 RGB in [0, 1], left to right on white as PNG.
+
+    Raises StoreError where ``path`` cannot be written.
+    """
+    gap = torch.ones(3, chips[0].shape[1], GAP)
+    row = torch.cat([part for chip in chips for part in (chip, gap)][:-1], dim=2)
+    pixels = row.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    done, data = cv2.imencode(".png", pixels[..., ::-1])
+    if not done:
+        raise StoreError(f"{path}: could not be encoded as PNG")
+    write_bytes(path, data.tobytes())
