@@ -49,7 +49,8 @@ def intervals(
     if people.shape != (len(values), 2):
         raise UsageError(f"people {people.shape} for {len(values)} pairs: expected who stands left and right of each")
     order = np.argsort(-values, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(values[order]) != 0, True))
+    ordered = values[order]
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     parts, chunk = [], max(1, _AT_ONCE // len(values))
     for start in range(0, replicates, chunk):
         weights = people_weights(people[order], min(chunk, replicates - start), rng)

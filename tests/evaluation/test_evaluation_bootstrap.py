@@ -52,6 +52,14 @@ def test_every_replicate_is_what_repeated_pairs_would_give():
         np.testing.assert_allclose(got[name], np.percentile(values, [2.5, 97.5]), atol=1e-3, err_msg=name)
 
 
+def test_pairs_without_a_score_tie_at_the_bottom():
+    scores, same, people = sampled()
+    lost = np.where(np.arange(len(scores)) % 9 == 0, -np.inf, scores)
+    floor = np.where(np.isneginf(lost), scores.min() - 1, lost)
+    one, other = (intervals(s, same, people, same, targets=[0.1], rng=generator(0)) for s in (lost, floor))
+    assert one == other
+
+
 def test_a_seed_gives_the_same_interval_and_another_seed_nearly():
     scores, same, people = sampled()
     one, again, other = (intervals(scores, same, people, same, rng=generator(seed))["auc"] for seed in (0, 0, 1))
