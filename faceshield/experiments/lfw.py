@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def lfw_pretrained(key: Key, seed: int, settings: dict[str, Any], context: Conte
     features = combined(enrolled.raw, flip=bool(key["flip"]), unit=measure == "cosine")
     scores = pair_scores(features, enrolled.found, enrolled.ids, pairs, measure)
     metrics = verify_pairs(scores, pairs, replicates=settings["replicates"], seed=seed).metrics()
-    return {**metrics, "recogniser": recogniser.name}
+    return {**metrics, "recogniser": recogniser.name, "precision": "float32"}
 
 
 def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
@@ -64,8 +65,12 @@ def _official(settings: dict[str, Any], recogniser: Recogniser, context: Context
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
 
+    said = time.monotonic()
+
     def progress(stage: str, done: int, total: int) -> None:
-        if done % 512 == 0 or done == total:
+        nonlocal said
+        if time.monotonic() - said > 30:
+            said = time.monotonic()
             context.say(f"{stage}: {done} of {total} photos")
 
     detector = MtcnnDetector(recogniser.device)
