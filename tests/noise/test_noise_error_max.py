@@ -63,6 +63,7 @@ def test_a_random_start_is_uniform_and_the_examples_own(data, learner):
     free = noise.delta[inside] / EPSILON
     assert free.abs().max() <= 1 + 1e-5
     assert free.abs().mean() == pytest.approx(0.5, abs=0.05)
+    assert free.mean() == pytest.approx(0, abs=0.05)
     part = start.generate(data.select(torch.arange(len(data)) % 3 == 0), learner, seed=0)
     assert part.delta.equal(noise.for_batch(part.keys))
     assert not start.generate(data, learner, seed=1).delta.equal(noise.delta)

@@ -92,6 +92,21 @@ def test_the_sequential_form_is_the_published_loop(data, learner):
     torch.testing.assert_close(noise.delta, delta, rtol=0, atol=1e-4)
 
 
+def test_the_mean_is_over_those_still_classified_correctly(data, learner):
+    """One batch of everything, by hand; one picture has another class's label and so is wrong from the start."""
+    labels = data.labels.clone()
+    labels[0] = 1
+    noise = Universal(Budget(1.0), passes=1, subset=1.0, update="mean", batch=100).generate(
+        replace(data, labels=labels), learner, seed=0
+    )
+    clean = data.images.float() / 255
+    moves = deepfool(clean, labels, learner.model, steps=10)
+    right = learner.model(clean).argmax(1) == labels
+    assert not right[0]
+    for label in range(3):
+        torch.testing.assert_close(noise.delta[label], moves[right & (labels == label)].mean(0), rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("update", ["mean", "sequential"])
 def test_it_fools_inside_the_budget_and_stops_there(data, learner, update):
     heard = []
