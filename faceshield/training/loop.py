@@ -12,8 +12,10 @@ from torch import Generator, Tensor, nn
 
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed, generator
+from faceshield.data.augment import Augment as Augment  # the experiments take the name from here
 from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
+from faceshield.data.mixing import Mix
 from faceshield.noise.base import frozen
 from faceshield.training.adversarial import Forward
 from faceshield.training.checkpoint import Checkpoint
@@ -21,8 +23,6 @@ from faceshield.training.history import History
 from faceshield.training.optim import Schedule, rate, set_rate, sgd
 from faceshield.training.runtime import Runtime
 
-Augment = Callable[[Tensor, Generator], Tensor]
-Mix = Callable[[Tensor, Tensor, int, Generator], tuple[Tensor, Tensor]]
 Attack = Callable[[Forward, Tensor, Tensor, Generator], Tensor]
 
 

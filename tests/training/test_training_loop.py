@@ -14,6 +14,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
+from faceshield.data.mixing import cutmix, mixup
 from faceshield.evaluation.accuracy import evaluate
 from faceshield.models.resnet import resnet18
 from faceshield.training.history import History
@@ -186,6 +187,15 @@ def test_mix_gets_float_pictures_and_its_soft_labels_are_learnt(data):
     train(model, data, RUNTIME, epochs=4, seed=0, batch=16, mix=swap)
     assert set(seen) == {(torch.float32, True, 2, torch.int64)}
     assert float((predict(model, data.images, RUNTIME) == data.labels).float().mean()) < 0.05
+
+
+@pytest.mark.parametrize("mix", [mixup, cutmix])
+def test_mixed_pictures_are_learnt_from_the_same_way_each_time(data, mix):
+    models = network(), network()
+    for model in models:
+        train(model, data, RUNTIME, epochs=8, seed=0, batch=16, lr=0.05, mix=mix)
+    assert weights(models[0]).equal(weights(models[1]))
+    assert float((predict(models[0], data.images, RUNTIME) == data.labels).float().mean()) > 0.9
 
 
 def test_the_adversary_meets_a_frozen_model_and_its_pictures_are_learnt_from(data):
