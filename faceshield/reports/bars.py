@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from faceshield.reports.figures import Plot, label, paper_of
 from faceshield.reports.look import BAR, PAPER, colours, legend, name_of, need, panels, rate_axis
-from faceshield.reports.results import Expected, Key, Result, given, keys_of, number, spread, values
+from faceshield.reports.results import Expected, Key, Result, given, keys_of, number, scalars, spread, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,12 +23,12 @@ def bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     Dots are single seeds, the whisker their standard deviation; hatched is the paper; a dashed rung is a bar of the
     claim (at most, at least).
     """
-    metrics = plot.shown(expected, "test_accuracy_final")
+    metrics = plot.shown(result, scalars(result), expected, "test_accuracy_final")
     slots: list[Slot] = [
-        (label(key, plot.x, plot.by), str(key.get(plot.by, "–")) if plot.by else name_of(metric), key, metric)
+        (label(key, plot.x, plot.by) or "–", str(key.get(plot.by, "–")) if plot.by else name_of(metric), key, metric)
         for metric in metrics
         for key in keys_of(result)
-        if values(result, key, metric)
+        if metric in scalars(result) and values(result, key, metric)
     ]
     need(slots, result, f"the metric {' or '.join(metrics)}")
     shade = colours(list(dict.fromkeys(slot[1] for slot in slots)))

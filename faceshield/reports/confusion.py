@@ -9,7 +9,7 @@ import numpy as np
 
 from faceshield.reports.figures import Plot, label
 from faceshield.reports.look import need, panels
-from faceshield.reports.results import Expected, Result, keys_of, values
+from faceshield.reports.results import Expected, Result, keys_of, matrices, values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,8 +24,8 @@ def confusion(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figur
     """
     from matplotlib.ticker import PercentFormatter
 
-    metric = plot.metrics[0] if plot.metrics else "confusion"
-    keys = [key for key in keys_of(result) if values(result, key, metric)]
+    metric = plot.shown(result, matrices(result), expected, "confusion")[0]
+    keys = [key for key in keys_of(result) if metric in matrices(result) and values(result, key, metric)]
     need(keys, result, f"the matrix {metric}")
     figure, axes = panels(result, len(keys), width=4.2, height=3.9)
     image = None

@@ -9,7 +9,7 @@ import numpy as np
 
 from faceshield.reports.figures import Plot, label, paper_of
 from faceshield.reports.look import END, colours, legend, name_of, need, panels, rate_axis
-from faceshield.reports.results import Expected, Result, keys_of, values
+from faceshield.reports.results import Expected, Result, keys_of, values, vectors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,18 +20,25 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
 
     The paper's value (of ``test_accuracy_final`` for ``curve_test``) is a diamond and a dashed line at the right.
     """
-    metrics = plot.metrics or ("curve_test",)
+    metrics = plot.shown(result, vectors(result), expected, "curve_test")
     by = plot.by or ("noise" if any("noise" in key for key in keys_of(result)) else None)
-    found = [(metric, key) for metric in metrics for key in keys_of(result) if any(values(result, key, metric))]
+    found = [
+        (metric, key)
+        for metric in metrics
+        for key in keys_of(result)
+        if metric in vectors(result) and any(values(result, key, metric))
+    ]
     need(found, result, f"a list {' or '.join(metrics)}")
     places = list(dict.fromkeys((metric, label(key, None, by) if by else "") for metric, key in found))
+    if any(words for _, words in places):  # a line that leaves the panels' parts open is a baseline of them all
+        places = [place for place in places if place[1]]
     figure, axes = panels(result, len(places))
     shade = colours(list(dict.fromkeys(str(key.get(by, "–")) if by else label(key) for _, key in found)))
     for panel, place in zip(axes, places, strict=True):
         ends: list[tuple[float, str]] = []
         last = 1
         for metric, key in found:
-            if (metric, label(key, None, by) if by else "") != place:
+            if metric != place[0] or (by and label(key, None, by) not in ("", place[1])):
                 continue
             name = str(key.get(by, "–")) if by else label(key)
             runs = [run for run in values(result, key, metric) if run]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from faceshield.core.errors import UsageError
 from faceshield.reports.results import Expected, Key, Result, words
 
 Kind = Literal["curves", "bars", "lines", "confusion"]
@@ -27,9 +28,20 @@ class Plot:
     by: str | None = None
     metrics: tuple[str, ...] = ()
 
-    def shown(self, expected: Sequence[Expected], fallback: str) -> list[str]:
-        """The metrics to draw: those asked for, else the expected ones, else ``fallback``."""
-        return list(self.metrics) or list(dict.fromkeys(bar.metric for bar in expected)) or [fallback]
+    def shown(self, result: Result, fits: Sequence[str], expected: Sequence[Expected], fallback: str) -> list[str]:
+        """The metrics to draw, of those that ``fits`` this kind: asked for, else expected, else the one.
+
+        Several kinds share a recipe's ``plot_metrics``, and each takes what it can show; names that no cell has in any
+        form come back as they are, for the refusal to tell them.
+        """
+        asked = list(self.metrics)
+        if asked and not any(name in cell["metrics"] for name in asked for cell in result["cells"]):
+            return asked
+        for names in (asked, list(dict.fromkeys(bar.metric for bar in expected))):
+            found = [name for name in names if name in fits]
+            if found:
+                return found
+        return [fallback]
 
 
 def draw(result: Result, plot: Plot, expected: Sequence[Expected], path: Path) -> list[Path]:
@@ -50,14 +62,19 @@ def draw(result: Result, plot: Plot, expected: Sequence[Expected], path: Path) -
 def draw_all(result: Result, plots: Sequence[Plot], expected: Sequence[Expected], path: Path) -> list[Path]:
     """Every figure of a result file, beside it: NAME.SCALE.png and .svg, further ones NAME.SCALE.KIND.png and .svg.
 
-    A recipe that asks for none and whose cells tell who is taken for whom gets its bars and its matrices.
+    A recipe that asks for none and whose cells tell who is taken for whom gets its bars and its matrices. Raises
+    UsageError as :func:`draw` does, but not while cells are open: a figure whose cells are not run yet is left out.
     """
-    if not result["cells"]:
-        return []
-    wanted = list(plots) or _usual(result)
     stem = path.with_suffix("")
-    places = [stem.with_name(f"{stem.name}.{plot.kind}") if number else stem for number, plot in enumerate(wanted)]
-    return [file for plot, place in zip(wanted, places, strict=True) for file in draw(result, plot, expected, place)]
+    written: list[Path] = []
+    for number, plot in enumerate(list(plots) or _usual(result)):
+        place = stem.with_name(f"{stem.name}.{plot.kind}") if number else stem
+        try:
+            written += draw(result, plot, expected, place)
+        except UsageError:
+            if result["cells"] and not result.get("not_run"):
+                raise
+    return written
 
 
 def label(key: Key, first: str | None = None, without: str | None = None) -> str:
@@ -81,6 +98,6 @@ def paper_of(expected: Sequence[Expected], key: Key, metrics: Sequence[str]) -> 
 
 def _usual(result: Result) -> list[Plot]:
     groups = ("protected_accuracy", "others_accuracy")
-    if all({"confusion", *groups} <= cell["metrics"].keys() for cell in result["cells"]):
+    if result["cells"] and all({"confusion", *groups} <= cell["metrics"].keys() for cell in result["cells"]):
         return [Plot("bars", metrics=groups), Plot("confusion")]
     return []

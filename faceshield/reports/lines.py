@@ -11,7 +11,7 @@ import numpy as np
 from faceshield.core.errors import UsageError
 from faceshield.reports.figures import Plot, label, paper_of
 from faceshield.reports.look import MARKERS, PAPER, colours, legend, name_of, need, panels, rate_axis
-from faceshield.reports.results import Expected, Key, Result, keys_of, spread, values
+from faceshield.reports.results import Expected, Key, Result, keys_of, scalars, spread, values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,9 +25,13 @@ def lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     """
     if plot.x is None:
         raise UsageError(f"{result['recipe']}: plot lines needs plot_x, the number in the key to draw along")
-    metrics = plot.shown(expected, "test_accuracy_final")
+    metrics = plot.shown(result, scalars(result), expected, "test_accuracy_final")
     told = [(key, label(key, plot.by, plot.x) or "ours") for key in keys_of(result) if plot.x in key]
-    metrics = [metric for metric in metrics if any(values(result, key, metric) for key, _ in told)]
+    metrics = [
+        metric
+        for metric in metrics
+        if metric in scalars(result) and any(values(result, key, metric) for key, _ in told)
+    ]
     need(metrics, result, f"{plot.x} in its key and the metric to draw over it")
     names = list(dict.fromkeys(name for _, name in told))
     shade = colours(names)

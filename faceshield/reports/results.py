@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +86,18 @@ def spread(numbers: Sequence[float]) -> float:
 
 
 def scalars(result: Result) -> list[str]:
-    """The metrics that are one number in some cell, in the order of the file."""
-    return list(
-        dict.fromkeys(
-            name
-            for cell in result["cells"]
-            for name, value in cell["metrics"].items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        )
-    )
+    """The metrics that are one number, in the order of the file."""
+    return _named(result, _is_number)
+
+
+def vectors(result: Result) -> list[str]:
+    """The metrics that are a list of numbers, such as one an epoch."""
+    return _named(result, lambda value: isinstance(value, list) and bool(value) and all(map(_is_number, value)))
+
+
+def matrices(result: Result) -> list[str]:
+    """The metrics that are a list of lists, such as a confusion matrix."""
+    return _named(result, lambda value: isinstance(value, list) and bool(value) and isinstance(value[0], list))
 
 
 def is_rate(metric: str) -> bool:
@@ -135,3 +138,13 @@ def seeds_of(result: Result) -> list[int]:
 
 def _rank(scale: str) -> int:
     return SCALES.index(scale) if scale in SCALES else len(SCALES)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _named(result: Result, fits: Callable[[Any], bool]) -> list[str]:
+    """The metrics of which some cell's value fits."""
+    metrics = (item for cell in result["cells"] for item in cell["metrics"].items())
+    return list(dict.fromkeys(name for name, value in metrics if fits(value)))

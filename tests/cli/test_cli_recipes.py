@@ -8,9 +8,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from faceshield.cli.recipes_progress import CellBar, told
+
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = sorted((ROOT / "recipes").glob("*/*.yaml"))
-EACH = pytest.mark.parametrize("path", RECIPES, ids=[f"{path.parent.name}/{path.stem}" for path in RECIPES])
+
+
+def place(path):
+    """A recipe's id: where it lies below recipes/."""
+    return path.relative_to(ROOT / "recipes").with_suffix("").as_posix()
+
+
+RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
+EACH = pytest.mark.parametrize("path", RECIPES, ids=[place(path) for path in RECIPES])
 
 
 def read(path):
@@ -25,14 +34,19 @@ def test_there_are_recipes():
 def test_each_is_listed_and_shown(path, cli, monkeypatch):
     monkeypatch.chdir(ROOT)
     recipe = read(path)
-    assert recipe["id"] == f"{path.parent.name}/{path.stem}", "a recipe's id is its place"
+    assert recipe["id"] == place(path), "a recipe's id is its place"
     listed = cli("recipes", "list").stdout
-    assert f"{recipe['id']}  [{', '.join(recipe['scales'])}]\n    {recipe['claim']}\n" in listed
+    there = [scale for scale in recipe["scales"] if (ROOT / f"recipes/results/{recipe['id']}.{scale}.json").is_file()]
+    line = f"{recipe['id']}  [{', '.join(recipe['scales'])}]  results: {', '.join(there) or 'none yet'}"
+    assert f"{line}\n    {recipe['claim']}\n" in listed
     scale = next(iter(recipe["scales"]))
     lines = cli("recipes", "show", recipe["id"], "--scale", scale).stdout.splitlines()
     assert lines[0] == recipe["claim"]
     assert lines[1].startswith("  0: ")
-    assert len(lines) > 1
+    settings = lines[lines.index(f"settings at {scale}") + 1 : lines.index("expected")]
+    merged = {**recipe.get("settings", {}), **recipe["scales"][scale]}
+    assert settings == [f"  {name}: {value}" for name, value in merged.items()]
+    assert len(lines) - lines.index("expected") - 1 == max(1, len(recipe.get("expected", [])))
 
 
 @EACH
@@ -50,8 +64,11 @@ def test_each_runs_at_smoke_scale_and_resumes(path, cli, tmp_path):
     assert set(result["versions"]) == {"faceshield", "torch", "python"}
     assert len(result["config_sha256"]) == 64
     assert result["cells"]
+    assert result["not_run"] == []
+    for plot in result["plots"]:
+        assert (written.parent / plot).stat().st_size > 0
     for cell in result["cells"]:
-        assert set(cell) == {"key", "seed", "metrics", "wall_s"}
+        assert set(cell) == {"key", "seed", "metrics", "wall_s", "device"}
         assert cell["metrics"]
     times = {file: file.stat().st_mtime_ns for file in (tmp_path / "work").rglob("*.json")}
     cli(*run)
@@ -75,3 +92,61 @@ def test_refusals(cli, tmp_path, monkeypatch):
     data = ["--data", tmp_path / "nothing", "--work", tmp_path / "work", "--results", tmp_path / "results"]
     refused = cli("recipes", "run", "faces/bank", "--scale", "mini", *data, code=2)
     assert "is not there; give the folder that holds 'celeba100' by --data" in refused.stderr.splitlines()[-1]
+
+
+def test_the_plan_runs_nothing(cli, tmp_path):
+    (tmp_path / "data/celeba100").mkdir(parents=True)
+    places = ["--data", tmp_path / "data", "--results", tmp_path / "results", "--work", tmp_path / "work"]
+    text = cli("recipes", "run", ROOT / "recipes/faces/bank.yaml", "--plan", *places).stdout.splitlines()
+    assert text[:2] == ["cells: 1, of which 0 are done", "  0: views collector, seed 0"]
+    assert text[2:4] == ["data:", f"  {tmp_path / 'data/celeba100'}: present"]
+    assert text[4].startswith("disk: 0.0 MB in caches, ")
+    assert text[5:] == ["hours: unknown; run with --probe, or one cell (--cell 0) first"]
+    assert not (tmp_path / "work").exists()
+    absent = cli("recipes", "run", ROOT / "recipes/faces/bank.yaml", "--plan", "--data", tmp_path, "--work", tmp_path)
+    assert f"  {tmp_path / 'celeba100'}: absent" in absent.stdout
+    refused = cli("recipes", "run", ROOT / "recipes/faces/bank.yaml", "--plan", "--probe", *places, code=2)
+    assert "offers no probe" in refused.stderr
+
+
+def test_seeds_are_chosen_or_refused(cli, tmp_path):
+    run = ["recipes", "run", ROOT / "recipes/faces/bank.yaml", "--scale", "smoke"]
+    text = cli(*run, "--seeds", "0,4", "--plan", "--work", tmp_path).stdout
+    assert "  0: views collector, seed 0\n  1: views collector, seed 4\n" in text
+    assert "is no list of seeds" in cli(*run, "--seeds", "some", code=2).stderr
+    assert "leave --seeds out" in cli(*run, "--seeds", "1", "--cell", "0", code=2).stderr
+
+
+def test_a_misspelt_setting_is_refused_before_anything_runs(cli, tmp_path):
+    recipe = read(ROOT / "recipes/faces/bank.yaml")
+    recipe["scales"]["smoke"]["round"] = 5
+    path = tmp_path / "bank.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    for command in (["show", path, "--scale", "smoke"], ["run", path, "--scale", "smoke", "--work", tmp_path / "work"]):
+        refused = cli("recipes", *command, code=2)
+        assert "recipe faces/bank at smoke: unknown key 'round' in the scale; did you mean 'rounds'?" in refused.stderr
+    assert not (tmp_path / "work").exists()
+
+
+def test_the_report_holds_every_recipe(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = cli("recipes", "report", "-o", tmp_path, "--results", tmp_path / "none").stdout
+    assert text == f"{tmp_path / 'REPRODUCTION.md'}\n{tmp_path / 'REPRODUCTION.html'}\n"
+    text = (tmp_path / "REPRODUCTION.md").read_text(encoding="utf-8")
+    for path in RECIPES:
+        assert f"| {place(path)} | {read(path)['claim']} | not run |" in text
+
+
+def test_progress_is_lines_where_there_is_no_terminal(capsys):
+    with CellBar() as bar:
+        bar.on_cell(0, 3, None)
+        bar.say("cell 1 of 3")
+        bar.on_cell(1, 3, 60.0)
+        bar.on_cell(3, 3, 0)
+    assert capsys.readouterr().err == "cell 1 of 3\n1 of 3 cells are done, about 60 seconds left\n"
+    assert [told(seconds) for seconds in (89, 120, 5399, 7200)] == [
+        "89 seconds",
+        "2 minutes",
+        "90 minutes",
+        "2.0 hours",
+    ]
