@@ -8,6 +8,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from faceshield.reports.results import duration
+
 
 class CellBar:
     """Lines only where the error stream is no terminal: a log must not be filled with bars."""
@@ -36,16 +38,7 @@ class CellBar:
 
     def on_cell(self, done: int, total: int, seconds: float | None) -> None:
         """``done`` of ``total`` cells are finished; the rest takes about ``seconds`` (None: nobody knows yet)."""
-        left = "" if seconds is None else f"about {told(seconds)} left"
+        left = "" if seconds is None else f"about {duration(seconds)} left"
         self._progress.update(self._task, completed=done, total=total, description=left, visible=True)
         if left and 0 < done < total and not self._console.is_terminal:
             click.echo(f"{done} of {total} cells are done, {left}", err=True)
-
-
-def told(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours"

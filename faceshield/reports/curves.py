@@ -20,6 +20,8 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
 
     The paper's value (of ``test_accuracy_final`` for ``curve_test``) is a diamond and a dashed line at the right.
     """
+    from matplotlib.ticker import MaxNLocator
+
     metrics = plot.shown(result, vectors(result), expected, "curve_test")
     by = plot.by or ("noise" if any("noise" in key for key in keys_of(result)) else None)
     found = [
@@ -59,6 +61,7 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
         if ends:
             panel.plot([], [], "--D", color="#555", mfc="white", label=END)
         rate_axis(panel, [place[0]])
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set(xlabel="epoch", xlim=(min(1, last - 1), last * 1.05), title=place[1] if by else "")
         if panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]
             panel.set_ylabel(name_of(place[0]))

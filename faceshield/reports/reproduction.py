@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from faceshield.core.store import write_bytes
 from faceshield.reports.figures import Plot, draw_all
-from faceshield.reports.results import Expected, Result, seeds_of
+from faceshield.reports.results import Expected, Result, duration, seeds_told
 from faceshield.reports.tables import HEAD, Row, markdown, rows
 from faceshield.reports.verdict import Verdict, overall
 
@@ -118,11 +118,10 @@ def _parts(section: Section, results: Path) -> list[Part]:
 
 
 def _told(result: Result, stale: bool) -> str:
-    seeds = ", ".join(map(str, seeds_of(result)))
-    text = f"Seeds {seeds} on {result['device']}; {result['wall_s'] / 3600:.1f} hours."
+    text = f"{seeds_told(result).capitalize()} on {result['device']}; {duration(result['wall_s'])}."
     open_ = len(result.get("not_run", []))
     if open_:
-        text += f" {open_} cells are not run yet."
+        text += f" Not run yet: {open_} of {open_ + len(result['cells'])} cells."
     if stale:
         text += " The recipe's settings have changed since: run it again."
     return text

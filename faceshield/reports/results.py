@@ -106,8 +106,17 @@ def is_rate(metric: str) -> bool:
 
 
 def number(metric: str, value: float) -> str:
-    """``value`` as people read it: rates in per cent, everything else in three digits."""
-    return f"{value:.1%}" if is_rate(metric) else f"{value:.3g}"
+    """``value`` as people read it: rates in per cent, everything else in three digits or all before the point."""
+    if is_rate(metric):
+        return f"{value:.1%}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def given(metric: str, value: float) -> str:
@@ -131,9 +140,10 @@ def read_results(folder: Path) -> list[Result]:
     return sorted(found, key=lambda result: (result["recipe"], _rank(result["scale"])))
 
 
-def seeds_of(result: Result) -> list[int]:
-    """The seeds of the finished cells, sorted, each once."""
-    return sorted({cell["seed"] for cell in result["cells"]})
+def seeds_told(result: Result) -> str:
+    """The seeds of the finished cells: "seed 0", "seeds 0, 1, 2"."""
+    seeds = sorted({cell["seed"] for cell in result["cells"]})
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def _rank(scale: str) -> int:

@@ -67,7 +67,7 @@ def test_a_smoke_result_is_never_a_reproduction(written):
 def test_what_is_open_or_has_changed_is_said(written):
     open_ = [{"key": {"noise": "bank"}, "seed": 2}]
     for text in written(section(result(not_run=open_), stale=True)):
-        assert "1 cells are not run yet. The recipe&#39;s settings" in text.replace("recipe's", "recipe&#39;s")
+        assert "Not run yet: 1 of 3 cells. The recipe&#39;s settings" in text.replace("recipe's", "recipe&#39;s")
         assert "paper/one at mini scale: " in text
         assert "not run (mini)" in text
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from faceshield.core.errors import StoreError
-from faceshield.reports.results import Expected, is_rate, number, read_results, spread
+from faceshield.reports.results import Expected, duration, is_rate, number, read_results, spread
 from faceshield.reports.tables import markdown, rows
 
 RESULT = {
@@ -80,3 +80,9 @@ def test_results_are_read_by_recipe_and_scale(tmp_path, root):
     (tmp_path / "c.json").write_text("[]", encoding="utf-8")
     with pytest.raises(StoreError, match=r"c\.json: is not a result"):
         read_results(tmp_path)
+
+
+def test_numbers_and_times_are_told_as_people_say_them():
+    assert [number("photos", value) for value in (2526, 12.345, 0.01234)] == ["2526", "12.3", "0.0123"]
+    times = [duration(seconds) for seconds in (89, 120, 5399, 7200)]
+    assert times == ["89 seconds", "2 minutes", "90 minutes", "2.0 hours"]
