@@ -20,7 +20,8 @@ from faceshield.noise.base import Learner
 class Order:
     """Index batches without end: every example once before any comes twice; the place is kept across rounds.
 
-    Algorithm 1's Next(x, y). Without ``shuffle`` every epoch is 0, 1, 2, … (the released code).
+    Algorithm 1's Next(x, y). Without ``shuffle`` every epoch has the order that was drawn for the first one (the
+    released code takes CIFAR's own, which is mixed; that of the ids would put one class after the other).
     """
 
     def __init__(self, count: int, batch: int, rng: Generator, *, shuffle: bool = True) -> None:
@@ -30,7 +31,8 @@ class Order:
     def next(self) -> Tensor:
         """The next batch's indices; the last batch of an epoch may be short."""
         if self.place >= len(self.epoch):
-            self.epoch = torch.randperm(self.count, generator=self.rng) if self.shuffle else torch.arange(self.count)
+            if self.shuffle or not len(self.epoch):
+                self.epoch = torch.randperm(self.count, generator=self.rng)
             self.place = 0
         batch = self.epoch[self.place : self.place + self.batch]
         self.place += self.batch

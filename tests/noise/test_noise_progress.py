@@ -17,6 +17,7 @@ from faceshield.noise.smooth import smoothed
 @given(st.integers(1, 30), st.integers(1, 40), st.booleans(), st.integers(0, 99))
 def test_every_example_comes_once_an_epoch(count, batch, shuffle, seed):
     order = Order(count, batch, torch.Generator().manual_seed(seed), shuffle=shuffle)
+    first = []
     for _ in range(3):
         epoch, sizes = [], []
         while len(epoch) < count:
@@ -24,7 +25,8 @@ def test_every_example_comes_once_an_epoch(count, batch, shuffle, seed):
             sizes.append(len(index))
             epoch += index.tolist()
         assert sorted(epoch) == list(range(count))
-        assert shuffle or epoch == sorted(epoch)
+        first = first or epoch
+        assert shuffle or epoch == first
         assert set(sizes[:-1]) <= {min(batch, count)}
 
 
@@ -36,6 +38,12 @@ def test_shuffled_epochs_differ_and_come_from_the_generator_given():
     assert epochs(0) == epochs(0)
     assert epochs(0)[0] != epochs(0)[1]
     assert epochs(0) != epochs(1)
+
+
+def test_an_order_that_never_changes_is_mixed_all_the_same():
+    """Data sorted by id is sorted by class: batches of one class each would teach θ nothing."""
+    epoch = Order(50, 50, torch.Generator().manual_seed(0), shuffle=False).next().tolist()
+    assert epoch != sorted(epoch)
 
 
 def saved(path, what="settings", learner=None, seed=0, data=None):
