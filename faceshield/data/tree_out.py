@@ -60,7 +60,7 @@ def _fill(folder: Path, data: Examples, names: list[str], on_written: Callable[[
         (folder / label).mkdir()
 
     def save(i: int) -> None:
-        Image.fromarray(data.images[i].permute(1, 2, 0).contiguous().numpy()).save(folder / names[i])
+        Image.fromarray(data.images[i].permute(1, 2, 0).contiguous().numpy()).save(folder / names[i], "PNG")
 
     with ThreadPoolExecutor() as pool:  # zlib works outside the GIL
         for start in range(0, len(names), _AT_ONCE):
