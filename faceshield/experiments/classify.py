@@ -37,7 +37,7 @@ def classify(key: Key, seed: int, settings: dict[str, Any], context: Context) ->
         told = {"linf_255": _linf_255(data, training), **_told(noise)}
     made = fitted(
         training, test, own, seed, context,
-        model=str(key["model"]) if "model" in key else None, augment=str(key.get("augment", "standard")),
+        model=str(key.get("model", own.model)), augment=str(key.get("augment", own.augment)),
     )  # fmt: skip
     scores = evaluate(lambda images: predict(made.model, images, context.runtime), test)
     return {

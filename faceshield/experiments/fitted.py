@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Generator, Tensor, nn
 
 from faceshield.core.errors import UsageError
 from faceshield.data.augment import Augment, compose, crop_and_flip, cutout
@@ -23,18 +23,28 @@ from faceshield.training.history import History
 from faceshield.training.loop import predict, seeded, train
 from faceshield.training.optim import Schedule
 
+
+def as_they_are(images: Tensor, generator: Generator) -> Tensor:
+    """No augmentation, for pictures that lose their meaning when they are mirrored, such as digits."""
+    return images
+
+
 AUGMENTS: dict[str, tuple[Augment, Mix | None]] = {
+    "none": (as_they_are, None),
     "standard": (crop_and_flip, None),
     "cutout": (compose(crop_and_flip, cutout), None),
     "fast-autoaugment": (compose(crop_and_flip, fast_autoaugment), None),
     "mixup": (crop_and_flip, mixup),
     "cutmix": (crop_and_flip, cutmix),
 }
-"""The paper's Table 3, each after the crop and flip of standard training: (augmentation, mixing)."""
+"""(augmentation, mixing). The paper's Table 3, each after the crop and flip of standard training; and none at all."""
 
 
 class TrainingSettings(Settings):
-    """What is trained on and how; ``limit`` and ``test_limit`` are pictures a class, ``size`` their side in pixels."""
+    """What is trained on and how; ``limit`` and ``test_limit`` are pictures a class, ``size`` their side in pixels.
+
+    ``augment`` is one of :data:`AUGMENTS`.
+    """
 
     data: Source
     limit: int | None = None
@@ -47,6 +57,7 @@ class TrainingSettings(Settings):
     schedule: Schedule = "one-cycle"
     batch: int = 128
     nesterov: bool = True
+    augment: str = "standard"
 
 
 @dataclass(frozen=True)
@@ -77,14 +88,16 @@ def fitted(
     context: Context,
     *,
     model: str | None = None,
-    augment: str = "standard",
+    augment: str | None = None,
     epochs: int | None = None,
 ) -> Fitted:
     """A network trained on ``data`` and tested on ``test`` after each epoch.
 
     Its first weights, the order of the pictures and the augmentation's draws depend on ``seed`` alone: trained on other
-    noise, it differs by the noise only. Raises UsageError for an unknown augmentation or network.
+    noise, it differs by the noise only. ``model``, ``augment`` and ``epochs`` go before the settings' own. Raises
+    UsageError for an unknown augmentation or network.
     """
+    augment = augment or settings.augment
     if augment not in AUGMENTS:
         raise UsageError(f"augment {augment!r} is unknown; use {', '.join(AUGMENTS)}{nearest(augment, AUGMENTS)}")
     change, mix = AUGMENTS[augment]
