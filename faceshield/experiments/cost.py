@@ -28,7 +28,7 @@ def cost(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dic
         "cost_share": seconds / trained.seconds,
         "cost_share_60_epochs": seconds / (trained.seconds / own.epochs * PAPER_EPOCHS),
         "seconds_noise": seconds,
-        "seconds_train": round(trained.seconds, 2),
+        "seconds_train": round(trained.seconds, 4),
         "rounds": len(told["errors"]),
         "error_final": told["errors"][-1],
         "steps_taken": told["steps_taken"],

@@ -107,7 +107,7 @@ def noise_of(
         context.say(f"  round {number + 1}: error {error:.3f}, {time.perf_counter() - begun:.0f} s")
 
     made = method.generate(data, learner(network, context.runtime, lr=rate), seed=seed, on_round=tell)
-    seconds = round(time.perf_counter() - begun, 2)
+    seconds = round(time.perf_counter() - begun, 4)
     noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, "seconds": seconds})
     write_noise(path, noise)
     return noise
