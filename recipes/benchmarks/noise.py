@@ -1,10 +1,12 @@
 """Time of sample-wise error-minimizing noise to one stop error: foolbox, a plain loop, and ours step by step.
 
-    python recipes/benchmarks/noise.py DATA [--limit 100] [--width 16] [--epochs 40] [--seeds 0]
+    python recipes/benchmarks/noise.py DATA [--limit 100] [--width 16] [--epochs 40] [--seeds 0 1 2]
 
-All arms share the outer loop (Algorithm 1), the data, the network, the seed and λ = 0.01; they differ in the inner
-minimisation and in how the network is run. The compared arms' noise is then trained on, so that no time is won by
-protecting less. Only ratios mean anything on another machine. DATA is whatever faceshield.data.sources.open_data reads.
+All arms share the outer loop (Algorithm 1), the data, the network and the seed; they differ in the inner minimisation
+and in how the network is run. Those compared run until λ = 0.01, and their noise is then trained on, so that no time is
+won by protecting less. How many rounds that takes is chance in part (rounding alone moves it by several), so the ladder
+of our steps is timed over a fixed number of rounds. Only ratios mean anything on another machine. DATA is whatever
+faceshield.data.sources.open_data reads.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ from faceshield.training.loop import seeded
 from faceshield.training.runtime import Runtime, has_bf16
 
 STEPS, ENOUGH = 20, 0.01  # the paper's T; a loss of 0.01 is a probability of 99 % for the label
+Metrics = dict[str, Any]
+Cell = dict[str, Any]
 NAMES = {"foolbox": "foolbox", "plain": "plain loop", "ours": "ours, the paper's T and α", "fast": "ours, fast"}
 
 
@@ -132,12 +136,14 @@ def arms(device: torch.device) -> dict[str, Arm]:
     }
 
 
-def generate(arm: Arm, data: Examples, choice: argparse.Namespace, seed: int) -> tuple[Noise, float]:
+def generate(
+    arm: Arm, data: Examples, choice: argparse.Namespace, seed: int, *, rounds: int, stop_error: float
+) -> tuple[Noise, float]:
     """The arm's noise for ``data`` and the seconds it took."""
     network = seeded(lambda: build("resnet18", len(data.classes), width=choice.width), seed + 1000)
     solver = None if arm.solver is None else arm.solver(network)
     method = ErrorMin.sample_wise(
-        stop_error=choice.stop_error, rounds=choice.rounds, batch=choice.batch, solver=solver, **arm.settings
+        stop_error=stop_error, rounds=rounds, batch=choice.batch, solver=solver, **arm.settings
     )
     fit = learner(network, arm.runtime, lr=choice.lr)
     begun = time.perf_counter()
@@ -145,47 +151,64 @@ def generate(arm: Arm, data: Examples, choice: argparse.Namespace, seed: int) ->
     return noise, time.perf_counter() - begun
 
 
-def measured(choice: argparse.Namespace, runtime: Runtime) -> list[dict[str, Any]]:
-    """One cell for each arm and seed; the protection of the four that are compared is measured too."""
-    data = open_data(choice.data, "train", limit=choice.limit).sorted()
-    test = open_data(choice.data, "test", limit=choice.test_limit)
+def timed(arm: Arm, data: Examples, choice: argparse.Namespace, seed: int, **until: Any) -> tuple[Noise, Metrics]:
+    """The arm's noise and what it cost, after a round on a few pictures that is not counted.
+
+    Kernels are chosen and compiled at first use, for which no arm should pay.
+    """
+    few = data.limited(max(1, choice.batch // len(data.classes)))
+    generate(arm, few, choice, seed, rounds=1, stop_error=0)
+    noise, seconds = generate(arm, data, choice, seed, **until)
+    told = noise.provenance
+    return noise, {
+        "seconds": round(seconds, 2),
+        "rounds": len(told["errors"]),
+        "seconds_per_round": round(seconds / len(told["errors"]), 3),
+        "error_final": told["errors"][-1],
+        "steps_taken": told["steps_taken"],
+    }
+
+
+def ladder(data: Examples, choice: argparse.Namespace, device: torch.device, seed: int) -> list[Cell]:
+    """Every arm over the same number of rounds; ``ratio`` is the plain loop's time ÷ its own."""
+    cells = []
+    for name, arm in arms(device).items():
+        _, metrics = timed(arm, data, choice, seed, rounds=choice.ladder_rounds, stop_error=-1)
+        cells.append(cell(f"{NAMES.get(name, name)}, {choice.ladder_rounds} rounds", seed, metrics))
+    return compared(cells)
+
+
+def until_done(data: Examples, test: Examples, choice: argparse.Namespace, runtime: Runtime, seed: int) -> list[Cell]:
+    """The peers and ours until the stop error, and the accuracy of a network that is trained on each noise."""
     settings = TrainingSettings(
         data=str(choice.data), width=choice.width, epochs=choice.epochs, lr=0.1, batch=choice.batch
     )
     context = Context(Path(), Path(), runtime, lambda line: None)
     cells = []
-    for seed in choice.seeds:
-        own: list[dict[str, Any]] = []
-        for name, arm in arms(runtime.device).items():
-            # kernels are chosen and compiled at first use, which no arm should pay for
-            warm = argparse.Namespace(**{**vars(choice), "rounds": 1})
-            generate(arm, data.limited(max(1, choice.batch // len(data.classes))), warm, seed)
-            noise, seconds = generate(arm, data, choice, seed)
-            metrics: dict[str, Any] = {
-                "seconds": round(seconds, 2),
-                "rounds": len(noise.provenance["errors"]),
-                "error_final": noise.provenance["errors"][-1],
-                "steps_taken": noise.provenance["steps_taken"],
-            }
-            if name in NAMES:
-                made = fitted(unlearnable(data, noise), test, settings, seed, context)
-                metrics["test_accuracy_final"] = made.history.test_accuracy_final
-                metrics["test_accuracy_peak"] = made.history.test_accuracy_peak
-            own.append({"key": {"loop": NAMES.get(name, name)}, "seed": seed, "metrics": metrics, "wall_s": seconds})
-            print(name, metrics, flush=True)
-        for cell in own:
-            for metric, peer in (("ratio", 1), ("ratio_foolbox", 0)):
-                cell["metrics"][metric] = round(own[peer]["metrics"]["seconds"] / cell["metrics"]["seconds"], 2)
-        clean = fitted(data, test, settings, seed, context).history
-        own.append(
-            {
-                "key": {"loop": "none (clean data)"},
-                "seed": seed,
-                "metrics": {"test_accuracy_final": clean.test_accuracy_final},
-                "wall_s": 0.0,
-            }
-        )
-        cells += own
+    for name in NAMES:
+        arm = arms(runtime.device)[name]
+        noise, metrics = timed(arm, data, choice, seed, rounds=choice.rounds, stop_error=choice.stop_error)
+        history = fitted(unlearnable(data, noise), test, settings, seed, context).history
+        metrics |= {
+            "test_accuracy_final": history.test_accuracy_final,
+            "test_accuracy_peak": history.test_accuracy_peak,
+        }
+        cells.append(cell(NAMES[name], seed, metrics))
+    clean = fitted(data, test, settings, seed, context).history
+    return [*compared(cells), cell("none (clean data)", seed, {"test_accuracy_final": clean.test_accuracy_final})]
+
+
+def cell(loop: str, seed: int, metrics: Metrics) -> Cell:
+    """One arm's cell of the result file, told at once."""
+    print(f"{loop}, seed {seed}: {metrics}", flush=True)
+    return {"key": {"loop": loop}, "seed": seed, "metrics": metrics, "wall_s": metrics.get("seconds", 0.0)}
+
+
+def compared(cells: list[Cell]) -> list[Cell]:
+    """``cells`` with their ratios to the second one, the plain loop, and to the first one, foolbox."""
+    for own in cells:
+        for name, peer in (("ratio", cells[1]), ("ratio_foolbox", cells[0])):
+            own["metrics"][name] = round(peer["metrics"]["seconds"] / own["metrics"]["seconds"], 2)
     return cells
 
 
@@ -198,10 +221,11 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.1, help="of the surrogate")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=30, help="at most")
+    parser.add_argument("--ladder-rounds", type=int, default=6, help="of each arm of the ladder; 0 leaves it out")
     parser.add_argument("--stop-error", type=float, default=0.01)
     parser.add_argument("--epochs", type=int, default=40, help="of the training that measures the protection")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--out", type=Path, default=Path("recipes/results/benchmarks/noise.mini.json"))
@@ -210,14 +234,18 @@ def main() -> None:
     runtime = Runtime.best(choice.device, threads=choice.threads)
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     begun = time.monotonic()
-    cells = measured(choice, runtime)
-    for cell in cells:
-        metrics = cell["metrics"]
-        print(
-            f"{cell['key']['loop']:28} seed {cell['seed']}  {metrics.get('seconds', 0):8.1f} s"
-            f"  ×{metrics.get('ratio', 0):5.2f} the plain loop  ×{metrics.get('ratio_foolbox', 0):5.2f} foolbox"
-            f"  accuracy {metrics.get('test_accuracy_final', float('nan')):.3f}"
-        )
+    data = open_data(choice.data, "train", limit=choice.limit).sorted()
+    test = open_data(choice.data, "test", limit=choice.test_limit)
+    cells = [one for seed in choice.seeds for one in until_done(data, test, choice, runtime, seed)]
+    if choice.ladder_rounds:
+        cells += ladder(data, choice, runtime.device, choice.seeds[0])
+    for one in cells:
+        metrics = one["metrics"]
+        if "ratio" in metrics:
+            print(
+                f"{one['key']['loop']:38} seed {one['seed']}  {metrics['seconds']:8.1f} s  {metrics['rounds']:3} rounds"
+                f"  ×{metrics['ratio']:5.2f} the plain loop  ×{metrics['ratio_foolbox']:5.2f} foolbox"
+            )
     ours, fast, plain = ({"loop": NAMES[name]} for name in ("ours", "fast", "plain"))
     near = {"key": plain, "metric": "test_accuracy_final"}
     result = {
