@@ -15,7 +15,7 @@ from faceshield.core.errors import PhotoError
 from faceshield.imaging import ifd
 
 _UNUSUAL_DEEP = "holds 16-bit pixels of an unusual kind; save it as a 16-bit PNG or an 8-bit picture first"
-_BAND = 1 << 16  # pixels: what is copied at once stays in the processor's cache
+_BAND = 30_000  # pixels: less than the 128 KB from which allocators ask the system for fresh memory each time
 
 
 @dataclass(frozen=True)

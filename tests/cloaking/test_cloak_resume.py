@@ -273,7 +273,7 @@ def test_killed_in_the_middle(jobs, cli, put, astronaut, me, hashes, report, hom
     environment = {**os.environ, "FACESHIELD_HOME": str(home), "OMP_NUM_THREADS": "1"}
     running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while len(list(out.glob("*.png"))) < 2 and running.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
     finally:
