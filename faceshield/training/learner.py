@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -48,3 +49,23 @@ def learner(
         checkpoint.restore(model, optimizer, tensors)
 
     return Learner(model, forward, fit, state, restore, runtime.device)
+
+
+def together(model: nn.Module, members: Sequence[Learner], runtime: Runtime) -> Learner:
+    """A learner of ``model``, whose parts ``members`` are fitted each on its own loss and with its own optimiser.
+
+    The noise sees ``model``'s output alone. The losses that ``fit`` gives are the members' sums.
+    """
+
+    def fit(images: Tensor, labels: Tensor) -> Tensor:
+        return torch.stack([member.fit(images, labels) for member in members]).sum(0)
+
+    def state() -> dict[str, Tensor]:
+        return {f"{i}.{name}": value for i, member in enumerate(members) for name, value in member.state().items()}
+
+    def restore(tensors: Mapping[str, Tensor]) -> None:
+        for i, member in enumerate(members):
+            prefix = f"{i}."
+            member.restore({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
+
+    return Learner(model, partial(runtime.forward, model), fit, state, restore, runtime.device)
