@@ -33,8 +33,9 @@ class Surrogate(nn.Module):
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()
         self.network: nn.Module = resnet18(classes, width=width, stem="stride2")
-        self.linear: nn.Module = LinearClassifier(classes)
+        self.linear = LinearClassifier(classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts: list[Tensor] = [part(x).float().log_softmax(1) for part in (self.network, self.linear)]
-        return parts[0] + parts[1]
+        network: Tensor = self.network(x).float().log_softmax(1)
+        linear: Tensor = self.linear(x).float().log_softmax(1)
+        return network + linear

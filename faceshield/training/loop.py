@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,8 @@ from faceshield.training.optim import Schedule, rate, set_rate, sgd
 from faceshield.training.runtime import Runtime
 
 Attack = Callable[[Forward, Tensor, Tensor, Generator], Tensor]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def train(
@@ -107,7 +110,7 @@ def train(
     return history
 
 
-def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def seeded(build: Callable[[], Network], seed: int) -> Network:
     """``build()`` with initial weights drawn from ``seed`` alone; torch's global state is put back afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "init"))
