@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
@@ -149,10 +148,7 @@ class ErrorMin:
         self, images: Tensor, labels: Tensor, delta: Tensor, chosen: Tensor, learner: Learner, rng: Generator
     ) -> int:
         """Change ``delta`` in place by the δ pass over the ``chosen`` examples; returns the number of steps taken."""
-
-        def losses(batch: Tensor, target: Tensor) -> Tensor:
-            return F.cross_entropy(learner.forward(batch), target, reduction="none")
-
+        losses = learner.losses
         if self.form == "sample":
             everyone = len(chosen) == len(images)
             own = delta if everyone else delta[chosen]

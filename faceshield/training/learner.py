@@ -54,8 +54,12 @@ def learner(
 def together(model: nn.Module, members: Sequence[Learner], runtime: Runtime) -> Learner:
     """A learner of ``model``, whose parts ``members`` are fitted each on its own loss and with its own optimiser.
 
-    The noise sees ``model``'s output alone. The losses that ``fit`` gives are the members' sums.
+    ``forward`` is ``model``'s output; what noise minimises is the sum of the members' losses: it cannot leave one of
+    them unsatisfied because another is sure.
     """
+
+    def losses(images: Tensor, labels: Tensor) -> Tensor:
+        return torch.stack([member.losses(images, labels) for member in members]).sum(0)
 
     def fit(images: Tensor, labels: Tensor) -> Tensor:
         return torch.stack([member.fit(images, labels) for member in members]).sum(0)
@@ -68,4 +72,4 @@ def together(model: nn.Module, members: Sequence[Learner], runtime: Runtime) -> 
             prefix = f"{i}."
             member.restore({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
 
-    return Learner(model, partial(runtime.forward, model), fit, state, restore, runtime.device)
+    return Learner(model, partial(runtime.forward, model), fit, state, restore, runtime.device, losses)

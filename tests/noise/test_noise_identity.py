@@ -42,7 +42,7 @@ def test_the_same_secret_gives_the_same_bytes(crops, surrogate):
 
 
 def test_another_secret_gives_an_unlike_noise(crops, surrogate):
-    """They share the slot, and smooth noise has few degrees of freedom: what is left of the secret is more than half."""
+    """They share the slot, and smooth noise has few degrees of freedom; over half of the variance is the secret's."""
     made = [make(crops, surrogate, secret) for secret in ("one", "two", "three")]
     for a, b in ((0, 1), (0, 2), (1, 2)):
         assert correlation(made[a], made[b]) ** 2 < 0.5
