@@ -16,12 +16,12 @@ from faceshield.data.tree import read_tree
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source
-from faceshield.models.surrogate import Surrogate
+from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.pgd import View
 from faceshield.noise.smooth import amplified, smoothed
 from faceshield.noise.views import PlainCrop, Views
-from faceshield.training.learner import learner, together
+from faceshield.training.learner import learner
 from faceshield.training.loop import seeded
 
 VIEWS: dict[str, View] = {"collector": Views(), "none": PlainCrop()}
@@ -35,7 +35,6 @@ class BankSettings(Settings):
     photos: int | None = None
     width: int
     lr: float
-    lr_linear: float
     epsilon_255: float
     fit_steps: int
     subset: float
@@ -69,10 +68,7 @@ def make_bank(
 ) -> dict[str, Any]:
     """Run Algorithm 1 on ``data`` and write δ and the surrogate to ``path``; returns the run's figures."""
     classes, budget = len(data.classes), Budget(settings["epsilon_255"] / 255)
-    surrogate = seeded(lambda: Surrogate(classes, settings["width"]), seed)
-    context.runtime.place(surrogate)
-    network = learner(surrogate.network, context.runtime, lr=settings["lr"])
-    linear = learner(surrogate.linear, context.runtime, lr=settings["lr_linear"])
+    surrogate = seeded(lambda: resnet18(classes, width=settings["width"], stem="stride2"), seed)
     begun = time.monotonic()
 
     def tell(number: int, error: float, delta: Tensor) -> None:
@@ -88,17 +84,16 @@ def make_bank(
         rounds=settings["rounds"],
         subset=settings["subset"],
         view=view,
-        shape=smoothed,
-        worn=lambda delta: amplified(delta, budget),
-    ).generate(data, together(surrogate, [network, linear], context.runtime), seed=seed, on_round=tell)
-    tensors = {"delta": noise.delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
+    ).generate(data, learner(surrogate, context.runtime, lr=settings["lr"]), seed=seed, on_round=tell)
+    delta = amplified(smoothed(noise.delta), budget)
+    tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
     fields = {"epsilon": budget.epsilon, "width": settings["width"], "classes": classes, "seed": seed}
     write_tensors(path, tensors, fields)
     errors = noise.provenance["errors"]
     return {
         "rounds": len(errors),
         "error_final": errors[-1],
-        "delta_rms_255": float(noise.delta.pow(2).mean().sqrt()) * 255,
+        "delta_rms_255": float(delta.pow(2).mean().sqrt()) * 255,
         "seconds": round(time.monotonic() - begun, 1),
         "file": path.name,
     }

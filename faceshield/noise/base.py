@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from faceshield.core.types import Noise
@@ -33,13 +32,6 @@ class Learner:
     state: Callable[[], dict[str, Tensor]]
     restore: Callable[[Mapping[str, Tensor]], None]
     device: torch.device
-    own_losses: Callable[[Tensor, Tensor], Tensor] | None = None
-
-    def losses(self, batch: Tensor, labels: Tensor) -> Tensor:
-        """(N,) what noise minimises or maximises: ``own_losses``, by default the cross-entropy of ``forward``."""
-        if self.own_losses is not None:
-            return self.own_losses(batch, labels)
-        return F.cross_entropy(self.forward(batch), labels, reduction="none")
 
 
 class NoiseMethod(Protocol):

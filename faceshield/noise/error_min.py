@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
@@ -67,7 +68,6 @@ class ErrorMin:
     enough: float | None = None  # sample-wise: an example whose loss is no larger takes no more steps in a pass
     view: View | None = None
     shape: Shape | None = None  # a further constraint on δ, see noise.smooth
-    worn: Shape | None = None  # class-wise: what pictures wear of δ; its gradient is taken for δ's own
     shuffle: bool = True  # the released code fits θ on batches that are always the same
     checkpoint: Path | None = None  # written after every round; found again, the job goes on from there
     delta_batch: int | None = None  # examples in a batch of the δ pass; ``batch`` if not given
@@ -83,8 +83,6 @@ class ErrorMin:
             raise UsageError(f"patch {self.patch} asks for noise on a patch, which is class-wise; use form 'class'")
         if self.form == "class" and (self.solver is not None or self.enough is not None):
             raise UsageError("solver and enough are for each example's own noise; use form 'sample'")
-        if self.form == "sample" and self.worn is not None:
-            raise UsageError("worn is for class-wise noise; use form 'class'")
         if self.solver is not None and (self.view is not None or self.shape is not None):
             raise UsageError(f"{self.solver.name} solves one fixed problem; leave out view and shape")
 
@@ -132,7 +130,6 @@ class ErrorMin:
         provenance = {"method": name, "errors": errors, "stop_error": self.stop_error, "steps_taken": taken}
         if self.patch is not None:
             provenance["place"] = "random"
-        delta = delta if self.worn is None else self.worn(delta)
         return Noise(delta.cpu(), self.form, keys, self.budget, provenance)
 
     def _seen(self, images: Tensor, delta: Tensor, rng: Generator) -> Tensor:
@@ -141,14 +138,17 @@ class ErrorMin:
             picture = (images.shape[2], images.shape[3])
             places = random_places(len(images), picture, self.patch, rng).to(images.device)
             delta = spread(delta, places, picture)
-        batch = noisy(images, delta if self.worn is None else self.worn(delta))
+        batch = noisy(images, delta)
         return batch if self.view is None else self.view(batch, rng)
 
     def _pass(
         self, images: Tensor, labels: Tensor, delta: Tensor, chosen: Tensor, learner: Learner, rng: Generator
     ) -> int:
         """Change ``delta`` in place by the δ pass over the ``chosen`` examples; returns the number of steps taken."""
-        losses = learner.losses
+
+        def losses(batch: Tensor, target: Tensor) -> Tensor:
+            return F.cross_entropy(learner.forward(batch), target, reduction="none")
+
         if self.form == "sample":
             everyone = len(chosen) == len(images)
             own = delta if everyone else delta[chosen]
@@ -183,11 +183,9 @@ class ErrorMin:
             if self.patch is not None:
                 places = random_places(len(x), (x.shape[2], x.shape[3]), self.patch, rng).to(x.device)
                 part, view = cut(x, places, self.patch), _pasting(x, places, self.view)
-            if self.worn is not None:
-                part = part + (self.worn(delta) - delta)
             delta, _ = step(
                 part, delta, lambda batch: losses(batch, labels), self.budget, alpha=self.alpha, sign=-1, view=view,
-                generator=rng, shape=self.shape, in_range=self.update == "mean" and self.worn is None,
+                generator=rng, shape=self.shape, in_range=self.update == "mean",
             )  # fmt: skip
         return delta
 

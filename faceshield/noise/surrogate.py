@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faceshield.core.errors import StoreError
-from faceshield.models.surrogate import Surrogate
+from faceshield.models.resnet import ResNet, resnet18
 from faceshield.models.weights import load
 
 SURROGATE = "surrogate_rn18"
@@ -23,14 +23,11 @@ class Bank:
     epsilon: float
 
 
-def load_surrogate() -> Surrogate:
-    """RN-18 and a linear classifier, one output for each bank slot, frozen and in eval mode.
-
-    Raises StoreError if its file is damaged.
-    """
+def load_surrogate() -> ResNet:
+    """RN-18, one output for each bank slot, frozen and in eval mode. Raises StoreError if its file is damaged."""
     tensors, fields = load(SURROGATE)
     try:
-        model = Surrogate(int(fields["classes"]), int(fields["width"]))
+        model = resnet18(int(fields["classes"]), width=int(fields["width"]), stem="stride2")
         model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except (KeyError, RuntimeError) as error:
         raise StoreError(f"weights {SURROGATE}: do not fit this version of faceshield ({error})") from None

@@ -50,7 +50,7 @@ class Views:
     """
 
     frame: int = 112
-    sizes: tuple[int, ...] = (64,)
+    sizes: tuple[int, ...] = (64, 80, 112)
     zoom: tuple[float, float] = (0.85, 1.15)
     shift: float = 0.08
     rotate: float = 10.0

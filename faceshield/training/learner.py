@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -49,27 +48,3 @@ def learner(
         checkpoint.restore(model, optimizer, tensors)
 
     return Learner(model, forward, fit, state, restore, runtime.device)
-
-
-def together(model: nn.Module, members: Sequence[Learner], runtime: Runtime) -> Learner:
-    """A learner of ``model``, whose parts ``members`` are fitted each on its own loss and with its own optimiser.
-
-    ``forward`` is ``model``'s output; what noise minimises is the sum of the members' losses: it cannot leave one of
-    them unsatisfied because another is sure.
-    """
-
-    def losses(images: Tensor, labels: Tensor) -> Tensor:
-        return torch.stack([member.losses(images, labels) for member in members]).sum(0)
-
-    def fit(images: Tensor, labels: Tensor) -> Tensor:
-        return torch.stack([member.fit(images, labels) for member in members]).sum(0)
-
-    def state() -> dict[str, Tensor]:
-        return {f"{i}.{name}": value for i, member in enumerate(members) for name, value in member.state().items()}
-
-    def restore(tensors: Mapping[str, Tensor]) -> None:
-        for i, member in enumerate(members):
-            prefix = f"{i}."
-            member.restore({name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)})
-
-    return Learner(model, partial(runtime.forward, model), fit, state, restore, runtime.device, losses)

@@ -56,8 +56,7 @@ def test_range_shape_and_repeatability(images, seed):
 
 def test_all_sizes_are_drawn(images):
     generator = seeded()
-    views = Views(sizes=(64, 80, 112))
-    assert {views(images[:1], generator).shape[-1] for _ in range(40)} == {64, 80, 112}
+    assert {Views()(images[:1], generator).shape[-1] for _ in range(40)} == {64, 80, 112}
 
 
 @pytest.mark.parametrize(
