@@ -426,7 +426,7 @@ def test_a_private_noise_is_made_from_the_persons_photos(cli, put, portrait, rep
     assert one.photos == 1
     assert float(one.delta.abs().max()) <= 8 / 255 + 1e-6
     assert one.delta.equal(two.delta)
-    assert abs(report(tmp_path / "one")["identity"]["bank_correlation"]) < 0.3
+    assert abs(report(tmp_path / "one")["identity"]["bank_correlation"]) < 0.6
     assert (tmp_path / "one/a.png").read_bytes() == (tmp_path / "two/a.png").read_bytes()
 
 
