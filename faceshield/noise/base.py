@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from faceshield.core.ranks import ALONE, Ranks
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 
@@ -24,6 +25,8 @@ class Learner:
     ``forward`` gives float32 logits for float images in [0, 1] in the network's current mode; ``fit`` makes one
     optimiser step on float images and int64 labels and gives the examples' losses (N,) from before it. ``state`` is a
     flat copy of parameters, buffers and the optimiser's memory, ``restore`` its inverse: what a resumed job needs.
+    ``ranks`` are the processes that hold the same learner: ``fit`` is given the whole batch in each of them, and
+    ``forward`` works in each for itself.
     """
 
     model: nn.Module
@@ -32,6 +35,7 @@ class Learner:
     state: Callable[[], dict[str, Tensor]]
     restore: Callable[[Mapping[str, Tensor]], None]
     device: torch.device
+    ranks: Ranks = ALONE
 
 
 class NoiseMethod(Protocol):

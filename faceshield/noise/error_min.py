@@ -94,7 +94,8 @@ class ErrorMin:
     def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
         """Noise keyed by class names or example ids. ``learner``'s network is the surrogate θ, fitted on the way.
 
-        Killed and called again with the same ``checkpoint``, it ends with the very bytes of an uninterrupted run.
+        Killed and called again with the same ``checkpoint``, it ends with the very bytes of an uninterrupted run. Of
+        ``learner``'s several processes, which must all call this, each does its share, and all return the same noise.
         Raises UsageError for a patch that does not fit, StoreError for another job's checkpoint.
         """
         data = data.sorted()
@@ -119,7 +120,7 @@ class ErrorMin:
                 taken += self._pass(images, labels, delta, chosen, learner, rng)
                 wrong = misclassified(
                     chosen, labels, lambda index: self._seen(images[index], delta[owner[index]], rng),
-                    learner.forward, 4 * self.batch,
+                    learner.ranks.dealt(learner.forward), 4 * self.batch,
                 )  # fmt: skip
                 errors.append(float(wrong.float().mean()))
             saved.keep(delta, errors, taken)
@@ -144,23 +145,34 @@ class ErrorMin:
     def _pass(
         self, images: Tensor, labels: Tensor, delta: Tensor, chosen: Tensor, learner: Learner, rng: Generator
     ) -> int:
-        """Change ``delta`` in place by the δ pass over the ``chosen`` examples; returns the number of steps taken."""
+        """Change ``delta`` in place by the δ pass over the ``chosen`` examples; returns the number of steps taken.
+
+        Each of several processes takes its share of the examples' steps. A class's views are drawn for the whole batch,
+        as by one process; an example's own views by each process for its share.
+        """
+        ranks = learner.ranks
 
         def losses(batch: Tensor, target: Tensor) -> Tensor:
             return F.cross_entropy(learner.forward(batch), target, reduction="none")
+
+        def dealt(batch: Tensor, target: Tensor) -> Tensor:
+            return losses(batch[ranks.share], target[ranks.share])
 
         if self.form == "sample":
             everyone = len(chosen) == len(images)
             own = delta if everyone else delta[chosen]
             x, y = (images, labels) if everyone else (images[chosen], labels[chosen])
-            taken = self._own(x, y, own, losses, rng)
+            share = ranks.share
+            taken = self._own(x[share], y[share], own[share], losses, ranks.own_generator(rng))
+            ranks.exchange(own)
             if not everyone:
                 delta[chosen] = own
-            return taken
+            return int(ranks.sum(torch.tensor(taken, device=delta.device)))
         together = self.update == "mean"
         for index in chosen.split(self.delta_batch or self.batch) if together else one_of_each(chosen, labels):
-            own = self._moved(images[index], labels[index], delta[labels[index]], losses, rng)
-            total = torch.zeros_like(delta).index_add_(0, labels[index], own)
+            own = self._moved(images[index], labels[index], delta[labels[index]], dealt, rng)
+            total = torch.zeros_like(delta).index_add_(0, labels[index][ranks.share], own[ranks.share])
+            total = ranks.sum(total)
             count = torch.bincount(labels[index], minlength=len(delta)).view(-1, 1, 1, 1)
             delta.copy_(torch.where(count > 0, total / count.clamp_min(1), delta))
         return len(chosen) * self.steps
@@ -176,7 +188,10 @@ class ErrorMin:
         )  # fmt: skip
 
     def _moved(self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, rng: Generator) -> Tensor:
-        """Where T steps of each of ``images`` (N, 3, H, W) uint8 take its class's δ (N, 3, h, w)."""
+        """Where T steps of each of ``images`` (N, 3, H, W) uint8 take its class's δ (N, 3, h, w).
+
+        Only the examples whose loss is among ``losses`` are moved: those of this process's share.
+        """
         x = images.float() / 255
         for _ in range(self.steps):
             part, view = x, self.view

@@ -50,12 +50,13 @@ class Saved:
 
     def keep(self, delta: Tensor, errors: list[float], taken: int) -> None:
         """Write δ, θ, the optimiser's memory, the generator and the order, atomically."""
-        if self.path is None:
+        path = self.path
+        if path is None:
             return
         tensors = {f"learner.{name}": value for name, value in self.learner.state().items()}
         tensors |= {"delta": delta, "rng": self.rng.get_state(), "epoch": self.order.epoch}
         fields = {"job": self.digest, "errors": errors, "taken": taken, "place": self.order.place}
-        write_tensors(self.path, tensors, fields)
+        self.learner.ranks.once(lambda: write_tensors(path, tensors, fields))
 
     def found(self, delta: Tensor) -> tuple[list[float], int]:
         """Put everything back as it was, δ in place; returns the errors so far and the steps taken.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from faceshield.noise.base import Learner
 from faceshield.training import checkpoint
 from faceshield.training.optim import MOMENTUM, sgd
+from faceshield.training.parallel import descend
 from faceshield.training.runtime import Runtime
 
 
@@ -26,20 +27,17 @@ def learner(
     """``model`` on the runtime's device with SGD at a constant rate, as in the authors' released code.
 
     ``clip`` bounds the gradient's Euclidean length over all parameters; None leaves it. ``fit`` leaves the network's
-    train or eval mode as it is. ``restore`` raises StoreError for the state of another network.
+    train or eval mode as it is. ``restore`` raises StoreError for the state of another network. Of several processes
+    each computes its share of a batch, and all make the same step.
     """
     model = runtime.place(model)
     optimizer = sgd(model, lr=lr, momentum=momentum, weight_decay=weight_decay)
-    forward = partial(runtime.forward, model)
+    forward, ranks = partial(runtime.forward, model), runtime.ranks
 
     def fit(images: Tensor, labels: Tensor) -> Tensor:
-        losses = F.cross_entropy(forward(images), labels, reduction="none")
-        optimizer.zero_grad(set_to_none=True)
-        losses.mean().backward()
-        if clip is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), clip)
-        optimizer.step()
-        return losses.detach()
+        losses = F.cross_entropy(forward(images[ranks.share]), labels[ranks.share], reduction="none")
+        descend(losses.sum() / len(images), model, optimizer, ranks, clip)
+        return ranks.gathered(losses.detach(), len(images))
 
     def state() -> dict[str, Tensor]:
         return checkpoint.state(model, optimizer)
@@ -47,4 +45,4 @@ def learner(
     def restore(tensors: Mapping[str, Tensor]) -> None:
         checkpoint.restore(model, optimizer, tensors)
 
-    return Learner(model, forward, fit, state, restore, runtime.device)
+    return Learner(model, forward, fit, state, restore, runtime.device, ranks)

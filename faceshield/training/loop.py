@@ -22,6 +22,7 @@ from faceshield.training.adversarial import Forward
 from faceshield.training.checkpoint import Checkpoint
 from faceshield.training.history import History
 from faceshield.training.optim import Schedule, rate, set_rate, sgd
+from faceshield.training.parallel import descend
 from faceshield.training.runtime import Runtime
 
 Attack = Callable[[Forward, Tensor, Tensor, Generator], Tensor]
@@ -63,6 +64,9 @@ def train(
     ``checkpoint`` is written after ``every`` epochs and the last one; found again, the run goes on from there and, on a
     CPU, ends with the very bytes of an uninterrupted one. StoreError where it is of a run with other settings, data or
     initial weights; UsageError for a rate, decay or schedule that is none.
+
+    Of the runtime's several processes each computes its share of a batch, and all make the same step, that of one
+    process on the whole batch; ``adversary`` is run on the whole batch by each, and ``test`` on all of its pictures.
     """
     if min(len(data), epochs, batch, every) < 1:
         raise UsageError(
@@ -70,7 +74,7 @@ def train(
         )
     model = runtime.place(model)
     images, labels = data.images.to(runtime.device), data.labels.to(runtime.device)
-    forward = partial(runtime.forward, model)
+    forward, ranks = partial(runtime.forward, model), runtime.ranks
     rng = generator(seed, "train")
     optimizer = sgd(model, lr=lr, weight_decay=weight_decay, nesterov=nesterov)
     pace = -(-len(data) // batch)  # steps an epoch
@@ -94,19 +98,16 @@ def train(
             if adversary is not None:
                 with frozen(model):
                     x = adversary(forward, x, target, rng)
-            loss = F.cross_entropy(forward(x), target)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if clip is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), clip)
-            optimizer.step()
+            own = F.cross_entropy(forward(x[ranks.share]), target[ranks.share], reduction="sum")
+            loss = own / len(index)
+            descend(loss, model, optimizer, ranks, clip)
             total += loss.detach() * len(index)
         model.eval()
-        history = history.then(float(total) / len(data), None if test is None else test(model))
+        history = history.then(float(ranks.sum(total)) / len(data), None if test is None else test(model))
         if on_epoch is not None:
             on_epoch(epoch, history.train_loss[-1])
         if (epoch + 1) % every == 0 or epoch + 1 == epochs:
-            saved.save(model, optimizer, rng, history)
+            ranks.once(partial(saved.save, model, optimizer, rng, history))
     return history
 
 

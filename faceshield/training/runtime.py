@@ -1,4 +1,4 @@
-"""The only file that knows devices, precision, memory format, threads and compilers.
+"""The only file that knows devices, precision, memory format, threads, compilers and how processes find each other.
 
 Precision is looked up, never assumed: bf16 where the hardware multiplies it, float32 elsewhere (bf16 emulated on an
 AVX2 CPU is 12 times slower than float32).
@@ -6,16 +6,21 @@ AVX2 CPU is 12 times slower than float32).
 
 from __future__ import annotations
 
+import atexit
 import functools
+import os
 import platform
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from faceshield.core.errors import UsageError
+from faceshield.core.ranks import ALONE, Ranks
+from faceshield.training.parallel import whole_batches
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Runtime:
     dtype: torch.dtype
     memory_format: torch.memory_format = torch.channels_last
     compile: bool = False
+    ranks: Ranks = ALONE
 
     @staticmethod
     def best(
@@ -38,7 +44,11 @@ class Runtime:
         choice. On CUDA the fastest convolutions are measured, and "best" multiplies what stays float32 in TF32. Raises
         UsageError for a device that is unknown or that this machine lacks, and for a precision or a number of threads
         that is none.
+
+        Under torchrun the processes that it started are joined into one job (gloo on a CPU, NCCL on CUDA): ``device``
+        "cuda" is then each one's own, and "cuda:N", which would be all processes', is refused.
         """
+        device = _of_this_process(device)
         try:
             where = torch.device(device)
             if where.type == "cuda" and not torch.cuda.is_available():
@@ -57,10 +67,15 @@ class Runtime:
             torch.backends.cudnn.allow_tf32 = precision != "float32"
             torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
         bf16 = precision == "bfloat16" or (precision == "best" and has_bf16(where))
-        return Runtime(where, torch.bfloat16 if bf16 else torch.float32, compile=compile)
+        return Runtime(where, torch.bfloat16 if bf16 else torch.float32, compile=compile, ranks=_joined(where))
 
     def place(self, model: nn.Module) -> nn.Module:
-        """``model`` itself, on this device in this memory format (parameters stay float32), compiled if so wished."""
+        """``model`` itself, on this device in this memory format (parameters stay float32), compiled if so wished.
+
+        Where there are several processes, its batch norms become those of the whole batch.
+        """
+        if self.ranks.size > 1:
+            whole_batches(model, self.ranks)
         model = model.to(self.device).to(memory_format=self.memory_format)
         return self.compiled(model) if self.compile else model
 
@@ -84,14 +99,39 @@ class Runtime:
         return out.float()
 
     def describe(self) -> str:
-        """One line for result files: device, threads, instruction set, precision."""
+        """One line for result files: device, threads, instruction set, precision, number of processes."""
         name = str(self.dtype).removeprefix("torch.")
         if self.compile and has_compiler(self.device):
             name += ", compiled"
+        if self.ranks.size > 1:
+            name += f", {self.ranks.size} processes"
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)}, {name}"
         capability = torch.backends.cpu.get_cpu_capability()
         return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, {capability}, {name}"
+
+
+def _of_this_process(device: str) -> str:
+    """``device``, or this process's own one where torchrun started several on this machine."""
+    if not dist.is_torchelastic_launched() or not device.startswith("cuda"):
+        return device
+    if device != "cuda" and int(os.environ["LOCAL_WORLD_SIZE"]) > 1:
+        raise UsageError(f"device {device!r} would be shared by all of torchrun's processes; use --device cuda")
+    return f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
+
+
+def _joined(device: torch.device) -> Ranks:
+    """The processes that torchrun started together, connected the first time that this is called."""
+    if not dist.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
+        return ALONE
+    if not dist.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+            dist.init_process_group("nccl", device_id=device)
+        else:
+            dist.init_process_group("gloo")
+        atexit.register(dist.destroy_process_group)
+    return Ranks(dist.get_rank(), dist.get_world_size())
 
 
 def has_bf16(device: torch.device) -> bool:
