@@ -1,0 +1,199 @@
+"""Masks in feature space: δ for one photo that carries its face away from the person, for a frozen recogniser.
+
+No training step stands between a face search and a photo, so error-minimizing noise (Eq. 2) does nothing against it.
+A mask is signed steps on the recogniser's own features instead: away from the person's clean photos, and each photo
+towards a stranger of its own, so that a person's masked photos do not gather where only they are. It acts on the
+recogniser it was made with; others were measured only where a result says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from faceshield.core.budget import Budget
+from faceshield.imaging.blend import LUMA, feather
+from faceshield.imaging.warp import Matrix, fit_similarity, scale_of, unwarp, warp
+from faceshield.noise.jpeg import jpeg
+from faceshield.noise.views import resize
+
+Embed = Callable[[Tensor], Tensor]
+
+AWAY = 1.0
+"""Distance from the nearest clean photo at which the push ends: well above the match distance of 0.6."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One face as a recogniser comes to see it: canvas → photo → chip.
+
+    photo (1, 3, h, w) float RGB in [0, 1] · ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks`` (5, 2) in its
+    pixels and the ``template`` (5, 2) that they are carried to, on a chip of ``size``² · ``grey``: δ keeps it so
+    """
+
+    photo: Tensor
+    to_canvas: Matrix
+    landmarks: Matrix
+    template: Matrix
+    size: int = 150
+    grey: bool = False
+
+    def near(self, canvas: int, finest: float = 2.0) -> Sight:
+        """The same face in a small picture: only what canvas and chip see, at most ``finest`` pixels for one of a chip.
+
+        δ has no more detail than its canvas: the rest of a large photo costs time and changes nothing.
+        """
+        to_chip = fit_similarity(self.landmarks, self.template)
+        scale = min(1.0, finest * scale_of(to_chip))
+        corners = np.concatenate([_corners(self.to_canvas, canvas), _corners(to_chip, self.size)])
+        height, width = self.photo.shape[-2:]
+        low = np.clip(np.floor(corners.min(0)) - 2, 0, (width - 1, height - 1))
+        high = np.clip(np.ceil(corners.max(0)) + 3, low + 1, (width, height))
+        matrix = np.array([[scale, 0, -scale * low[0]], [0, scale, -scale * low[1]]], np.float32)
+        w, h = np.maximum(np.ceil(scale * (high - low)), 1).astype(int)
+        linear = self.to_canvas[:, :2] / scale
+        shift = self.to_canvas[:, 2] + self.to_canvas[:, :2] @ low
+        return replace(
+            self,
+            photo=warp(self.photo, matrix, (int(h), int(w))),
+            to_canvas=np.column_stack([linear, shift]).astype(np.float32),
+            landmarks=((self.landmarks - low) * scale).astype(np.float32),
+        )
+
+    def with_noise(self, delta: Tensor) -> Tensor:
+        """(1, 3, h, w): the photo with ``delta`` (3, S, S), feathered and laid on as ``imaging.blend`` does."""
+        patch, (y, x) = unwarp(feather(delta), self.to_canvas, (self.photo.shape[-2], self.photo.shape[-1]))
+        if self.grey:
+            patch = torch.tensordot(torch.from_numpy(LUMA).to(patch), patch, 1)[None].expand(3, -1, -1)
+        bottom, right = self.photo.shape[-2] - y - patch.shape[1], self.photo.shape[-1] - x - patch.shape[2]
+        return (self.photo + F.pad(patch, (x, right, y, bottom))).clamp(0, 1)
+
+    def chip(self, photo: Tensor, moved: Matrix | None = None) -> Tensor:
+        """(1, 3, size, size): the aligned face of ``photo``; ``moved`` (5, 2) are the landmarks' errors in pixels."""
+        landmarks = self.landmarks if moved is None else self.landmarks + moved
+        return warp(photo, fit_similarity(landmarks, self.template), (self.size, self.size))
+
+
+@dataclass(frozen=True)
+class Handling:
+    """What may happen to a photo before it is searched, drawn for each view; the first view of a step has none of it.
+
+    jitter   standard deviation of each landmark, as a share of the distance between the eyes
+    resample probability of a smaller copy (``smallest`` to 1 of its size) and back · jpeg: of JPEG at a ``quality``
+    """
+
+    jitter: float = 0.03
+    resample: float = 0.4
+    smallest: float = 0.5
+    jpeg: float = 0.6
+    quality: tuple[float, float] = (60.0, 95.0)
+
+    def __call__(self, sight: Sight, photo: Tensor, generator: Generator) -> Tensor:
+        """(1, 3, size, size): the chip of ``photo`` after one draw; differentiable."""
+        draw = torch.rand(4, generator=generator).tolist()
+        if draw[0] < self.jpeg:
+            low, high = self.quality
+            photo = jpeg(photo, torch.tensor([low + (high - low) * draw[1]], device=photo.device))
+        eyes = float(np.linalg.norm(sight.landmarks[1] - sight.landmarks[0]))
+        moved = torch.randn(5, 2, generator=generator).numpy() * np.float32(self.jitter * eyes)
+        chip = sight.chip(photo, moved)
+        if draw[2] < self.resample:
+            chip = resize(resize(chip, round(sight.size * (self.smallest + (1 - self.smallest) * draw[3]))), sight.size)
+        return chip
+
+
+def mask(
+    sight: Sight,
+    embed: Embed,
+    own: Tensor,
+    target: Tensor | None,
+    budget: Budget,
+    generator: Generator,
+    *,
+    base: Tensor | None = None,
+    share: float = 0.5,
+    canvas: int = 128,
+    steps: int = 40,
+    views: int = 2,
+    ssim: float = 0.9,
+    handling: Handling | None = None,
+) -> Tensor:
+    """δ (3, canvas, canvas) for one photo, |δ| ≤ ε, without gradient.
+
+    ``embed`` maps chips (V, 3, size, size) in [0, 1] to features (V, D) of a frozen network; ``own`` (K, D) are the
+    person's clean photos' features, this one's among them; ``target`` (D,) is the stranger that this photo is pulled
+    to, or None. Each of ``steps`` signed steps takes the mean gradient over ``views`` draws of ``handling``, the first
+    of them the plain photo; the step size falls linearly. ``ssim`` is the least similarity to the photo that δ may
+    leave (:func:`likeness`): it costs during the steps, and what still exceeds it is scaled down at the end.
+
+    ``base`` (3, canvas, canvas) within ε, an identity's noise, shares the ε: ``share`` of it is a fixed part of δ, and
+    the mask spends the rest, so that |share·base + mask| ≤ ε whatever the mask does. The bound of similarity is the
+    mask's alone.
+    """
+    handling = handling or Handling()
+    near = sight.near(canvas)
+    device = near.photo.device
+    fixed = torch.zeros(3, canvas, canvas, device=device) if base is None else share * base.to(device)
+    room = budget if base is None else Budget((1 - share) * budget.epsilon)
+    delta = ((2 * torch.rand(fixed.shape, generator=generator) - 1) * room.epsilon / 4).to(device)
+    for step in range(steps):
+        delta.requires_grad_(True)
+        photo = near.with_noise(fixed + delta)
+        seen = [near.chip(photo), *(handling(near, photo, generator) for _ in range(views - 1))]
+        loss = _loss(embed(torch.cat(seen)), own, target) + 20 * F.relu(ssim - likeness(near.photo, photo))
+        (gradient,) = torch.autograd.grad(loss, delta)
+        alpha = room.epsilon * (0.25 - 0.225 * step / steps)
+        delta = room.project((delta - room.step(gradient, alpha)).detach())
+    return fixed + _bounded(near, fixed, delta, ssim)
+
+
+def _loss(features: Tensor, own: Tensor, target: Tensor | None) -> Tensor:
+    """Mean over views: how far short of AWAY the nearest clean photo is, and the distance to the target."""
+    distance = torch.cdist(features, own).amin(1)
+    if target is None:
+        return -distance.mean()
+    return (F.relu(AWAY - distance) + (features - target).norm(dim=1)).mean()
+
+
+@torch.no_grad()
+def _bounded(sight: Sight, fixed: Tensor, delta: Tensor, least: float) -> Tensor:
+    """``delta`` scaled down as far as ``least`` asks: the largest of 64 factors."""
+    low, high = 0, 64
+    while low < high:  # the similarity falls as the factor grows
+        middle = (low + high + 1) // 2
+        alike = likeness(sight.photo, sight.with_noise(fixed + delta * (middle / 64)))
+        low, high = (middle, high) if float(alike) >= least else (low, middle - 1)
+    return delta * (low / 64)
+
+
+def likeness(a: Tensor, b: Tensor) -> Tensor:
+    """Mean structural similarity of the luma of two pictures (1, 3, h, w) in [0, 1], differentiable; a scalar.
+
+    Gaussian window σ = 1.5 of 11 pixels, K = 0.01, 0.03, over the windows that fit: ``evaluation.visibility.ssim``,
+    which is for finished files. Pictures smaller than a window are not measured: 1.
+    """
+    if min(a.shape[-2:]) < 11:
+        return torch.ones((), device=a.device)
+    place = torch.arange(11, device=a.device) - 5.0
+    row = torch.exp(-(place**2) / (2 * 1.5**2))
+    row = row / row.sum()
+    luma = torch.from_numpy(LUMA).to(a)
+    x, y = (torch.tensordot(luma, picture, ([0], [1])) for picture in (a, b))
+    planes = torch.stack([x, y, x * x, y * y, x * y], 1).flatten(0, 1)[:, None]
+    mean_x, mean_y, xx, yy, xy = F.conv2d(F.conv2d(planes, row.view(1, 1, 1, 11)), row.view(1, 1, 11, 1))
+    both, squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    score = (2 * both + 1e-4) * (2 * (xy - both) + 9e-4) / ((squares + 1e-4) * (xx + yy - squares + 9e-4))
+    mean: Tensor = score.mean()
+    return mean
+
+
+def _corners(matrix: Matrix, size: int) -> Matrix:
+    """(4, 2): the corners of a ``size``² destination in the source."""
+    linear = np.linalg.inv(matrix[:, :2].astype(np.float64))
+    edge = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [-0.5, size - 0.5], [size - 0.5, size - 0.5]])
+    return np.asarray((edge - matrix[:, 2]) @ linear.T, np.float32)

@@ -1,0 +1,61 @@
+"""Embed Labeled Faces in the Wild and put the anonymous embeddings into weights/: the crowd of the audit."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from faceshield.core.errors import UsageError
+from faceshield.core.rng import derive_seed
+from faceshield.core.store import write_tensors
+from faceshield.data.pairs import person_of
+from faceshield.evaluation.embed import combined
+from faceshield.evaluation.enrol import enrol
+from faceshield.evaluation.strangers import STRANGERS
+from faceshield.experiments.lfw import pretrained
+from faceshield.faces.mtcnn import MtcnnDetector
+from faceshield.models.weights import register
+
+WEIGHTS = Path("weights")
+CACHE = Path("runs/faces/lfw/mini/enrolled")  # what the recipe faces/lfw embedded already
+TARGETS = 500
+
+
+def main(images: Path) -> None:
+    """``images`` holds NAME/NAME_0001.jpg as LFW is distributed; photos without a face are left out."""
+    ids = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.jpg"))
+    if not ids:
+        raise UsageError(f"{images}: holds no .jpg; give LFW's folder of people")
+    recogniser = pretrained(torch.device("cpu"))
+    enrolled = enrol(images, ids, MtcnnDetector(), recogniser, cache=CACHE)
+    features = combined(enrolled.raw, unit=False).half()
+    # neither the names' order nor the files' tells who is who
+    order = sorted((i for i in range(len(ids)) if enrolled.found[i]), key=lambda i: derive_seed("stranger", ids[i]))
+    names = sorted({person_of(ids[i]) for i in order}, key=lambda name: derive_seed("person", name))
+    number = {name: i for i, name in enumerate(names)}
+    people = torch.tensor([number[person_of(ids[i])] for i in order])
+    first = {int(person): i for i, person in reversed(list(zip(order, people, strict=True)))}
+    crowd = people >= TARGETS
+    tensors = {
+        "crowd": features[order][crowd],
+        "people": (people[crowd] - TARGETS).to(torch.int32),
+        "targets": features[[first[person] for person in range(TARGETS)]],
+    }
+    write_tensors(WEIGHTS / f"{STRANGERS}.safetensors", tensors, {"recogniser": recogniser.name})
+    entry = register(
+        WEIGHTS,
+        STRANGERS,
+        f"{STRANGERS}.safetensors",
+        licence="embeddings of Labeled Faces in the Wild (Huang et al. 2007), for research and for measuring one's own",
+        source="python recipes/faces/strangers.py LFW_IMAGES",
+        input="none: (n, 128) and (m, 128) float16 outputs of dlib_face_resnet29",
+    )
+    print(
+        f"{len(tensors['crowd'])} photos of {len(names) - TARGETS} people, {TARGETS} targets, {entry.bytes / 1e6:.1f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

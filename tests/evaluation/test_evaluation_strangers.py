@@ -1,0 +1,64 @@
+"""The crowd that comes with the tool: whose it is, whom it leaves out, what damages it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from faceshield.core.errors import StoreError
+from faceshield.core.store import write_tensors
+from faceshield.evaluation.strangers import STRANGERS, Strangers, load_strangers
+from faceshield.models import weights
+from faceshield.models.resnet29 import MATCH_DISTANCE
+
+
+def test_the_shipped_crowd_is_of_the_shipped_recogniser_and_large():
+    strangers = load_strangers()
+    assert strangers.recogniser == weights.registry()["dlib_face_resnet29"].sha256
+    assert len(strangers.crowd) >= 4000
+    assert len(strangers.people.unique()) >= 3000
+    assert strangers.crowd.dtype == torch.float32
+
+
+def test_rows_of_one_number_are_one_person():
+    strangers = load_strangers()
+    numbers, counts = strangers.people.unique(return_counts=True)
+    several = numbers[counts > 1][:50]
+    own = [strangers.crowd[strangers.people == number] for number in several]
+    within = torch.stack([(rows[0] - rows[1]).norm() for rows in own])
+    across = torch.stack([(a[0] - b[0]).norm() for a, b in pairwise(own)])
+    assert float((within < MATCH_DISTANCE).float().mean()) > 0.9
+    assert float((across < MATCH_DISTANCE).float().mean()) < 0.1
+
+
+def test_targets_are_other_people_than_the_crowd():
+    strangers = load_strangers()
+    nearest = torch.cdist(strangers.targets, strangers.crowd).amin(1)
+    assert float((nearest < 0.35).float().mean()) < 0.01  # photos of one person lie that near
+
+
+def test_without_drops_all_photos_of_whoever_matches():
+    crowd = torch.tensor([[0.0, 0.0], [3.0, 0.0], [5.0, 0.0], [9.0, 0.0]])
+    strangers = Strangers(crowd, torch.tensor([7, 7, 8, 9]), torch.tensor([[0.0, 0.1], [4.0, 0.0]]), "x")
+    left = strangers.without(torch.tensor([0.0, 0.2]), 1.0)
+    assert left.people.tolist() == [8, 9]
+    assert left.crowd.equal(crowd[2:])
+    assert left.targets.tolist() == [[4.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"crowd": torch.zeros(3, 4), "people": torch.zeros(3, dtype=torch.int32)},
+        {"crowd": torch.zeros(3, 4), "people": torch.zeros(2, dtype=torch.int32), "targets": torch.zeros(1, 4)},
+        {"crowd": torch.zeros(3, 4), "people": torch.zeros(3, dtype=torch.int32), "targets": torch.zeros(1, 5)},
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(tmp_path, monkeypatch, tensors):
+    write_tensors(tmp_path / "s.safetensors", tensors, {"recogniser": "x"})
+    weights.register(tmp_path, STRANGERS, "s.safetensors", licence="", source="", input="")
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    with pytest.raises(StoreError, match="install the matching file"):
+        load_strangers()

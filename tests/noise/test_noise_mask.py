@@ -1,0 +1,139 @@
+"""Masks: the way from canvas to chip against the real one, similarity against finished files, ε whatever is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faceshield.core.budget import Budget
+from faceshield.core.types import Face, Photo
+from faceshield.evaluation.visibility import ssim
+from faceshield.faces.align import DLIB_150, align_150, canvas_matrix
+from faceshield.imaging.blend import blend
+from faceshield.imaging.warp import from_rgb
+from faceshield.models import resnet29
+from faceshield.noise.mask import Handling, Sight, likeness, mask
+
+EPSILON = 8 / 255
+
+
+@pytest.fixture(scope="module")
+def face(portrait, detector):
+    return detector.detect(portrait)[0]
+
+
+@pytest.fixture(scope="module")
+def sight(portrait, face):
+    return Sight(from_rgb(portrait).float() / 255, canvas_matrix(face), face.landmarks, DLIB_150)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return resnet29.load()
+
+
+def noise(seed):
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.rand(3, 128, 128, generator=generator) * 2 - 1) * EPSILON
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_picture_with_noise_is_the_one_that_is_written(portrait, sight, face, grey):
+    pixels = np.repeat(portrait[..., :1], 3, 2) if grey else portrait
+    seen = Sight(from_rgb(pixels).float() / 255, sight.to_canvas, sight.landmarks, sight.template, grey=grey)
+    written, _ = blend(Photo(pixels, Path("a.png"), "PNG", grey), [(noise(1), canvas_matrix(face))], EPSILON)
+    ours = seen.with_noise(noise(1))[0].permute(1, 2, 0).numpy() * 255
+    assert np.abs(written.astype(float) - pixels).max() >= 3
+    assert np.abs(ours - written).max() <= 1.001  # blend rounds towards the original
+
+
+def test_the_chip_is_that_of_the_recogniser(portrait, sight, face):
+    torch.testing.assert_close(sight.chip(sight.photo)[0], align_150(portrait, face).image, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_small_copy_shows_the_same_face(portrait, face, network, times):
+    pixels = portrait.repeat(times, 0).repeat(times, 1)
+    points = face.landmarks * times + (times - 1) / 2
+    whole = Sight(from_rgb(pixels).float() / 255, _canvas(points), points.astype(np.float32), DLIB_150)
+    small = whole.near(128, finest=1.5)
+    assert small.photo.shape[-1] < whole.photo.shape[-1] or times == 1
+    one, other = (network(one.chip(one.with_noise(noise(2)))) for one in (whole, small))
+    assert float((one - other).norm()) < 0.12  # a person's own photos lie at 0.3 to 0.5
+
+
+def _canvas(points):
+    return canvas_matrix(Face(np.zeros(4, np.float32), points.astype(np.float32), 1.0))
+
+
+def test_likeness_is_the_similarity_of_finished_files(portrait):
+    other = np.clip(portrait + np.random.default_rng(0).integers(-20, 21, portrait.shape), 0, 255).astype(np.uint8)
+    ours = float(likeness(from_rgb(portrait).float() / 255, from_rgb(other).float() / 255))
+    assert ours < 0.9
+    assert ours == pytest.approx(ssim(portrait, other), abs=1e-4)
+    assert float(likeness(torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8))) == 1
+
+
+def test_a_mask_carries_a_face_away_from_its_person_and_to_the_stranger(sight, network, portrait, face):
+    own = network.embed(align_150(portrait, face).image[None])
+    target = torch.nn.functional.normalize(torch.randn(128, generator=torch.Generator().manual_seed(3)), dim=0)
+    made = mask(sight, network, own, target, Budget(), torch.Generator().manual_seed(4), steps=12)
+    assert made.abs().max() <= EPSILON + 1e-7
+    assert not made.requires_grad
+    masked = network.embed(sight.chip(sight.with_noise(made)))
+    assert float((masked - own).norm()) > resnet29.MATCH_DISTANCE
+    assert float((masked - target).norm()) < float((own - target).norm())
+
+
+def _brightness(chips):
+    """A network that costs nothing: means of 25 squares."""
+    return torch.nn.functional.adaptive_avg_pool2d(chips, 5).flatten(1)
+
+
+@settings(max_examples=12)
+@given(share=st.floats(0.0, 0.95), levels=st.integers(1, 16), seed=st.integers(0, 99), asked=st.floats(0.5, 0.999))
+def test_mask_and_base_never_exceed_the_shared_epsilon(sight, share, levels, seed, asked):
+    budget = Budget(levels / 255)
+    base = budget.project(noise(seed) * 4)
+    made = mask(
+        sight, _brightness, _brightness(sight.chip(sight.photo)), None, budget,
+        torch.Generator().manual_seed(seed), base=base, share=share, steps=2, ssim=asked,
+    )  # fmt: skip
+    assert made.abs().max() <= budget.epsilon * (1 + 1e-6)
+    assert (made - share * base).abs().max() <= (1 - share) * budget.epsilon * (1 + 1e-5) + 1e-7
+
+
+@pytest.mark.parametrize("least", [0.98, 0.995])
+def test_similarity_is_kept_on_the_picture(sight, least):
+    made = mask(
+        sight, _brightness, _brightness(sight.chip(sight.photo)), None, Budget(16 / 255),
+        torch.Generator().manual_seed(0), steps=3, ssim=least,
+    )  # fmt: skip
+    small = sight.near(128)
+    assert made.abs().max() > 0
+    assert float(likeness(small.photo, small.with_noise(made))) >= least - 1e-5
+
+
+def test_equal_generators_give_equal_masks_and_other_ones_others(sight):
+    own = _brightness(sight.chip(sight.photo))
+    first, second, third = (
+        mask(sight, _brightness, own, None, Budget(), torch.Generator().manual_seed(seed), steps=3)
+        for seed in (1, 1, 2)
+    )
+    assert first.equal(second)
+    assert not first.equal(third)
+
+
+def test_handling_changes_what_is_seen_and_passes_gradients(sight):
+    photo = sight.photo.clone().requires_grad_(True)
+    chips = [Handling(jpeg=1, resample=1)(sight, photo, torch.Generator().manual_seed(seed)) for seed in (0, 1)]
+    assert float((chips[0] - chips[1]).detach().abs().mean()) > 0.002
+    (gradient,) = torch.autograd.grad(chips[0].sum(), photo)
+    assert float(gradient.abs().max()) > 0
+    still = Handling(jitter=0, jpeg=0, resample=0)(sight, sight.photo, torch.Generator().manual_seed(0))
+    assert still.equal(sight.chip(sight.photo))
