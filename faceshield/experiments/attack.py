@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
@@ -30,8 +30,13 @@ def attack(
     settings: dict[str, Any],
     context: Context,
     augment: str = "crop-flip",
+    network: nn.Module | None = None,
+    **training_settings: Any,
 ) -> dict[str, Any]:
     """Train on ``training``, test on ``clean``; ``protected`` are the labels of the cloaked people.
+
+    ``network`` is what is trained, in place: an RN-18 of ``settings["width"]`` unless given. ``training_settings`` go
+    to :func:`faceshield.training.loop.train`.
 
     Final and peak accuracy of both groups (mean over photos) and the confusion matrix (rows: who it is, columns: who
     the classifier says). The peak is that of the protected people over all epochs: the best a collector could stop at.
@@ -39,7 +44,7 @@ def attack(
     who = torch.tensor(sorted(protected))
     target = torch.isin(clean.labels, who)
     curve: list[tuple[float, float]] = []
-    network = seeded(lambda: resnet18(len(clean.classes), width=settings["width"], stem="stride2"), seed)
+    network = network or seeded(lambda: resnet18(len(clean.classes), width=settings["width"], stem="stride2"), seed)
 
     def test(epoch: int, loss: float) -> None:
         right = predict(network, clean.images, context.runtime) == clean.labels
@@ -58,6 +63,7 @@ def attack(
         lr=settings["lr"],
         augment=AUGMENTS[augment],
         on_epoch=test,
+        **training_settings,
     )
     guess = predict(network, clean.images, context.runtime)
     cells = torch.bincount(clean.labels * len(clean.classes) + guess, minlength=len(clean.classes) ** 2)

@@ -56,6 +56,12 @@ def _lfw() -> Experiment:
     return Experiment(lfw_pretrained, LfwSettings, fingerprint=data_of)
 
 
+def _recognition() -> Experiment:
+    from faceshield.experiments.recognition import RecognitionSettings, data_of, recognition
+
+    return Experiment(recognition, RecognitionSettings, fingerprint=data_of)
+
+
 def _selfie() -> Experiment:
     from faceshield.experiments.selfie import SelfieSettings, selfie
 
@@ -68,6 +74,7 @@ KNOWN: dict[str, Callable[[], Experiment]] = {
     "classify": _classify,
     "cost": _cost,
     "crops": _crops,
+    "recognition": _recognition,
     "selfie": _selfie,
     "lfw-pretrained": _lfw,
 }

@@ -1,0 +1,156 @@
+"""Whose faces a face experiment is about, and the class-wise noise that protected people are handed (paper §4.5).
+
+All pictures are framed to the collector's size first: the noise has the size of what the collector trains on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from faceshield.core.budget import Budget
+from faceshield.core.errors import UsageError
+from faceshield.core.rng import derive_seed
+from faceshield.core.types import Noise
+from faceshield.data.examples import Examples, concatenate
+from faceshield.data.tree import read_tree
+from faceshield.experiments.attack import AUGMENTS, framed
+from faceshield.experiments.fabricated import fabricated_people
+from faceshield.experiments.plan import digest_of
+from faceshield.experiments.recipe import Key
+from faceshield.experiments.run import Context
+from faceshield.experiments.settings import Settings, Source, nearest
+from faceshield.models.resnet import resnet18
+from faceshield.noise.error_min import ErrorMin
+from faceshield.noise.file import data_digest, read_noise, write_noise
+from faceshield.noise.surrogate import load_bank
+from faceshield.noise.views import PlainCrop
+from faceshield.reports.results import Value
+from faceshield.training.learner import learner
+from faceshield.training.loop import seeded
+
+HELD_OUT = 0.2  # of each person's photos, drawn from their ids alone (§4.5)
+
+
+class IdentitySettings(Settings):
+    """``people`` are the collector's, ``others`` those on whom noise is made (their first ``identities``).
+
+    ``classes`` and ``photos`` (a person) are for fabricated people only. ``protect``: so many of ``people``, the last.
+    ``augment`` is the collector's, and with ``known_augment`` the noise is made under it too; ``surrogate_width``,
+    ``surrogate_lr`` and all from ``fit_steps`` on are Algorithm 1's.
+    """
+
+    people: Source
+    others: Source
+    identities: int
+    classes: int | None = None
+    photos: int | None = None
+    protect: int
+    size: int
+    width: int
+    epochs: int
+    lr: float
+    augment: str = "crop-flip"
+    known_augment: bool = True
+    epsilon_255: float = 8
+    surrogate_width: int = 16
+    surrogate_lr: float = 0.1
+    fit_steps: int = 10
+    subset: float = 0.2
+    stop_error: float = 0.1
+    rounds: int
+
+
+def people_of(settings: IdentitySettings, context: Context) -> Examples:
+    """The collector's people, framed. Raises UsageError where they are not there or not more than ``protect``."""
+    data = _read(settings.people, settings.classes, settings, context, seed=1)
+    if settings.protect >= len(data.classes):
+        raise UsageError(f"protect {settings.protect}: {settings.people} has {len(data.classes)} people only")
+    return data
+
+
+def others_of(settings: IdentitySettings, context: Context) -> Examples:
+    """The people on whom noise is made, framed. Raises UsageError where there are fewer than ``identities``."""
+    count = settings.identities
+    data = _read(settings.others, count, settings, context, seed=7)
+    if count > len(data.classes):
+        raise UsageError(f"{settings.others} has {len(data.classes)} people, {count} identities were asked for")
+    return replace(data.select(data.labels < count), classes=data.classes[:count])
+
+
+def _read(source: str, classes: int | None, settings: IdentitySettings, context: Context, seed: int) -> Examples:
+    if source != "fabricated":
+        data = read_tree(context.source(source))
+    elif classes is None or settings.photos is None:
+        raise UsageError("fabricated people need classes and photos; add them to the settings")
+    else:
+        drawn = fabricated_people(classes, settings.photos, seed)
+        data = replace(drawn, classes=tuple(f"{seed}-{name}" for name in drawn.classes))
+    return replace(data, images=framed(data.images, settings.size))
+
+
+def handed_noise(
+    key: Key, seed: int, training: Examples, names: Sequence[str], settings: IdentitySettings, context: Context
+) -> Noise:
+    """Class-wise noise for the people ``names`` of ``training``, made here or by an earlier cell of the same noise.
+
+    ``key``: noise error-min (Algorithm 1) | bank (the shipped one: smooth, made under all views); variant of error-min:
+    transferred (made on the others, handed on by rank, §4.5) | joint (made on the others and on ``names``' own training
+    photos together, as the released code does). Raises UsageError for another one, and where there are fewer noises
+    than people.
+    """
+    if key["noise"] == "bank":
+        return _by_rank(PlainCrop(size=settings.size)(load_bank().delta, torch.Generator()), names)
+    _known("noise", key["noise"], ("error-min", "bank"))
+    data = others_of(settings, context)
+    if _known("variant", key["variant"], ("transferred", "joint")) == "joint":
+        data = concatenate([data, _only(training, names)])
+        made = _made(data, seed, settings, context)
+        return replace(made, delta=made.for_batch(names), keys=tuple(names))
+    return _by_rank(_made(data, seed, settings, context).delta, names)
+
+
+def _known(what: str, word: Value, known: Sequence[str]) -> str:
+    if word not in known:
+        raise UsageError(f"{what} {word!r} is unknown; use {', '.join(known)}{nearest(str(word), known)}")
+    return str(word)
+
+
+def _only(data: Examples, names: Sequence[str]) -> Examples:
+    """The examples of the classes ``names``, which alone remain, in that order."""
+    place = torch.full((len(data.classes),), -1)
+    place[[data.classes.index(name) for name in names]] = torch.arange(len(names))
+    own = data.select(place[data.labels] >= 0)
+    return replace(own, labels=place[own.labels], classes=tuple(names))
+
+
+def _by_rank(delta: Tensor, names: Sequence[str]) -> Noise:
+    if len(names) > len(delta):
+        raise UsageError(f"{len(names)} people are to be protected by {len(delta)} noises; raise identities")
+    return Noise(delta[: len(names)], "class", tuple(names), Budget())
+
+
+def _made(data: Examples, seed: int, settings: IdentitySettings, context: Context) -> Noise:
+    """Algorithm 1 on ``data`` with an RN-18 of its own, or its kept result."""
+    rate, width, runtime = settings.surrogate_lr, settings.surrogate_width, context.runtime
+    budget = Budget(settings.epsilon_255 / 255)
+    view = settings.augment if settings.known_augment else None
+    steps = settings.model_dump(include={"fit_steps", "subset", "stop_error", "rounds"})
+    decides = [rate, width, settings.epsilon_255, view, steps, seed, data_digest(data), str(runtime.dtype)]
+    path = context.work / f"noise-{digest_of(decides)[:16]}.safetensors"
+    if path.is_file():
+        return read_noise(path)
+
+    def tell(number: int, error: float, delta: Tensor) -> None:
+        if number % 5 == 4:
+            context.say(f"  round {number + 1}: error {error:.3f}")
+
+    method = ErrorMin(budget=budget, alpha=budget.epsilon / 10, view=None if view is None else AUGMENTS[view], **steps)
+    own_seed = derive_seed(seed, "surrogate")
+    surrogate = seeded(lambda: resnet18(len(data.classes), width=width, stem="stride2"), own_seed)
+    noise = method.generate(data, learner(surrogate, runtime, lr=rate), seed=seed, on_round=tell)
+    write_noise(path, noise)
+    return noise
