@@ -81,14 +81,19 @@ def others_of(settings: IdentitySettings, context: Context) -> Examples:
     return replace(data.select(data.labels < count), classes=data.classes[:count])
 
 
-def _read(source: str, classes: int | None, settings: IdentitySettings, context: Context, seed: int) -> Examples:
-    if source != "fabricated":
-        data = read_tree(context.source(source))
-    elif classes is None or settings.photos is None:
+def fabricated_faces(settings: IdentitySettings, classes: int | None, seed: int) -> Examples:
+    """``classes`` drawn people with ``photos`` each, framed; other seeds draw others of other names."""
+    if classes is None or settings.photos is None:
         raise UsageError("fabricated people need classes and photos; add them to the settings")
-    else:
-        drawn = fabricated_people(classes, settings.photos, seed)
-        data = replace(drawn, classes=tuple(f"{seed}-{name}" for name in drawn.classes))
+    drawn = fabricated_people(classes, settings.photos, seed)
+    names = tuple(f"{seed}-{name}" for name in drawn.classes)
+    return replace(drawn, images=framed(drawn.images, settings.size), classes=names)
+
+
+def _read(source: str, classes: int | None, settings: IdentitySettings, context: Context, seed: int) -> Examples:
+    if source == "fabricated":
+        return fabricated_faces(settings, classes, seed)
+    data = read_tree(context.source(source))
     return replace(data, images=framed(data.images, settings.size))
 
 
@@ -152,5 +157,5 @@ def _made(data: Examples, seed: int, settings: IdentitySettings, context: Contex
     own_seed = derive_seed(seed, "surrogate")
     surrogate = seeded(lambda: resnet18(len(data.classes), width=width, stem="stride2"), own_seed)
     noise = method.generate(data, learner(surrogate, runtime, lr=rate), seed=seed, on_round=tell)
-    write_noise(path, noise)
+    context.runtime.ranks.once(lambda: write_noise(path, noise))
     return noise

@@ -68,6 +68,12 @@ def _selfie() -> Experiment:
     return Experiment(selfie, SelfieSettings)
 
 
+def _verification() -> Experiment:
+    from faceshield.experiments.verification import VerificationSettings, data_of, verification
+
+    return Experiment(verification, VerificationSettings, fingerprint=data_of)
+
+
 # each is imported when a recipe names it: one experiment's libraries are no other's business
 KNOWN: dict[str, Callable[[], Experiment]] = {
     "bank": _bank,
@@ -77,4 +83,5 @@ KNOWN: dict[str, Callable[[], Experiment]] = {
     "recognition": _recognition,
     "selfie": _selfie,
     "lfw-pretrained": _lfw,
+    "verification": _verification,
 }
