@@ -40,7 +40,7 @@ class ErrorMin:
     """M steps of θ on the noisy pictures, then one pass of T signed steps of δ, until the error falls under λ.
 
     ``form`` "sample": every example has its own δ and takes T steps in each pass. "class": one δ a class, found on
-    ``subset`` of the examples, in one of two ways.
+    ``subset`` of the examples, drawn once for all rounds (Appendix B), in one of two ways.
 
     - ``update`` "mean" (as in the released code): in a batch each example takes T steps from its class's δ, and the
       class's δ becomes the mean of its examples' results; the next batch starts from there. A class absent from a batch
@@ -107,6 +107,7 @@ class ErrorMin:
         saved = Saved(
             self.checkpoint, {"method": replace(self, checkpoint=None), "seed": seed}, data, learner, rng, order
         )
+        subset = _drawn(data.labels, self.subset, generator(seed, "error-min", self.form, "subset"))
         delta = torch.zeros(len(keys), images.shape[1], *(self.patch or images.shape[2:]), device=labels.device)
         errors, taken = saved.found(delta)
         while len(errors) < self.rounds and not (errors and errors[-1] <= self.stop_error):
@@ -115,8 +116,7 @@ class ErrorMin:
                 index = order.next().to(labels.device)
                 learner.fit(self._seen(images[index], delta[owner[index]], rng), labels[index])
             with frozen(learner.model):
-                count = max(1, round(self.subset * len(images)))
-                chosen = torch.randperm(len(images), generator=rng)[:count].to(labels.device)
+                chosen = subset[torch.randperm(len(subset), generator=rng)].to(labels.device)
                 taken += self._pass(images, labels, delta, chosen, learner, rng)
                 wrong = misclassified(
                     chosen, labels, lambda index: self._seen(images[index], delta[owner[index]], rng),
@@ -203,6 +203,19 @@ class ErrorMin:
                 generator=rng, shape=self.shape, in_range=self.update == "mean",
             )  # fmt: skip
         return delta
+
+
+def _drawn(labels: Tensor, share: float, rng: Generator) -> Tensor:
+    """Indices of a ``share`` of the examples, in order: of each class its share, and one at least if there is room.
+
+    A class of which none were drawn would keep the noise 0.
+    """
+    order = torch.randperm(len(labels), generator=rng)
+    order = order[labels[order].argsort(stable=True)]  # class by class
+    sizes = labels.bincount()
+    place = torch.arange(len(labels)) - (sizes.cumsum(0) - sizes)[labels[order]]
+    first = torch.where(place == 0, 0, (place + 0.5) / sizes[labels[order]]).argsort(stable=True)
+    return order[first[: max(1, round(share * len(labels)))]].sort().values
 
 
 def _pasting(images: Tensor, places: Tensor, view: View | None) -> View:

@@ -126,6 +126,33 @@ def test_a_sequential_pass_is_the_papers_loop(data, steps):
     assert noise.provenance["steps_taken"] == 2 * chosen * steps
 
 
+@pytest.mark.parametrize("subset", [0.125, 0.3, 1.0])
+def test_the_subset_is_drawn_once_and_from_every_class(data, subset):
+    """Appendix B: 20 % of the data make the noise, and the rest of it never do."""
+    rare = data.select((data.labels < 2) | (torch.arange(len(data)) < 3))  # one picture of the third class
+    seen = []
+
+    def told(seed):
+        rounds = []
+        method = replace(CLASS, fit_steps=0, rounds=3, subset=subset, delta_batch=100)
+        watched = lambda x, rng: seen.append((x.detach() * 255).round()) or x  # noqa: E731
+        replace(method, view=watched).generate(
+            rare, unfitted(network()), seed=seed, on_round=lambda *_: rounds.append(torch.cat(seen)) or seen.clear()
+        )
+        # ε is less than what tells two pictures apart
+        near = [torch.cdist(each.flatten(1), rare.images.flatten(1).float()).argmin(1) for each in rounds]
+        return [sorted(set(indices.tolist())) for indices in near]
+
+    first = told(0)
+    assert len(first) == 3
+    assert first[0] == first[1] == first[2]
+    assert len(first[0]) == max(1, round(subset * len(rare)))
+    if len(first[0]) >= 3:
+        assert set(rare.labels[first[0]].tolist()) == {0, 1, 2}
+    assert first == told(0)
+    assert subset == 1.0 or first != told(1)
+
+
 def test_sequential_noise_survives_white_pictures():
     """δ is shared by its class: a white picture has no room for it, and undoes nothing of what grey ones left."""
     images = torch.full((20, 3, 8, 8), 128, dtype=torch.uint8)
