@@ -54,8 +54,12 @@ def generate(data: str, out: Path, epsilon: str, patch: str | None, device: str,
     from faceshield.training.runtime import Runtime
 
     request = Request(epsilon=parse_epsilon(epsilon), patch=_patch(patch), **rest)
-    with Bars() as bars:
-        noise = generate_noise(data, out, request, Runtime.best(device), resume=resume, progress=bars)
+    runtime = Runtime.best(device)
+    speaks = runtime.ranks.rank == 0
+    with Bars(silent=not speaks) as bars:
+        noise = generate_noise(data, out, request, runtime, resume=resume, progress=bars)
+    if not speaks:
+        return
     errors = noise.provenance.get("errors", [])
     told = f", {len(errors)} rounds, error {errors[-1]:.3f}" if errors else ""
     click.echo(f"{out}: {noise.form}-wise {request.method} noise for {len(noise.keys)} keys{told}")

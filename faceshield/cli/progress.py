@@ -9,12 +9,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 
 class Bars:
-    """One bar a stage, made when the stage is first heard of; silent where the error stream is no terminal."""
+    """One bar a stage, made when it is first heard of; none if ``silent`` or where the error stream is no terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, silent: bool = False) -> None:
         columns = (TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True)
-        self._progress = Progress(*columns, console=console, transient=False, disable=not console.is_terminal)
+        self._progress = Progress(*columns, console=console, transient=False, disable=silent or not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Bars:

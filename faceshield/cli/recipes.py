@@ -90,7 +90,7 @@ def run(
     """Run recipe NAME (an id such as faces/crops, or a YAML file) and write its result file and figures.
 
     Finished cells are cached under --work, so that an interrupted run goes on where it stopped; the result file lists
-    the cells that are still open.
+    the cells that are still open. On several devices: torchrun --nproc-per-node 2 -m faceshield recipes run NAME …
     """
     import torch
 
@@ -108,14 +108,18 @@ def run(
         torch.set_num_threads(threads)
     recipe = _read(name)
     experiment = experiment_of(recipe)
-    with CellBar() as bar:
-        context = Context(data, work / recipe.id / scale, Runtime.best(device), bar.say)
+    runtime = Runtime.best(device)
+    speaks = runtime.ranks.rank == 0
+    with CellBar(silent=not speaks) as bar:
+        context = Context(data, work / recipe.id / scale, runtime, bar.say)
         if plan_only or probe:
             found = outlook(recipe, scale, experiment, context, results, seeds=chosen, probe=probe)
-            click.echo(_plan_text(found))
+            if speaks:
+                click.echo(_plan_text(found))
             return
         path = run_recipe(recipe, scale, experiment, context, results, only=cell, seeds=chosen, on_cell=bar.on_cell)
-    click.echo(path)
+    if speaks:
+        click.echo(path)
 
 
 @command.command()

@@ -12,10 +12,11 @@ from faceshield.reports.results import duration
 
 
 class CellBar:
-    """Lines only where the error stream is no terminal: a log must not be filled with bars."""
+    """Lines only where the error stream is no terminal: a log must not be filled with bars. ``silent``: none at all."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+    def __init__(self, silent: bool = False) -> None:
+        self._silent = silent
+        self._console = Console(stderr=True, highlight=False, quiet=silent)
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = self._progress.add_task("", total=None, visible=False)
@@ -31,6 +32,8 @@ class CellBar:
 
     def say(self, line: str) -> None:
         """A cell's line, above the bar."""
+        if self._silent:
+            return
         if self._console.is_terminal:
             self._console.print(line, markup=False, soft_wrap=True)
         else:
@@ -40,5 +43,5 @@ class CellBar:
         """``done`` of ``total`` cells are finished; the rest takes about ``seconds`` (None: nobody knows yet)."""
         left = "" if seconds is None else f"about {duration(seconds)} left"
         self._progress.update(self._task, completed=done, total=total, description=left, visible=True)
-        if left and 0 < done < total and not self._console.is_terminal:
+        if left and 0 < done < total and not self._console.is_terminal and not self._silent:
             click.echo(f"{done} of {total} cells are done, {left}", err=True)

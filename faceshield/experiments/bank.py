@@ -88,7 +88,7 @@ def make_bank(
     delta = amplified(smoothed(noise.delta), budget)
     tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
     fields = {"epsilon": budget.epsilon, "width": settings["width"], "classes": classes, "seed": seed}
-    write_tensors(path, tensors, fields)
+    context.runtime.ranks.once(lambda: write_tensors(path, tensors, fields))
     errors = noise.provenance["errors"]
     return {
         "rounds": len(errors),

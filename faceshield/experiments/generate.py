@@ -97,9 +97,13 @@ def generate_noise(
     rate = LEARNER_RATE["released-code" if request.setting == "released-code" else "paper"]
     made = method.generate(data, learner(network, runtime, lr=rate), seed=request.seed, on_round=tell)
     noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, **_origin(request, data)})
-    write_noise(out, noise)
-    for path in _parts(checkpoint):
-        path.unlink(missing_ok=True)
+
+    def write() -> None:
+        write_noise(out, noise)
+        for path in _parts(checkpoint):
+            path.unlink(missing_ok=True)
+
+    runtime.ranks.once(write)
     return noise
 
 

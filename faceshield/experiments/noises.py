@@ -109,7 +109,7 @@ def noise_of(
     made = method.generate(data, learner(network, context.runtime, lr=rate), seed=seed, on_round=tell)
     seconds = round(time.perf_counter() - begun, 4)
     noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, "seconds": seconds})
-    write_noise(path, noise)
+    context.runtime.ranks.once(lambda: write_noise(path, noise))
     return noise
 
 
@@ -131,7 +131,8 @@ def _surrogate(
         return network
     context.say("  training the network that error-maximizing noise is made against")
     made = fitted(data, test, training, own_seed, context, epochs=epochs)
-    write_tensors(path, made.model.state_dict(), {"accuracy": made.history.test_accuracy_final})
+    told = {"accuracy": made.history.test_accuracy_final}
+    context.runtime.ranks.once(lambda: write_tensors(path, made.model.state_dict(), told))
     return made.model
 
 

@@ -89,6 +89,7 @@ def run(
     ``only`` runs a single cell by its number, ``seeds`` only those seeds; what stays open is listed in the file as
     ``not_run``. Interrupted, it writes the same file and passes the interruption on. Cached cells live in
     ``context.work``; deleting one runs it again. ``on_cell(finished, all, seconds left or None)`` is told the progress.
+    Several processes all run each cell, and share what training and noise share; the first one alone writes.
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     cells = planned_cells(recipe, scale, experiment, context, seeds)
@@ -103,12 +104,12 @@ def run(
                 on_cell(number, len(cells), seconds_left(cells, asked, context.work))
             _run_one(planned, f"cell {number + 1} of {len(cells)}", experiment, context, asked[number])
     except KeyboardInterrupt:
-        if any((context.work / cell.cache).is_file() for cell in cells):
+        if context.runtime.ranks.rank == 0 and any((context.work / cell.cache).is_file() for cell in cells):
             _write(path, recipe, scale, experiment, context, cells, started)
         raise
     if on_cell is not None:
         on_cell(len(cells), len(cells), 0)
-    _write(path, recipe, scale, experiment, context, cells, started)
+    context.runtime.ranks.once(lambda: _write(path, recipe, scale, experiment, context, cells, started))
     return path
 
 
@@ -125,7 +126,7 @@ def _run_one(planned: Planned, number: str, experiment: Experiment, context: Con
             "wall_s": round(time.monotonic() - begun, 1),
             "device": context.runtime.describe(),
         }
-        write_json(cache, finished)
+        context.runtime.ranks.once(lambda: write_json(cache, finished))
     if cache.is_file():
         context.say(f"{number}: {planned.title}: {_short(read_json(cache)['metrics'])}")
 

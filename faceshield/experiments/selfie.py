@@ -83,7 +83,8 @@ def _framed(files: Files, collector: Collector, context: Context, name: str) -> 
         context.say(f"  the collector looks for faces in {len(files)} photos ({name})")
         made = collector.frame_all(files)
         fields = {"ids": made.ids, "classes": made.classes}
-        write_tensors(path, {"images": made.images, "labels": made.labels}, fields)
+        tensors = {"images": made.images, "labels": made.labels}
+        context.runtime.ranks.once(lambda: write_tensors(path, tensors, fields))
     tensors, fields = read_tensors(path)
     return Examples(tensors["images"], tensors["labels"], tuple(fields["ids"]), tuple(fields["classes"]))
 
@@ -124,10 +125,16 @@ def _cloak(own: Files, out: Path, identity: str, fast: bool, context: Context) -
         "FACESHIELD_HOME": str(context.work / "home"),
         "FACESHIELD_SECRET": f"{derive_seed(identity):032x}",
     }
+    environment.pop("TORCHELASTIC_RUN_ID", None)  # the command is a job of its own, and none of torchrun's processes
     command = [sys.executable, "-m", "faceshield", "cloak", *(str(path) for _, _, path in own)]
     command += ["-o", str(out), "--identity", identity, "--resume", "--device", str(context.runtime.device)]
-    done = subprocess.run([*command, *(["--fast"] if fast else [])], env=environment, capture_output=True, text=True)
-    if done.returncode not in (0, 3):
-        raise FaceshieldError(f"faceshield cloak ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    command += ["--fast"] if fast else []
+
+    def cloak() -> None:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode not in (0, 3):
+            raise FaceshieldError(f"faceshield cloak ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+
+    context.runtime.ranks.once(cloak)
     report: dict[str, Any] = read_json(out / "faceshield.json")
     return report

@@ -12,6 +12,7 @@ import os
 import platform
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -21,6 +22,9 @@ from torch import Tensor, nn
 from faceshield.core.errors import UsageError
 from faceshield.core.ranks import ALONE, Ranks
 from faceshield.training.parallel import whole_batches
+
+# All wait while one works alone, as when it cloaks photos. That a process has died torchrun itself notices.
+PATIENCE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -127,9 +131,9 @@ def _joined(device: torch.device) -> Ranks:
     if not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            dist.init_process_group("nccl", device_id=device)
+            dist.init_process_group("nccl", device_id=device, timeout=PATIENCE)
         else:
-            dist.init_process_group("gloo")
+            dist.init_process_group("gloo", timeout=PATIENCE)
         atexit.register(dist.destroy_process_group)
     return Ranks(dist.get_rank(), dist.get_world_size())
 
