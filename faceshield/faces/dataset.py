@@ -6,7 +6,7 @@ A photo without a face, or one that cannot be read, is listed with its reason: n
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -139,7 +139,7 @@ class _Worker:
         return None
 
 
-def _results(tasks: list[Task], worker: Callable[[], _Worker], jobs: int) -> Iterator[str | None]:
+def _results(tasks: list[Task], worker: Callable[[], _Worker], jobs: int) -> Generator[str | None, None, None]:
     """What a worker says of each task, in their order."""
     if jobs == 1 or len(tasks) <= _AT_ONCE:
         yield from map(worker(), tasks)
