@@ -111,7 +111,7 @@ def run(
     runtime = Runtime.best(device)
     speaks = runtime.ranks.rank == 0
     with CellBar(silent=not speaks) as bar:
-        context = Context(data, work / recipe.id / scale, runtime, bar.say)
+        context = Context(data, work / recipe.id / scale, runtime, bar.say, work / "shared")
         if plan_only or probe:
             found = outlook(recipe, scale, experiment, context, results, seeds=chosen, probe=probe)
             if speaks:

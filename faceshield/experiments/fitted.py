@@ -14,11 +14,12 @@ from faceshield.data.examples import Examples
 from faceshield.data.mixing import Mix, cutmix, mixup
 from faceshield.data.policy import fast_autoaugment
 from faceshield.data.sources import Split, open_data
-from faceshield.evaluation.accuracy import accuracy
+from faceshield.evaluation.accuracy import accuracy, class_accuracy
 from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Settings, Source, nearest
 from faceshield.models.zoo import build
+from faceshield.training.adversarial import Adversary
 from faceshield.training.history import History
 from faceshield.training.loop import predict, seeded, train
 from faceshield.training.optim import Schedule
@@ -62,10 +63,14 @@ class TrainingSettings(Settings):
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network, its curves, and the seconds its training took (the tests after each epoch not counted)."""
+    """A trained network, its curves, and the seconds its training took (the tests after each epoch not counted).
+
+    ``class_curves[i]`` is the test accuracy on class i after each epoch, NaN for a class without test pictures.
+    """
 
     model: nn.Module
     history: History
+    class_curves: tuple[tuple[float, ...], ...]
     seconds: float
 
 
@@ -87,26 +92,26 @@ def fitted(
     seed: int,
     context: Context,
     *,
-    model: str | None = None,
-    augment: str | None = None,
     epochs: int | None = None,
+    adversary: Adversary | None = None,
 ) -> Fitted:
     """A network trained on ``data`` and tested on ``test`` after each epoch.
 
     Its first weights, the order of the pictures and the augmentation's draws depend on ``seed`` alone: trained on other
-    noise, it differs by the noise only. ``model``, ``augment`` and ``epochs`` go before the settings' own. Raises
-    UsageError for an unknown augmentation or network.
+    noise, it differs by the noise only. ``epochs`` goes before the settings' own; with an ``adversary`` the training is
+    adversarial. Raises UsageError for an unknown augmentation or network.
     """
-    augment = augment or settings.augment
+    augment = settings.augment
     if augment not in AUGMENTS:
         raise UsageError(f"augment {augment!r} is unknown; use {', '.join(AUGMENTS)}{nearest(augment, AUGMENTS)}")
     change, mix = AUGMENTS[augment]
-    name = model or settings.model
-    network = seeded(lambda: build(name, len(data.classes), width=settings.width), seed)
-    clock = _Clock()
+    network = seeded(lambda: build(settings.model, len(data.classes), width=settings.width), seed)
+    clock, by_class = _Clock(), []
 
     def share(network: nn.Module) -> float:
-        return clock.paused(lambda: accuracy(predict(network, test.images, context.runtime), test.labels))
+        guess = clock.paused(lambda: predict(network, test.images, context.runtime))
+        by_class.append(class_accuracy(guess, test.labels, len(test.classes)).tolist())
+        return accuracy(guess, test.labels)
 
     last = epochs or settings.epochs
 
@@ -116,9 +121,10 @@ def fitted(
 
     history = train(
         network, data, context.runtime, epochs=last, seed=seed, lr=settings.lr, batch=settings.batch,
-        schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, test=share, on_epoch=tell,
+        schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, adversary=adversary,
+        test=share, on_epoch=tell,
     )  # fmt: skip
-    return Fitted(network, history, clock.seconds())
+    return Fitted(network, history, tuple(zip(*by_class, strict=True)), clock.seconds())
 
 
 class _Clock:
@@ -127,7 +133,7 @@ class _Clock:
     def __init__(self) -> None:
         self.begun = time.perf_counter()
 
-    def paused(self, job: Callable[[], float]) -> float:
+    def paused(self, job: Callable[[], Tensor]) -> Tensor:
         begun = time.perf_counter()
         value = job()
         self.begun += time.perf_counter() - begun

@@ -44,6 +44,9 @@ class NoiseSettings(TrainingSettings):
     generate: dict[str, dict[str, Any]] = Field(default={})
 
 
+_DECIDE = set(NoiseSettings.model_fields) - {"generate"}  # what an experiment adds to them decides nothing of a noise
+
+
 def preset(setting: str, noise: str, form: Form, epsilon: float) -> dict[str, Any]:
     """Settings of a noise method by the name of the ``setting``; ε in [0, 1].
 
@@ -82,7 +85,7 @@ def noise_of(
     *,
     fresh: bool = False,
 ) -> Noise:
-    """The noise of a cell, made here or (unless it must be ``fresh``) by an earlier cell of the same noise.
+    """The noise of a cell, made here or (unless it must be ``fresh``) by an earlier cell of any recipe.
 
     ``key``: noise, form, setting (paper), size (of a patch); ``test`` is for error-max's network. ``provenance`` tells
     the seconds of the generation, in which the training of error-max's network is not counted.
@@ -95,9 +98,9 @@ def noise_of(
     method = noise_method(name, form, epsilon=epsilon, **own)
     rate = settings.surrogate_lr or LEARNER_RATE[variant_of(key)]
     surrogate = [settings.surrogate, settings.surrogate_width or settings.width, rate]
-    trained = settings.model_dump(mode="json", exclude={"generate"}) if name in TRAINED else None
+    trained = settings.model_dump(mode="json", include=_DECIDE) if name in TRAINED else None
     decides = [name, form, own, epsilon, surrogate, trained, seed, data_digest(data), str(context.runtime.dtype)]
-    path = context.work / f"noise-{digest_of(decides)[:16]}.safetensors"
+    path = context.kept(f"noise-{digest_of(decides)[:16]}.safetensors")
     if path.is_file() and not fresh:
         return read_noise(path)
     network = _surrogate(name in TRAINED, data, test, seed, settings, context)
@@ -142,4 +145,4 @@ def _training(settings: NoiseSettings) -> dict[str, Any]:
 
 def _kept(training: TrainingSettings, epochs: int, seed: int, data: Examples, context: Context) -> Path:
     decides = [training.model_dump(mode="json"), epochs, seed, data_digest(data), str(context.runtime.dtype)]
-    return context.work / f"trained-{digest_of(decides)[:16]}.safetensors"
+    return context.kept(f"trained-{digest_of(decides)[:16]}.safetensors")

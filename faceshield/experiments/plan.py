@@ -52,7 +52,7 @@ def plan(
     if not isinstance(own, list) or not own or any(type(seed) is not int for seed in own):
         raise UsageError(f"recipe {recipe.id} at {scale}: seeds is {own!r}; give a list such as [0, 1, 2]")
     extra = [seed for seed in dict.fromkeys(seeds or ()) if seed not in own]
-    read = [(key, inputs(key, settings) if inputs is not None else "") for key in recipe.cells()]
+    read = [(key, inputs(key, settings) if inputs is not None else "") for key in recipe.cells(scale)]
     return [
         Planned(
             key,

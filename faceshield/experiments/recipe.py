@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
 
 from faceshield.core.errors import UsageError
 from faceshield.experiments.settings import nearest, worst
@@ -16,15 +16,16 @@ from faceshield.reports.results import Expected, Near, Value
 from faceshield.reports.results import Key as Key  # experiments take it from here
 
 Scale = Literal["smoke", "mini", "paper"]
+Matrix = list[dict[str, list[Value]]]
 
 
 class Recipe(BaseModel):
     """``matrix`` is a list of blocks; each block's lists are multiplied out into cells, each cell run for each seed.
 
     ``experiment`` names the entry of ``experiments.registry`` that runs a cell; ``settings`` are its arguments,
-    overridden by those of the chosen scale. ``plot`` names one or several kinds of figure, ``plot_x``, ``plot_by`` and
-    ``plot_metrics`` say what they show (see :class:`faceshield.reports.figures.Plot`); ``note`` is one line on why
-    ours and the paper's numbers differ.
+    overridden by those of the chosen scale, which may also have a ``matrix`` of its own. ``plot`` names one or several
+    kinds of figure, ``plot_x``, ``plot_by`` and ``plot_metrics`` say what they show (see
+    :class:`faceshield.reports.figures.Plot`); ``note`` is one line on why ours and the paper's numbers differ.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -32,7 +33,7 @@ class Recipe(BaseModel):
     id: str
     claim: str
     experiment: str
-    matrix: list[dict[str, list[Value]]]
+    matrix: Matrix
     seeds: list[int] = [0]
     settings: dict[str, Any] = {}
     scales: dict[Scale, dict[str, Any]]
@@ -48,19 +49,27 @@ class Recipe(BaseModel):
     def _one_or_several(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    def cells(self) -> list[Key]:
-        """The cells' keys in the order of the matrix."""
+    @field_validator("scales")
+    @classmethod
+    def _own_matrices(cls, scales: dict[Scale, dict[str, Any]]) -> dict[Scale, dict[str, Any]]:
+        for own in scales.values():
+            if "matrix" in own:
+                TypeAdapter(Matrix).validate_python(own["matrix"])
+        return scales
+
+    def cells(self, scale: Scale | None = None) -> list[Key]:
+        """The cells' keys in the order of the matrix: the scale's own where it has one."""
+        matrix: Matrix = self.matrix if scale is None else self.scales[scale].get("matrix", self.matrix)
         return [
-            dict(zip(block, values, strict=True))
-            for block in self.matrix
-            for values in itertools.product(*block.values())
+            dict(zip(block, values, strict=True)) for block in matrix for values in itertools.product(*block.values())
         ]
 
     def at(self, scale: Scale) -> dict[str, Any]:
         """The settings at a scale. Raises UsageError where the recipe has no such scale."""
         if scale not in self.scales:
             raise UsageError(f"recipe {self.id} has no scale {scale!r}; it has {', '.join(self.scales)}")
-        return {**self.settings, **self.scales[scale]}
+        merged = {**self.settings, **self.scales[scale]}
+        return {name: value for name, value in merged.items() if name != "matrix"}  # a cell more changes no other
 
     def plots(self) -> list[Plot]:
         """The figures it asks for, in order."""

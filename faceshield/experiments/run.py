@@ -28,12 +28,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Context:
-    """What a cell may use: where data lies, a folder of its own recipe's for caches, the hardware, and a voice."""
+    """What a cell may use: where data lies, a folder of its own recipe's for caches, the hardware, and a voice.
+
+    ``shared`` is a folder for what several recipes can use; ``work`` where there is none.
+    """
 
     data: Path
     work: Path
     runtime: Runtime
     say: Say
+    shared: Path | None = None
 
     def source(self, name: str) -> Path:
         """A data folder. Raises UsageError where it is absent."""
@@ -41,6 +45,11 @@ class Context:
         if not path.exists():
             raise UsageError(f"{path}: is not there; give the folder that holds {name!r} by --data")
         return path
+
+    def kept(self, name: str) -> Path:
+        """Where a file lies, or is to lie, whose name tells all that decides it: the recipe's own copy goes first."""
+        own = self.work / name
+        return own if self.shared is None or own.is_file() else self.shared / name
 
 
 Cell = Callable[[Key, int, dict[str, Any], Context], dict[str, Any]]
@@ -160,6 +169,7 @@ def _write(
         "config_sha256": config_sha256(recipe, scale),
         "data": _data(cells, experiment, context),
         "settings": recipe.at(scale),
+        **({"own_matrix": True} if "matrix" in recipe.scales[scale] else {}),
         "cells": finished,
         "not_run": [{"key": open_.key, "seed": open_.seed} for open_, cache in caches if not cache.is_file()],
         "expected": [expected.model_dump(exclude_none=True) for expected in recipe.expected],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from faceshield.reports.results import Expected, Result, given, keys_of, number, scalars, spread, values, words
-from faceshield.reports.verdict import judge, limit_words
+from faceshield.reports.verdict import asked, judge, limit_words
 
 HEAD = ("cells", "metric", "ours", "seeds", "paper", "bar", "verdict")
 
@@ -32,7 +32,8 @@ class Row:
 def rows(result: Result, expected: Sequence[Expected], metrics: Sequence[str] = ()) -> list[Row]:
     """A row for each key and metric: those asked for and those expected; without either all that are one number.
 
-    An expectation that no finished cell answers gets a row of its own, "not run".
+    An expectation that no finished cell answers gets a row of its own, "not run", but for those about cells that the
+    result's scale does not have.
     """
     wanted = [*metrics, *(bar.metric for bar in expected)]
     known = scalars(result)
@@ -56,7 +57,7 @@ def rows(result: Result, expected: Sequence[Expected], metrics: Sequence[str] = 
     return made + [
         Row(words(bar.key), bar.metric, "–", "0", _paper(bar), limit_words(bar), "not run")
         for place, bar in enumerate(expected)
-        if place not in answered
+        if place not in answered and asked(bar, result)
     ]
 
 

@@ -12,8 +12,8 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
-from faceshield.experiments import classify as classifying
 from faceshield.experiments import noises
+from faceshield.experiments import trained as training
 from faceshield.experiments.classify import checked_settings, classify, inputs_of
 from faceshield.experiments.cost import cost
 from faceshield.experiments.fitted import AUGMENTS, opened
@@ -27,7 +27,10 @@ from faceshield.training.loop import predict, seeded, train
 from faceshield.training.runtime import Runtime
 
 ROOT = Path(__file__).resolve().parents[2] / "recipes"
-RECIPES = ["paper/fig1", "paper/fig9", "paper/table5", "paper/cost", "quickstart/digits"]
+RECIPES = [
+    *(f"paper/{name}" for name in ("fig1", "fig9", "table5", "cost", "table2")),
+    "quickstart/digits",
+]
 SETTINGS = {
     "data": "digits", "size": 8, "limit": 12, "test_limit": 6, "width": 2, "epochs": 2, "lr": 0.1, "batch": 16,
     "generate": {"error-min class": {"rounds": 3}, "error-min sample": {"rounds": 1, "steps": 3}},
@@ -52,13 +55,13 @@ def generations(monkeypatch):
 def trained_on(monkeypatch):
     """What the cells' networks were trained on, and how."""
     seen = []
-    real = classifying.fitted
+    real = training.fitted
 
-    def fitted(data, *of, **how):
-        seen.append((data, how))
-        return real(data, *of, **how)
+    def fitted(data, test, settings, *of, **how):
+        seen.append((data, settings))
+        return real(data, test, settings, *of, **how)
 
-    monkeypatch.setattr(classifying, "fitted", fitted)
+    monkeypatch.setattr(training, "fitted", fitted)
     return seen
 
 
@@ -88,9 +91,9 @@ def test_it_trains_on_the_pictures_with_their_noise(context, trained_on, setting
     method = noise_method("error-min", "class", rounds=3, variant=setting)
     noise = method.generate(data, learner(surrogate, context.runtime, lr=LEARNER_RATE[setting]), seed=5)
     expected = unlearnable(data, noise, variant=setting)
-    ((training, _),) = trained_on
-    assert training.images.equal(expected.images)
-    change = training.images.int() - data.images.int()
+    ((pictures, _),) = trained_on
+    assert pictures.images.equal(expected.images)
+    change = pictures.images.int() - data.images.int()
     assert metrics["linf_255"] == int(change.abs().max())
     assert metrics["linf_255"] <= 8
     assert (change.min() >= 0) == (setting == "released-code")
@@ -150,7 +153,7 @@ def test_error_max_attacks_a_trained_network_that_is_not_the_one_it_is_tested_on
 def test_augmentation_by_key_and_by_setting(context, trained_on):
     for key, settings in (({}, {}), ({"augment": "cutmix"}, {}), ({}, {"augment": "none"})):
         classify({"noise": "none", **key}, 0, {**SETTINGS, **settings}, context)
-    assert [how["augment"] for _, how in trained_on] == ["standard", "cutmix", "none"]
+    assert [own.augment for _, own in trained_on] == ["standard", "cutmix", "none"]
     with pytest.raises(UsageError, match=r"augment 'cutmax' is unknown.*did you mean 'cutmix'"):
         classify({"noise": "none", "augment": "cutmax"}, 0, SETTINGS, context)
 
