@@ -21,6 +21,10 @@ from faceshield.core.errors import UsageError
     "--face", default="largest", show_default=True, help="largest, all, a number from 'faceshield detect', or X,Y,W,H."
 )
 @click.option("--like", type=click.Path(path_type=Path), help="Take the face most like the one in this picture.")
+@click.option(
+    "--against", default="training", type=click.Choice(["training", "search", "both"]), show_default=True,
+    help="training: recognisers trained on the photos; search: one that compares them as it is; both share epsilon.",
+)  # fmt: skip
 @click.option("--fast", is_flag=True, help="Use a ready-made public noise instead of a private one.")
 @click.option("--format", "format_", default="same", type=click.Choice(["same", "png", "jpeg", "webp"]))
 @click.option("--quality", default="same", show_default=True, help="same (the file's own) or 1 to 100.")
@@ -33,8 +37,9 @@ def command(
 ) -> None:
     """Cloak PHOTOS (files or folders) into the folder OUT; the originals are only read.
 
-    Acts on recognisers trained on the cloaked photos, and only if few uncloaked photos of the person are in their
-    training set. OUT/faceshield.json says what happened to each photo.
+    By default acts on recognisers trained on the cloaked photos, and only if few uncloaked photos of the person are in
+    their training set; --against search acts on one recogniser that compares photos instead. OUT/faceshield.json says
+    what happened to each photo.
     """
     from faceshield.cloaking.options import Options
     from faceshield.cloaking.run import cloak

@@ -1,4 +1,4 @@
-"""One photo: load, find the face, add the person's noise, write, and check what was written from its bytes."""
+"""One photo: load, find the face, add what the person wears, write, and check what was written from its bytes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.places import Places
 from faceshield.cloaking.report import FaceReport, PhotoReport
+from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256, write_bytes
 from faceshield.core.types import Face, Photo
@@ -21,10 +22,9 @@ from faceshield.evaluation.visibility import linf_255, psnr, ssim
 from faceshield.faces.align import canvas_matrix
 from faceshield.imaging.blend import Region, blend
 from faceshield.imaging.photo import decode, encode, read
-from faceshield.noise.identity import Identity
 
 
-def cloak_one(item: Item, places: Places, identity: Identity, finder: Finder, options: Options) -> PhotoReport:
+def cloak_one(item: Item, places: Places, worn: Worn, finder: Finder, options: Options) -> PhotoReport:
     """Cloak one photo into ``places.out``. A photo without the face raises UnprotectedError and is written nowhere.
 
     Raises PhotoError for a file that is no usable picture, StoreError where the folder cannot be written.
@@ -33,20 +33,21 @@ def cloak_one(item: Item, places: Places, identity: Identity, finder: Finder, op
     digest = sha256(data)
     photo = decode(data, item.source)
     faces, seen = finder.found(item.source, digest) or finder.find(photo.rgb8(), item.source)
-    matrices = [canvas_matrix(face, identity.delta.shape[-1]) for face in faces]
-    pixels, regions = blend(photo, [(identity.delta, matrix) for matrix in matrices], identity.epsilon)
+    deltas = [worn.delta_of(photo, face, digest) for face in faces]
+    placed = [(delta, canvas_matrix(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
+    pixels, regions = blend(photo, placed, worn.epsilon)
     if all(np.array_equal(region.of(pixels), region.of(photo.pixels)) for region in regions):
         raise UnprotectedError(f"{item.source}: the face is too small or too far outside to change a pixel of it")
     encoded = encode(photo, pixels, format=options.format, quality=options.quality, metadata=options.metadata)
-    checked = check(photo, pixels, encoded, regions, identity.epsilon, options)
+    checked = check(photo, pixels, encoded, regions, worn.epsilon, options)
     place = places.settle(item, encoded.suffix, encoded.data)
     write_bytes(places.out / place, encoded.data)
     return PhotoReport(
         source=str(item.source),
         status="cloaked",
         output=str(place),
-        identity=identity.name,
-        epsilon=identity.epsilon,
+        identity=worn.name,
+        epsilon=worn.epsilon,
         faces=tuple(_measure(photo, pixels, face, region) for face, region in zip(faces, regions, strict=True)),
         faces_seen=seen,
         lossless=checked.lossless,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 
 Format = Literal["same", "png", "jpeg", "webp"]
 Metadata = Literal["keep", "no-location", "none"]
+Against = Literal["training", "search", "both"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Options:
     identity  whose noise; made on first use, then reused unchanged     epsilon  L∞ bound in [0, 1]
     face      "largest", "all", "2" (as ``detect`` numbers them) or "X,Y,W,H" in upright photo pixels
     like      a picture of the person: in each photo the face most like it is taken
+    against   "training" (Eq. 2: one noise), "search" (a mask for each photo) or "both" in the same ε
     fast      take the public bank's noise as it is instead of making a private one
     format    "same" or a format to write     quality  "same" or 1–100     metadata  what tags to keep
     jobs      photos at a time, 0 for one per core (at most 4)     resume  continue an interrupted run
@@ -30,6 +32,7 @@ class Options:
     epsilon: float = 8 / 255
     face: str = "largest"
     like: str | Path | None = None
+    against: Against = "training"
     fast: bool = False
     format: Format = "same"
     quality: Literal["same"] | int = "same"
@@ -43,6 +46,10 @@ class Options:
             raise UsageError(f"quality {self.quality} is out of range; use 'same' or a number from 1 to 100")
         if self.like is not None and self.face != "largest":
             raise UsageError(f"face={self.face!r} and like={str(self.like)!r} both choose a face; give one of them")
+        if self.against not in get_args(Against):
+            raise UsageError(f"against {self.against!r} is unknown; use training, search or both")
+        if self.fast and self.against == "search":
+            raise UsageError("fast takes a ready noise against training, and a mask has none; leave out one of them")
         if self.jobs < 0:
             raise UsageError(f"jobs {self.jobs} is negative; use 0 for one per core")
 

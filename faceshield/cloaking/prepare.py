@@ -7,11 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from faceshield.cloaking.options import Options
+from faceshield.cloaking.worn import OneNoise, Worn, masks
 from faceshield.core.budget import Budget, epsilon_text
 from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
+from faceshield.models import resnet29
 from faceshield.models.weights import registry
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
@@ -89,3 +92,18 @@ def make(
         surrogate=registry()[BANK if options.fast else SURROGATE].sha256,
         bank_correlation=max(correlation(delta, other) for other in bank.delta),
     )
+
+
+def wear(options: Options, identity: Identity | None, chips: Sequence[Tensor], runtime: Runtime) -> Worn | None:
+    """What the photos of the person of ``chips`` (each (3, 150, 150)) get; None where nothing can be made."""
+    if options.against == "training":
+        return None if identity is None else OneNoise(identity)
+    if not chips:
+        return None
+    network = resnet29.load().to(runtime.device)
+    secret = identity.secret if identity else os.environ.get(SECRET) or new_secret()
+
+    def forward(batch: Tensor) -> Tensor:
+        return runtime.forward(network, batch)
+
+    return masks(network, forward, torch.stack(list(chips)), options.epsilon, secret, runtime.device, identity)

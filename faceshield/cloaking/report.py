@@ -101,10 +101,17 @@ class CloakReport:
         for photo in value["photos"]:
             for face in photo["faces"]:
                 face["psnr"] = face["psnr"] if face["psnr"] != float("inf") else None
-        return {"about": ABOUT, **value}
+        return {"about": ABOUT[self.options.get("against", "training")], **value}
 
 
-ABOUT = (
-    "Cloaking acts on recognisers trained on these photos. It does not hide a face from a search that compares photos"
-    " without training on them, nor cover copies already online. Keep this file to yourself: it links output to input."
-)
+_PRIVATE = "Keep this file to yourself: it links output to input."
+ABOUT = {
+    "training": "Cloaking acts on recognisers trained on these photos. It does not hide a face from a search that"
+    f" compares photos without training on them, nor cover copies already online. {_PRIVATE}",
+    "search": "Each face was moved away from the person for one frozen recogniser (dlib's ResNet-29). Others, later"
+    " ones and ones trained on these photos may still find it, and copies already online are not covered."
+    f" {_PRIVATE}",
+    "both": "Half of the allowed change acts on recognisers trained on these photos, half on searches by one frozen"
+    " recogniser (dlib's ResNet-29); each is weaker than alone. Others and later ones may still find the face, and"
+    f" copies already online are not covered. {_PRIVATE}",
+}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from faceshield.cloaking.album import Album, Item, free, gather, refuse_strangers, stem
 from faceshield.cloaking.detect import Finder
@@ -17,13 +19,16 @@ from faceshield.cloaking.leftovers import sweep
 from faceshield.cloaking.one import cloak_one, failed, unprotected
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.places import Places
-from faceshield.cloaking.prepare import ENOUGH, FEW, kept, make
+from faceshield.cloaking.prepare import ENOUGH, FEW, kept, make, wear
 from faceshield.cloaking.report import CloakReport, PhotoReport
+from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.store import sha256, write_json
 from faceshield.core.types import AlignedFace
-from faceshield.faces.align import align
+from faceshield.evaluation.strangers import STRANGERS
+from faceshield.faces.align import align, align_150
 from faceshield.imaging.photo import decode, read
+from faceshield.models.resnet29 import RECOGNISER
 from faceshield.models.weights import path_of
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity
@@ -44,10 +49,11 @@ def cloak(
 ) -> CloakReport:
     """Cloak ``photos`` (files or folders) into the folder ``out`` and write ``out/faceshield.json``.
 
-    The paper's class-wise error-minimizing noise (Eq. 2) for one person, ‖δ‖∞ ≤ ε, blended into their face in each
-    photo. Originals are only read. A photo without the face is written nowhere and listed as "unprotected"; a broken
-    file is listed as "failed"; neither stops the rest. Raises UsageError or StoreError before anything is written
-    where the request itself is wrong (``out`` inside the input, an unknown option, a folder that cannot be written).
+    The paper's class-wise error-minimizing noise (Eq. 2) for one person, or a mask for each photo, or both in one δ
+    (``options.against``), ‖δ‖∞ ≤ ε, blended into their face in each photo. Originals are only read. A photo without the
+    face is written nowhere and listed as "unprotected"; a broken file is listed as "failed"; neither stops the rest.
+    Raises UsageError or StoreError before anything is written where the request itself is wrong (``out`` inside the
+    input, an unknown option, a folder that cannot be written).
     """
     options = options or Options()
     given = [photos] if isinstance(photos, (str, Path)) else photos
@@ -59,11 +65,18 @@ def cloak(
     journal = Journal(target, options.resume)
     if not journal.earlier:
         refuse_strangers(album, target)
-    identity, notices = kept(options)
+    identity, notices = kept(options) if options.against != "search" else (None, [])
     journal.open_folder()
     problems: dict[Path, PhotoReport] = {}
-    if identity is None:
-        identity, problems = _new_identity(album, options, finder, runtime, say)
+    faces: list[Seen] = []
+    if identity is None or options.against != "training":
+        faces, problems = _look(album, options, finder, say)
+    if identity is None and faces and options.against != "search":
+        identity = make(
+            options, [face.on_canvas for face in faces], runtime, lambda done, total: say("making noise", done, total)
+        )
+        vault.save(identity)
+    worn = wear(options, identity, [face.chip for face in faces], runtime)
     if identity is not None and identity.kind == "private" and identity.photos < FEW:
         notices.append(
             f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"
@@ -79,7 +92,7 @@ def cloak(
     results = dict(journal.done)
 
     def one(item: Item) -> PhotoReport:
-        report = problems.get(item.source) or _guarded(item, places, identity, finder, options)
+        report = problems.get(item.source) or _guarded(item, places, worn, finder, options)
         journal.add(report)
         return report
 
@@ -103,11 +116,11 @@ def cloak(
     return report
 
 
-def _guarded(item: Item, places: Places, identity: Identity | None, finder: Finder, options: Options) -> PhotoReport:
+def _guarded(item: Item, places: Places, worn: Worn | None, finder: Finder, options: Options) -> PhotoReport:
     try:
-        if identity is None:
+        if worn is None:
             raise UnprotectedError(f"{item.source}: no clear face was found in any of the photos")
-        return cloak_one(item, places, identity, finder, options)
+        return cloak_one(item, places, worn, finder, options)
     except StoreError:
         raise
     except UnprotectedError as error:
@@ -116,19 +129,26 @@ def _guarded(item: Item, places: Places, identity: Identity | None, finder: Find
         return failed(item, error)
 
 
-def _new_identity(
-    album: Album, options: Options, finder: Finder, runtime: Runtime, say: Progress
-) -> tuple[Identity | None, dict[Path, PhotoReport]]:
-    """The person's new noise from up to ENOUGH photos spread over the album; None where no photo shows the face.
+@dataclass(frozen=True)
+class Seen:
+    """A face of the person on the canvas of noise, and as the recogniser's ``chip`` (3, 150, 150)."""
+
+    on_canvas: AlignedFace
+    chip: Tensor
+
+
+def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tuple[list[Seen], dict[Path, PhotoReport]]:
+    """The person's face in up to ENOUGH photos spread over the album.
 
     Photos that could not be used are reported once, here, so that they are not looked at again.
     """
-    for name in (SURROGATE, BANK):
+    needed = {"training": (SURROGATE, BANK), "search": (RECOGNISER, STRANGERS)}
+    for name in (*needed["training"], *needed["search"]) if options.against == "both" else needed[options.against]:
         path_of(name)  # a missing weight file is told now, not after minutes of looking
     step = -(-len(album.items) // ENOUGH)
     order = [item for first in range(step) for item in album.items[first::step]]
     enough = 1 if options.fast else ENOUGH
-    faces: list[AlignedFace] = []
+    faces: list[Seen] = []
     problems: dict[Path, PhotoReport] = {}
     for number, item in enumerate(order, 1):
         if faces and number > enough:
@@ -138,17 +158,13 @@ def _new_identity(
             rgb = decode(data, item.source).rgb8()
             found = finder.find(rgb, item.source)
             finder.keep(item.source, sha256(data), found)
-            faces += [align(rgb, face) for face in found[0][:1]]
+            faces += [Seen(align(rgb, face), align_150(rgb, face).image) for face in found[0][:1]]
         except UnprotectedError as error:
             problems[item.source] = unprotected(item, error)
         except FaceshieldError as error:
             problems[item.source] = failed(item, error)
         say("looking", number, max(number, min(enough, len(order))))
-    if not faces:
-        return None, problems
-    identity = make(options, faces, runtime, on_step=lambda done, total: say("making noise", done, total))
-    vault.save(identity)
-    return identity, problems
+    return faces, problems
 
 
 def _in_order(work: Callable[[Item], PhotoReport], items: Sequence[Item], jobs: int) -> Iterator[PhotoReport]:

@@ -17,6 +17,9 @@ from faceshield.core.errors import StoreError
 from faceshield.core.store import read_tensors
 from faceshield.models import weights
 
+RECOGNISER = "dlib_face_resnet29"
+"""Its name among the weights."""
+
 CHIP = 150
 """Side of the input in pixels, aligned to ``faces.align.DLIB_150``."""
 
@@ -114,7 +117,7 @@ def load(path: Path | None = None) -> ResNet29:
 
     Raises StoreError where the file is absent, damaged or of another network.
     """
-    return build(read_tensors(path)[0] if path else weights.load("dlib_face_resnet29")[0])
+    return build(read_tensors(path)[0] if path else weights.load(RECOGNISER)[0])
 
 
 def golden_input() -> Tensor:

@@ -32,8 +32,9 @@ AWAY = 1.0
 class Sight:
     """One face as a recogniser comes to see it: canvas → photo → chip.
 
-    photo (1, 3, h, w) float RGB in [0, 1] · ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks`` (5, 2) in its
-    pixels and the ``template`` (5, 2) that they are carried to, on a chip of ``size``² · ``grey``: δ keeps it so
+    photo (1, 3, h, w) RGB, uint8 or float in [0, 1] · ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks``
+    (5, 2) in its pixels and the ``template`` (5, 2) that they are carried to, on a chip of ``size``² · ``grey``: δ
+    keeps it so
     """
 
     photo: Tensor
@@ -157,7 +158,8 @@ def _loss(features: Tensor, own: Tensor, target: Tensor | None) -> Tensor:
     distance = torch.cdist(features, own).amin(1)
     if target is None:
         return -distance.mean()
-    return (F.relu(AWAY - distance) + (features - target).norm(dim=1)).mean()
+    loss: Tensor = (F.relu(AWAY - distance) + (features - target).norm(dim=1)).mean()
+    return loss
 
 
 @torch.no_grad()

@@ -52,9 +52,8 @@ def main(images: Path) -> None:
         source="python recipes/faces/strangers.py LFW_IMAGES",
         input="none: (n, 128) and (m, 128) float16 outputs of dlib_face_resnet29",
     )
-    print(
-        f"{len(tensors['crowd'])} photos of {len(names) - TARGETS} people, {TARGETS} targets, {entry.bytes / 1e6:.1f} MB"
-    )
+    print(f"{len(tensors['crowd'])} photos of {len(names) - TARGETS} people, {TARGETS} targets")
+    print(f"{STRANGERS}: {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256[:16]}…")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+"""Against search, and against both: a mask for each photo in the same ε, alone or beside the person's noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from faceshield import cloak
+from faceshield.cloaking import worn
+from faceshield.cloaking.options import Options
+from faceshield.core.errors import UsageError
+from faceshield.faces.align import align
+from faceshield.noise import vault
+from faceshield.noise.mask import mask
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """Four steps of forty: what is tested here does not depend on how far a mask gets."""
+    monkeypatch.setattr(worn, "mask", lambda *given, **options: mask(*given, **options, steps=4))
+
+
+@pytest.fixture
+def source(put, portrait, tmp_path):
+    """Two portraits of one person as PNG."""
+    put(tmp_path / "in/a.png", portrait)
+    put(tmp_path / "in/b.png", np.roll(portrait, 3, axis=1))
+    return tmp_path / "in"
+
+
+def changes(source, out, pixels):
+    return [pixels(out / name) - pixels(source / name) for name in ("a.png", "b.png")]
+
+
+def test_search_gives_each_photo_a_mask_of_its_own_and_keeps_no_identity(cli, source, report, pixels, tmp_path):
+    result = cli("cloak", source, "-o", tmp_path / "out", "--against", "search", "--epsilon", "6/255")
+    first, second = changes(source, tmp_path / "out", pixels)
+    assert 4 <= np.abs(first).max() <= 6
+    assert np.abs(second).max() <= 6
+    assert np.abs(np.roll(first, 3, axis=1) - second).mean() > 0.2
+    told = report(tmp_path / "out")
+    assert told["identity"] is None
+    assert "frozen recogniser" in told["about"]
+    assert [photo["identity"] for photo in told["photos"]] == [None, None]
+    assert not vault.exists("me")
+    assert "2 cloaked" in result.stdout
+
+
+def test_the_same_secret_gives_the_same_masks(source, hashes, tmp_path, monkeypatch):
+    monkeypatch.setenv("FACESHIELD_SECRET", "5" * 32)
+    made = []
+    for name in ("x", "y"):
+        cloak(source, tmp_path / name, Options(against="search", jobs=1))
+        made.append({place: digest for place, digest in hashes(tmp_path / name).items() if place.endswith(".png")})
+    assert made[0] == made[1]
+
+
+def test_both_carries_half_of_the_identitys_noise(source, me, pixels, portrait, detector, tmp_path):
+    cloak(source, tmp_path / "out", Options(against="both", jobs=1))
+    first, _ = changes(source, tmp_path / "out", pixels)
+    assert np.abs(first).max() <= 8
+    face = detector.detect(portrait)[0]
+    grey = np.full_like(portrait, 128)
+    carried = align((grey + first).astype(np.uint8), face).image - align(grey, face).image
+    inside = (slice(None), slice(24, 104), slice(24, 104))
+    assert np.corrcoef(carried[inside].flatten(), me.delta[inside].flatten())[0, 1] > 0.4
+    assert vault.load("me").delta.equal(me.delta)
+
+
+def test_resume_goes_on_with_the_same_kind_only(cli, source, put, portrait, report, tmp_path):
+    cli("cloak", source, "-o", tmp_path / "out", "--against", "search")
+    put(source / "c.png", portrait[:, ::-1].copy())
+    cli("cloak", source, "-o", tmp_path / "out", "--against", "search", "--resume")
+    assert [photo["status"] for photo in report(tmp_path / "out")["photos"]] == ["cloaked"] * 3
+    refused = cli("cloak", source, "-o", tmp_path / "out", "--resume", code=2)
+    assert "another against" in refused.stderr
+
+
+def test_photos_without_a_face_are_left_unprotected(cli, put, report, tmp_path):
+    put(tmp_path / "in/grey.png", np.full((120, 90, 3), 128, np.uint8))
+    cli("cloak", tmp_path / "in", "-o", tmp_path / "out", "--against", "search", code=3)
+    assert report(tmp_path / "out")["photos"][0]["status"] == "unprotected"
+
+
+def test_a_person_is_not_sent_to_a_stranger_who_may_be_them():
+    from faceshield.evaluation.strangers import load_strangers
+    from faceshield.models.resnet29 import MATCH_DISTANCE
+
+    strangers = load_strangers()
+    own = strangers.targets[0]
+    left = strangers.without(own, MATCH_DISTANCE).targets
+    assert 0 < len(left) < len(strangers.targets)
+    assert float((left - own).norm(dim=1).min()) >= MATCH_DISTANCE
+
+
+def test_choices_that_make_no_sense_are_refused():
+    with pytest.raises(UsageError, match="leave out one"):
+        Options(fast=True, against="search")
+    with pytest.raises(UsageError, match="use training, search or both"):
+        Options(against="all")
+
+
+def test_grey_photos_stay_grey(put, portrait, pixels, tmp_path):
+    put(tmp_path / "in/g.png", portrait[..., 1])
+    cloak(tmp_path / "in", tmp_path / "out", Options(against="search", jobs=1))
+    made = pixels(tmp_path / "out/g.png")
+    assert made.ndim == 2
+    assert np.abs(made - pixels(tmp_path / "in/g.png")).max() >= 3
+
+
+def test_the_default_makes_no_mask(cli, source, me, tmp_path, monkeypatch):
+    monkeypatch.setattr(worn, "mask", None)
+    cli("cloak", source, "-o", tmp_path / "out")
+    assert torch.equal(vault.load("me").delta, me.delta)
