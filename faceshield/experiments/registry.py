@@ -62,6 +62,12 @@ def _recognition() -> Experiment:
     return Experiment(recognition, RecognitionSettings, fingerprint=data_of)
 
 
+def _search() -> Experiment:
+    from faceshield.experiments.search import SearchSettings, data_of, search_cell
+
+    return Experiment(search_cell, SearchSettings, fingerprint=data_of)
+
+
 def _selfie() -> Experiment:
     from faceshield.experiments.selfie import SelfieSettings, selfie
 
@@ -81,6 +87,7 @@ KNOWN: dict[str, Callable[[], Experiment]] = {
     "cost": _cost,
     "crops": _crops,
     "recognition": _recognition,
+    "search": _search,
     "selfie": _selfie,
     "lfw-pretrained": _lfw,
     "verification": _verification,

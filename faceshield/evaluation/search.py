@@ -1,0 +1,70 @@
+"""A search for a face among many: at which place its person comes, and how often a distance below a limit finds them.
+
+Nothing is learned: each photo's features are compared with those of a gallery, as a face search engine does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from faceshield.core.errors import UsageError
+from faceshield.evaluation.roc import clopper_pearson
+
+
+@dataclass(frozen=True)
+class Search:
+    """rank (q,) int64: place of the person's own nearest photo among the crowd's, 1 is first; past the crowd's end
+    where the query or all of the own photos show no face · distance (p,) of each pair of a query and an own photo,
+    infinite where one of them shows no face.
+    """
+
+    rank: Tensor
+    distance: Tensor
+
+    def metrics(self, limits: dict[str, float]) -> dict[str, Any]:
+        """``rank1`` and ``rank10`` with their intervals, and for each of ``limits`` the share of pairs nearer than it.
+
+        The intervals are Clopper–Pearson's over queries or pairs, as if these shared no people.
+        """
+        told: dict[str, Any] = {}
+        shares = {"rank1": self.rank <= 1, "rank10": self.rank <= 10}
+        shares |= {name: self.distance < limit for name, limit in limits.items()}
+        for name, hit in shares.items():
+            told[name] = float(hit.double().mean())
+            told[f"{name}_ci"] = list(clopper_pearson(int(hit.sum()), len(hit)))
+        return {**told, "rank_median": float(self.rank.double().median()), "queries": len(self.rank)}
+
+
+def search(queries: Tensor, own: Tensor, crowd: Tensor) -> Search:
+    """Look for one person. queries (q, D), own (g, D) photos of theirs in the gallery, crowd (n, D) of all others.
+
+    Rows of NaN are photos without a face. Raises UsageError where ``queries``, ``own`` or ``crowd`` has no row.
+    """
+    for name, rows in (("queries", queries), ("own", own), ("crowd", crowd)):
+        if not len(rows):
+            raise UsageError(f"{name}: a search needs at least one photo there, found none")
+    distance = torch.cdist(queries, own, compute_mode="donot_use_mm_for_euclid_dist").nan_to_num(float("inf"))
+    others = torch.cdist(queries, crowd).nan_to_num(float("inf"))
+    nearer = (others < distance.amin(1, keepdim=True)).sum(1)
+    lost = distance.amin(1).isinf()
+    rank = torch.where(lost, len(crowd) + 1, nearer + 1)
+    return Search(rank, distance.flatten())
+
+
+def together(found: list[Search]) -> Search:
+    """Several people's searches as one."""
+    return Search(torch.cat([one.rank for one in found]), torch.cat([one.distance for one in found]))
+
+
+def limit_at(different: Tensor, far: float) -> float:
+    """The distance below which at most ``far`` of the pairs of different people, at distances ``different``, lie.
+
+    Raises UsageError where there are too few pairs to tell (3 / ``far``: with fewer, none at all would tell nothing).
+    """
+    if len(different) * far < 3:
+        raise UsageError(f"{len(different)} pairs cannot tell a false match rate of {far:g}; {3 / far:.0f} are needed")
+    return float(different.sort().values[int(len(different) * far)])
