@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +24,8 @@ from faceshield.experiments.plan import digest_of
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source, nearest
-from faceshield.models.resnet import resnet18
+from faceshield.models.inception_resnet import Head, InceptionResnetV1
+from faceshield.models.resnet import ResNet, resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import data_digest, read_noise, write_noise
 from faceshield.noise.surrogate import load_bank
@@ -31,6 +33,7 @@ from faceshield.noise.views import PlainCrop
 from faceshield.reports.results import Value
 from faceshield.training.learner import learner
 from faceshield.training.loop import seeded
+from faceshield.training.recogniser import MarginLoss, published
 
 HELD_OUT = 0.2  # of each person's photos, drawn from their ids alone (§4.5)
 
@@ -39,6 +42,7 @@ class IdentitySettings(Settings):
     """``people`` are the collector's, ``others`` those on whom noise is made (their first ``identities``).
 
     ``classes`` and ``photos`` (a person) are for fabricated people only. ``protect``: so many of ``people``, the last.
+    ``width`` is RN-18's, ``head`` Inception-ResNet-v1's; ``schedule`` steps is the paper's, see training.recogniser.
     ``augment`` is the collector's, and with ``known_augment`` the noise is made under it too; ``surrogate_width``,
     ``surrogate_lr`` and all from ``fit_steps`` on are Algorithm 1's.
     """
@@ -53,6 +57,9 @@ class IdentitySettings(Settings):
     width: int
     epochs: int
     lr: float
+    batch: int = 64
+    schedule: Literal["one-cycle", "steps"] = "one-cycle"
+    head: Head = "linear"
     augment: str = "crop-flip"
     known_augment: bool = True
     epsilon_255: float = 8
@@ -62,6 +69,23 @@ class IdentitySettings(Settings):
     subset: float = 0.2
     stop_error: float = 0.1
     rounds: int
+
+
+def network_of(name: str, classes: int, settings: IdentitySettings) -> ResNet | InceptionResnetV1:
+    """A fresh network of the collector's. Raises UsageError for another one than resnet18 and inception_resnet_v1."""
+    if _known("model", name, ("resnet18", "inception_resnet_v1")) == "resnet18":
+        return resnet18(classes, width=settings.width, stem="stride2")
+    return InceptionResnetV1(classes, head=settings.head)
+
+
+def training_of(model: str, settings: IdentitySettings) -> dict[str, Any]:
+    """What the settings ask of training.loop.train beside its defaults."""
+    asked: dict[str, Any] = {"batch": settings.batch}
+    if settings.schedule == "steps":
+        asked |= published(settings.epochs)
+    if model == "inception_resnet_v1" and settings.head == "margin":
+        asked["criterion"] = MarginLoss()
+    return asked
 
 
 def people_of(settings: IdentitySettings, context: Context) -> Examples:

@@ -8,11 +8,19 @@ import torch
 
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.attack import attack
-from faceshield.experiments.identities import HELD_OUT, IdentitySettings, handed_noise, people_of
+from faceshield.experiments.identities import (
+    HELD_OUT,
+    IdentitySettings,
+    handed_noise,
+    network_of,
+    people_of,
+    training_of,
+)
 from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, checked
+from faceshield.training.loop import seeded
 
 
 class RecognitionSettings(IdentitySettings):
@@ -21,7 +29,7 @@ class RecognitionSettings(IdentitySettings):
 
 def recognition(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
     """One cell. ``key``: noise none, or as :func:`faceshield.experiments.identities.handed_noise` has it; variant;
-    model resnet18.
+    model resnet18 | inception_resnet_v1.
 
     protected_accuracy and others_accuracy are shares of clean held-out photos; see
     :func:`faceshield.experiments.attack.attack`.
@@ -38,7 +46,10 @@ def recognition(key: Key, seed: int, settings: dict[str, Any], context: Context)
         errors = noise.provenance.get("errors", [])
         told = {"rounds": len(errors), "error_final": errors[-1]} if errors else {}
         training = unlearnable(training, noise, torch.isin(training.labels, torch.tensor(protected)))
-    return {**attack(training, clean, protected, seed, own.model_dump(), context, own.augment), **told}
+    model = str(key["model"])
+    network = seeded(lambda: network_of(model, len(people.classes), own), seed)
+    how = training_of(model, own)
+    return {**attack(training, clean, protected, seed, own.model_dump(), context, own.augment, network, **how), **told}
 
 
 def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:

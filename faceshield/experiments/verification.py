@@ -20,15 +20,23 @@ from faceshield.evaluation.embed import Forward, combined, outputs
 from faceshield.evaluation.roc import Scores, roc
 from faceshield.evaluation.verification import pair_scores, verify_pairs
 from faceshield.experiments.attack import AUGMENTS, framed
-from faceshield.experiments.identities import HELD_OUT, IdentitySettings, fabricated_faces, handed_noise, people_of
+from faceshield.experiments.identities import (
+    HELD_OUT,
+    IdentitySettings,
+    fabricated_faces,
+    handed_noise,
+    network_of,
+    people_of,
+    training_of,
+)
 from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Source, checked
 from faceshield.faces.dataset import Frame, align_dataset
 from faceshield.faces.mtcnn import MtcnnDetector
-from faceshield.models.classifier import Classifier
-from faceshield.models.resnet import resnet18
+from faceshield.models.inception_resnet import InceptionResnetV1
+from faceshield.models.resnet import ResNet
 from faceshield.training.loop import seeded, train
 
 CANVAS = Frame(112, margin=8)  # the pictures whose middle ``framed`` takes
@@ -69,7 +77,8 @@ class Probe:
 def verification(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
     """One cell. ``key``: setting partial (the last ``protect`` people carry noise; pairs of clean held-out photos, of
     protected and of other people apart) | full (everybody carries noise; LFW's pairs); noise and variant as
-    :func:`faceshield.experiments.identities.handed_noise` has them, or noise none.
+    :func:`faceshield.experiments.identities.handed_noise` has them, or noise none; model resnet18 |
+    inception_resnet_v1.
 
     Metrics are auc, eer, accuracy_mean and tar_at_far_…, for setting partial after protected_ and others_. A network
     says something of faces before it is trained, and so do raw pixels: auc_untrained (the same network, the same
@@ -86,13 +95,14 @@ def verification(key: Key, seed: int, settings: dict[str, Any], context: Context
         noise = handed_noise(key, seed, training, names, own, context)
         labels = torch.tensor([people.classes.index(name) for name in names])
         training = unlearnable(training, noise, torch.isin(training.labels, labels))
-    network = seeded(lambda: resnet18(len(people.classes), width=own.width, stem="stride2"), seed)
+    model = str(key.get("model", "resnet18"))
+    network = seeded(lambda: network_of(model, len(people.classes), own), seed)
     context.runtime.place(network.eval())
     forward, device = _embedding(network, context), context.runtime.device
     floors = [(probe.scores(forward, device), probe.scores(_pixels, device)) for probe in probes]
     train(
         network, training, context.runtime, epochs=own.epochs, seed=seed, lr=own.lr, augment=AUGMENTS[own.augment],
-        on_epoch=_teller(own.epochs, context),
+        on_epoch=_teller(own.epochs, context), **training_of(model, own),
     )  # fmt: skip
     metrics: dict[str, Any] = {"training_photos": len(training)}
     for probe, (untrained, pixels) in zip(probes, floors, strict=True):
@@ -116,7 +126,7 @@ def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
     return " ".join(name if name in MADE_HERE else fingerprint(context.source(name)) for name in names)
 
 
-def _embedding(network: Classifier, context: Context) -> Forward:
+def _embedding(network: ResNet | InceptionResnetV1, context: Context) -> Forward:
     def forward(batch: Tensor) -> Tensor:
         with context.runtime.autocast():
             return network.features(batch.contiguous(memory_format=context.runtime.memory_format)).float()

@@ -27,7 +27,15 @@ from faceshield.training.runtime import Runtime
 
 Attack = Callable[[Forward, Tensor, Tensor, Generator], Tensor]
 
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""``criterion(logits, labels)``: the sum of a batch's losses; labels (N,) int64, or (N, classes) from mixing."""
+
 Network = TypeVar("Network", bound=nn.Module)
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """The usual :data:`Criterion`."""
+    return F.cross_entropy(logits, target, reduction="sum")
 
 
 def train(
@@ -47,6 +55,7 @@ def train(
     augment: Augment = crop_and_flip,
     mix: Mix | None = None,
     adversary: Attack | None = None,
+    criterion: Criterion = cross_entropy,
     test: Callable[[nn.Module], float] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
     checkpoint: Path | None = None,
@@ -58,8 +67,8 @@ def train(
     are the schedule "steps"'s, ``clip`` bounds the gradient's length. A batch of uint8 pictures goes through
     ``augment(images, generator)``, then as float in [0, 1] through ``mix(images, labels, classes, generator)`` (to
     pictures and soft labels) and ``adversary(forward, images, labels, generator)`` (with the model frozen, in eval
-    mode). After each epoch, in eval mode, ``test(model)`` gives the accuracy that the history keeps, and
-    ``on_epoch(epoch, mean training loss)`` is called.
+    mode); ``criterion(logits, labels)`` sums its losses. After each epoch, in eval mode, ``test(model)`` gives the
+    accuracy that the history keeps, and ``on_epoch(epoch, mean training loss)`` is called.
 
     ``checkpoint`` is written after ``every`` epochs and the last one; found again, the run goes on from there and, on a
     CPU, ends with the very bytes of an uninterrupted one. StoreError where it is of a run with other settings, data or
@@ -82,7 +91,7 @@ def train(
     settings = {
         "epochs": epochs, "seed": seed, "lr": lr, "batch": batch, "weight_decay": weight_decay, "nesterov": nesterov,
         "schedule": schedule, "milestones": list(milestones), "clip": clip, "augment": augment, "mix": mix,
-        "adversary": adversary, "precision": str(runtime.dtype),
+        "adversary": adversary, "criterion": criterion, "precision": str(runtime.dtype),
     }  # fmt: skip
     saved = Checkpoint.of(checkpoint, settings, model, data)
     history = saved.resume(model, optimizer, rng)
@@ -98,7 +107,7 @@ def train(
             if adversary is not None:
                 with frozen(model):
                     x = adversary(forward, x, target, rng)
-            own = F.cross_entropy(forward(x[ranks.share]), target[ranks.share], reduction="sum")
+            own = criterion(forward(x[ranks.share]), target[ranks.share])
             loss = own / len(index)
             descend(loss, model, optimizer, ranks, clip)
             total += loss.detach() * len(index)
