@@ -18,9 +18,11 @@ from faceshield.core.errors import FaceshieldError
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
+    "audit": "audit",
     "cloak": "cloak",
     "detect": "detect",
     "evaluate": "evaluate",
+    "faces": "faces",
     "identity": "identity",
     "noise": "noise",
     "recipes": "recipes",

@@ -29,6 +29,7 @@ from faceshield.imaging.photo import load
 from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, shifted, warp
 
 REPORT = "align.json"
+NO_FACE = "no face was found"
 QUALITY = 95  # of the JPEG crops, at full colour resolution
 _AT_ONCE = 8  # photos a process takes at a time
 
@@ -131,7 +132,7 @@ class _Worker:
             faces = self.detector.detect(rgb)
             landmarks = _nearest(faces, rgb, known).landmarks if faces else known
             if landmarks is None:
-                return "no face was found"
+                return NO_FACE
             pixels = self.frame.crop(rgb, landmarks)
         except PhotoError as error:
             return str(error).removeprefix(f"{path}: ")

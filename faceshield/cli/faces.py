@@ -1,0 +1,55 @@
+"""faceshield faces: whole data sets of faces, made ready for training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group("faces")
+def command() -> None:
+    """Prepare data sets of faces."""
+
+
+@command.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the crops.")
+@click.option(
+    "--size", default="112", show_default=True, type=click.Choice(["112", "160"]), help="Side of a crop in pixels."
+)
+@click.option(
+    "--margin", default=0, show_default=True, type=click.IntRange(0),
+    help="Pixels more on each side; 8 with size 112 is what recipes and noise are made for.",
+)  # fmt: skip
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that work side by side.")
+@click.option("--device", default="cpu", show_default=True)
+def align(source: Path, out: Path, size: str, margin: int, jobs: int, device: str) -> None:
+    """Find the face in every photo of SOURCE and keep it, aligned to five points, as OUT/PERSON/NAME.jpg.
+
+    SOURCE is the unpacked folder of CelebA, VGGFace2, CASIA-WebFace or LFW, or any tree of one folder a person. Run it
+    again to go on after an interruption. OUT/align.json tells what was done and lists each photo that could not be
+    aligned with the reason. Exit code 3 where a photo shows no face, 4 where a file is no picture.
+    """
+    from functools import partial
+
+    from faceshield.cli.progress import Bars
+    from faceshield.data.layouts import read_layout
+    from faceshield.faces.dataset import NO_FACE, REPORT, Frame, align_dataset
+    from faceshield.faces.mtcnn import MtcnnDetector
+    from faceshield.training.runtime import Runtime
+
+    index = read_layout(source)
+    detector = partial(MtcnnDetector, Runtime.best(device).device)
+    click.echo(f"{source}: {index.kind}, {len(index)} photos of {len(set(index.people))} people", err=True)
+    for note in index.notes:
+        click.echo(f"  {note}", err=True)
+    with Bars() as bars:
+        done = align_dataset(index, out, detector, Frame(int(size), margin), jobs=jobs, progress=bars)
+    click.echo(f"{done.aligned} of {done.photos} photos are aligned")
+    for id, reason in list(done.failed.items())[:10]:
+        click.echo(f"  {id}: {reason}")
+    if len(done.failed) > 10:
+        click.echo(f"  and {len(done.failed) - 10} more, see {out / REPORT}")
+    unread = any(reason != NO_FACE for reason in done.failed.values())
+    click.get_current_context().exit(4 if unread else 3 if done.failed else 0)
