@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 import torch
 import torch.multiprocessing as mp
+from click.testing import CliRunner
 from torch import nn
 
+from faceshield.cli.main import main
+from faceshield.core import store
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.ranks import ALONE
-from faceshield.core.store import read_tensors, write_tensors
+from faceshield.core.store import read_tensors, write_bytes, write_tensors
 from faceshield.core.types import Noise
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
@@ -42,6 +47,15 @@ def as_they_are(images, rng):
     return images
 
 
+RECIPE = {
+    "id": "tiny", "claim": "It runs.", "experiment": "classify", "seeds": [0],
+    "matrix": [{"noise": ["error-min"], "form": ["class"]}],
+    "settings": {
+        "data": "digits", "size": 32, "limit": 4, "test_limit": 2, "model": "vgg11", "width": 2, "epochs": 1,
+        "batch": 40, "lr": 0.1, "augment": "none", "generate": {"error-min class": {"rounds": 1, "fit_steps": 1}},
+    },
+    "scales": {"smoke": {}},
+}  # fmt: skip
 TRAINING = {"epochs": 2, "seed": 3, "batch": 40, "augment": as_they_are, "clip": 1.0}
 
 
@@ -109,18 +123,33 @@ def process(rank, port, folder):
     }  # fmt: skip
     runtime = Runtime.best("cpu", "float32")
     assert runtime.describe().endswith("2 processes")
-    write_tensors(folder / f"{rank}.safetensors", jobs(runtime, folder), {})
+    out = jobs(runtime, folder)
+    written = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "write_bytes", lambda path, *more: written.append(path.name) or write_bytes(path, *more))
+        places = ["--results", folder / "results", "--work", folder / "work"]
+        ran = CliRunner().invoke(
+            main, ["recipes", "run", str(folder / "tiny.yaml"), "--scale", "smoke", *map(str, places)]
+        )
+    told = {"code": ran.exit_code, "printed": ran.stdout, "said": ran.stderr, "written": written}
+    write_tensors(folder / f"{rank}.safetensors", out, told)
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    """What each of two processes was left with."""
+def told(tmp_path_factory):
+    """The tensors that each of two processes was left with, and what it told of a recipe."""
     folder = tmp_path_factory.mktemp("two")
+    (folder / "tiny.yaml").write_text(json.dumps(RECIPE), encoding="utf-8")  # JSON is YAML
     with socket.socket() as any_port:
         any_port.bind(("127.0.0.1", 0))
         port = any_port.getsockname()[1]
     mp.spawn(process, (port, folder), nprocs=2)
-    return [read_tensors(folder / f"{rank}.safetensors")[0] for rank in range(2)]
+    return [read_tensors(folder / f"{rank}.safetensors") for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def two(told):
+    return [tensors for tensors, _ in told]
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +215,16 @@ def test_two_processes_go_on_from_their_checkpoint(two):
 def test_training_is_that_of_one_process(one, two):
     for key in (key for key in one if key.startswith(("trained.", "few")) or key == "losses"):
         torch.testing.assert_close(two[0][key], one[key], rtol=0, atol=1e-5)
+
+
+def test_of_a_recipe_the_first_process_alone_writes_and_speaks(told):
+    first, second = (about for _, about in told)
+    assert [first["code"], second["code"]] == [0, 0], first["said"]
+    assert first["printed"].endswith("tiny.smoke.json\n")
+    assert "cell 1 of 1" in first["said"]
+    assert (second["printed"], second["said"], second["written"]) == ("", "", [])
+    # the noise, the network trained on it, the cell and the result, which is written again with its figures' names
+    assert sorted(Counter(first["written"]).values()) == [1, 1, 1, 2]
 
 
 def test_whole_batch_norm_is_torchs():
