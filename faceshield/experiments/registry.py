@@ -25,6 +25,13 @@ def experiment_of(recipe: Recipe) -> Experiment:
     return experiment
 
 
+def _backdoor() -> Experiment:
+    from faceshield.experiments.backdoor import backdoor
+    from faceshield.experiments.classify import ClassifySettings, inputs_of
+
+    return Experiment(backdoor, ClassifySettings, fingerprint=inputs_of)
+
+
 def _bank() -> Experiment:
     from faceshield.experiments.bank import BankSettings, bank
 
@@ -82,6 +89,7 @@ def _verification() -> Experiment:
 
 # each is imported when a recipe names it: one experiment's libraries are no other's business
 KNOWN: dict[str, Callable[[], Experiment]] = {
+    "backdoor": _backdoor,
     "bank": _bank,
     "classify": _classify,
     "cost": _cost,

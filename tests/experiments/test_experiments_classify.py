@@ -30,7 +30,18 @@ ROOT = Path(__file__).resolve().parents[2] / "recipes"
 RECIPES = [
     *(
         f"paper/{name}"
-        for name in ("fig1", "fig9", "table5", "cost", "table1", "table2", "table3", "fig2-curves", "fig2-classes")
+        for name in (
+            "fig1",
+            "fig9",
+            "table5",
+            "cost",
+            "table1",
+            "table2",
+            "table3",
+            "fig2-curves",
+            "fig2-classes",
+            "fig8",
+        )
     ),
     "quickstart/digits",
 ]
