@@ -38,6 +38,7 @@ class BankSettings(Settings):
     epsilon_255: float
     fit_steps: int
     subset: float
+    redraw: bool
     stop_error: float
     rounds: int
 
@@ -83,6 +84,7 @@ def make_bank(
         stop_error=settings["stop_error"],
         rounds=settings["rounds"],
         subset=settings["subset"],
+        redraw=settings["redraw"],
         view=view,
     ).generate(data, learner(surrogate, context.runtime, lr=settings["lr"]), seed=seed, on_round=tell)
     delta = amplified(smoothed(noise.delta), budget)

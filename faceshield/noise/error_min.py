@@ -40,7 +40,8 @@ class ErrorMin:
     """M steps of θ on the noisy pictures, then one pass of T signed steps of δ, until the error falls under λ.
 
     ``form`` "sample": every example has its own δ and takes T steps in each pass. "class": one δ a class, found on
-    ``subset`` of the examples, drawn once for all rounds (Appendix B), in one of two ways.
+    ``subset`` of the examples, drawn once for all rounds (Appendix B) or with ``redraw`` anew in each, in one of two
+    ways.
 
     - ``update`` "mean" (as in the released code): in a batch each example takes T steps from its class's δ, and the
       class's δ becomes the mean of its examples' results; the next batch starts from there. A class absent from a batch
@@ -64,6 +65,7 @@ class ErrorMin:
     rounds: int = 200
     batch: int = 128
     subset: float = 0.2  # share of the examples in a δ pass
+    redraw: bool = False  # with few examples a class: after some rounds all of them have taken part
     update: Literal["mean", "sequential"] = "mean"
     enough: float | None = None  # sample-wise: an example whose loss is no larger takes no more steps in a pass
     view: View | None = None
@@ -116,7 +118,10 @@ class ErrorMin:
                 index = order.next().to(labels.device)
                 learner.fit(self._seen(images[index], delta[owner[index]], rng), labels[index])
             with frozen(learner.model):
-                chosen = subset[torch.randperm(len(subset), generator=rng)].to(labels.device)
+                if self.redraw:
+                    chosen = torch.randperm(len(images), generator=rng)[: len(subset)].to(labels.device)
+                else:
+                    chosen = subset[torch.randperm(len(subset), generator=rng)].to(labels.device)
                 taken += self._pass(images, labels, delta, chosen, learner, rng)
                 wrong = misclassified(
                     chosen, labels, lambda index: self._seen(images[index], delta[owner[index]], rng),

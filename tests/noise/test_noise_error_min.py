@@ -128,13 +128,13 @@ def test_a_sequential_pass_is_the_papers_loop(data, steps):
 
 @pytest.mark.parametrize("subset", [0.125, 0.3, 1.0])
 def test_the_subset_is_drawn_once_and_from_every_class(data, subset):
-    """Appendix B: 20 % of the data make the noise, and the rest of it never do."""
+    """Appendix B: 20 % of the data make the noise, and the rest of it never do; with ``redraw`` others each round."""
     rare = data.select((data.labels < 2) | (torch.arange(len(data)) < 3))  # one picture of the third class
     seen = []
 
-    def told(seed):
+    def told(seed, redraw=False):
         rounds = []
-        method = replace(CLASS, fit_steps=0, rounds=3, subset=subset, delta_batch=100)
+        method = replace(CLASS, fit_steps=0, rounds=3, subset=subset, redraw=redraw, delta_batch=100)
         watched = lambda x, rng: seen.append((x.detach() * 255).round()) or x  # noqa: E731
         replace(method, view=watched).generate(
             rare, unfitted(network()), seed=seed, on_round=lambda *_: rounds.append(torch.cat(seen)) or seen.clear()
@@ -151,6 +151,7 @@ def test_the_subset_is_drawn_once_and_from_every_class(data, subset):
         assert set(rare.labels[first[0]].tolist()) == {0, 1, 2}
     assert first == told(0)
     assert subset == 1.0 or first != told(1)
+    assert subset == 1.0 or len({tuple(each) for each in told(0, redraw=True)}) > 1
 
 
 def test_sequential_noise_survives_white_pictures():
