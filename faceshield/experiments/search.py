@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +10,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from faceshield.core.errors import FaceshieldError, UsageError
+from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_json
 from faceshield.evaluation.embed import combined
 from faceshield.evaluation.enrol import enrol
 from faceshield.evaluation.search import limit_at, search, together
 from faceshield.evaluation.strangers import load_strangers
+from faceshield.experiments.command import cloak, visibility
 from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.lfw import pretrained
 from faceshield.experiments.recipe import Key
@@ -29,7 +26,6 @@ from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.models.resnet29 import MATCH_DISTANCE
 
 SIDES = ("query", "gallery")
-AGAINST = {"mask": "search", "both": "both"}
 FAR = 1e-3
 
 
@@ -94,31 +90,12 @@ def _cloaked(
     faces: list[dict[str, Any]] = []
     for person, own in files.items():
         out = context.work / f"cloaked-{noise}-{side}" / person
-        if not (out / "faceshield.json").is_file():
-            context.say(f"  cloaking {len(own)} photos of {person} ({noise}, {side})")
-            _cloak(own, out, noise, person, context)
-        photos = [photo for photo in read_json(out / "faceshield.json")["photos"] if photo["status"] == "cloaked"]
+        context.say(f"  cloaking {len(own)} photos of {person} ({noise}, {side})")
+        report = cloak(own, out, noise, person, context)
+        photos = [photo for photo in report["photos"] if photo["status"] == "cloaked"]
         faces += [face for photo in photos for face in photo["faces"]]
         outputs[person] = [out / photo["output"] for photo in photos]
-    return outputs, {
-        "ssim_face": sum(face["ssim_face"] for face in faces) / len(faces),
-        "ssim_face_min": min(face["ssim_face"] for face in faces),
-        "linf_255": max(face["linf_255"] for face in faces),
-    }
-
-
-def _cloak(own: list[Path], out: Path, noise: str, person: str, context: Context) -> None:
-    # a cell is repeatable: the secret comes from names instead of the operating system
-    environment = {
-        **os.environ,
-        "FACESHIELD_HOME": str(context.work / "home"),
-        "FACESHIELD_SECRET": f"{derive_seed(person):032x}",
-    }
-    command = [sys.executable, "-m", "faceshield", "cloak", *map(str, own), "-o", str(out), "--resume", "--jobs", "1"]
-    command += ["--against", AGAINST[noise], "--identity", person, "--device", str(context.runtime.device)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode not in (0, 3):
-        raise FaceshieldError(f"faceshield cloak ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+    return outputs, visibility(faces)
 
 
 def _handled(files: dict[str, list[Path]], name: str, countermeasure: str, context: Context) -> dict[str, list[Path]]:

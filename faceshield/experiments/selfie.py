@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from faceshield.core.errors import FaceshieldError
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_json, read_tensors, write_tensors
+from faceshield.core.store import read_tensors, write_tensors
 from faceshield.data.examples import Examples, concatenate
 from faceshield.experiments.attack import attack
+from faceshield.experiments.command import cloak, visibility
 from faceshield.experiments.framing import Collector
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
@@ -35,7 +32,7 @@ class SelfieSettings(Settings):
 
 
 def selfie(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
-    """One cell; ``key["noise"]`` is none, bank (``--fast``) or tailored (the default)."""
+    """One cell; ``key["noise"]`` is none or one of ``command.OPTIONS``."""
     train, test = _split(_files(context.source(settings["selfies"])), settings["held_out"])
     collector = Collector(settings["size"])
     # the crowd comes aligned by whoever made it; turned by an ordinary roll it looks like everybody else's photos
@@ -101,7 +98,7 @@ def _cloaked(files: Files, noise: str, context: Context) -> tuple[Files, dict[st
     for person in dict.fromkeys(name for name, _, _ in files):
         own = [file for file in files if file[0] == person]
         context.say(f"  cloaking {len(own)} photos of {person} ({noise})")
-        report = _cloak(own, out / person, f"{noise}-{person}", noise == "bank", context)
+        report = cloak([path for _, _, path in own], out / person, noise, f"{noise}-{person}", context)
         for photo, (_, example, path) in zip(report["photos"], own, strict=True):
             # what the tool leaves unprotected its user would not upload, so the collector does not get it
             if photo["status"] != "cloaked":
@@ -110,31 +107,4 @@ def _cloaked(files: Files, noise: str, context: Context) -> tuple[Files, dict[st
             faces += photo["faces"]
             cloaked.append((person, example, out / person / photo["output"]))
             assert path.exists(), "originals stay"
-    return cloaked, {
-        "ssim_face": sum(face["ssim_face"] for face in faces) / len(faces),
-        "ssim_face_min": min(face["ssim_face"] for face in faces),
-        "linf_255": max(face["linf_255"] for face in faces),
-        "unprotected_photos": unprotected,
-    }
-
-
-def _cloak(own: Files, out: Path, identity: str, fast: bool, context: Context) -> dict[str, Any]:
-    # A cell is repeatable: the identity's secret comes from its name instead of the operating system.
-    environment = {
-        **os.environ,
-        "FACESHIELD_HOME": str(context.work / "home"),
-        "FACESHIELD_SECRET": f"{derive_seed(identity):032x}",
-    }
-    environment.pop("TORCHELASTIC_RUN_ID", None)  # the command is a job of its own, and none of torchrun's processes
-    command = [sys.executable, "-m", "faceshield", "cloak", *(str(path) for _, _, path in own)]
-    command += ["-o", str(out), "--identity", identity, "--resume", "--device", str(context.runtime.device)]
-    command += ["--fast"] if fast else []
-
-    def cloak() -> None:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if done.returncode not in (0, 3):
-            raise FaceshieldError(f"faceshield cloak ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-
-    context.runtime.ranks.once(cloak)
-    report: dict[str, Any] = read_json(out / "faceshield.json")
-    return report
+    return cloaked, {**visibility(faces), "unprotected_photos": unprotected}

@@ -9,6 +9,7 @@ from PIL import Image
 
 from faceshield.core.errors import UsageError
 from faceshield.experiments import search as module
+from faceshield.experiments.command import OPTIONS
 from faceshield.experiments.recipe import read_recipe
 from faceshield.experiments.registry import experiment_of
 from faceshield.experiments.run import Context
@@ -46,7 +47,7 @@ def test_the_recipe_names_what_there_is(root):
     assert experiment_of(recipe).cell is module.search_cell
     for key in recipe.cells():
         assert set(key) == {"noise", "query", "gallery", "countermeasure"}
-        assert key["noise"] in ("none", *module.AGAINST)
+        assert key["noise"] in ("none", *OPTIONS)
     for bar in recipe.expected:
         assert any(bar.covers(key) for key in recipe.cells()), bar
 
