@@ -32,6 +32,19 @@ class Examples:
         """The examples where ``chosen`` (n,) bool is True; labels and classes stay as they are."""
         return self._at(chosen.nonzero()[:, 0])
 
+    def of_classes(self, names: Sequence[str]) -> Examples:
+        """The examples of some classes, which are then all the classes there are, in the order of ``names``.
+
+        Raises UsageError naming the first class that is not there.
+        """
+        absent = next((name for name in names if name not in self.classes), None)
+        if absent is not None:
+            raise UsageError(f"class {absent!r} is not in the data; check its spelling")
+        place = torch.full((len(self.classes),), -1)
+        place[[self.classes.index(name) for name in names]] = torch.arange(len(names))
+        labels = place[self.labels]
+        return replace(self, labels=labels, classes=tuple(names)).select(labels >= 0)
+
     def sorted(self) -> Examples:
         """The same examples in the order of their ids, whatever order the files came in."""
         return self._at(torch.tensor(sorted(range(len(self)), key=self.ids.__getitem__), dtype=torch.long))

@@ -25,6 +25,12 @@ def experiment_of(recipe: Recipe) -> Experiment:
     return experiment
 
 
+def _added_class() -> Experiment:
+    from faceshield.experiments.transfer import TransferSettings, added_class, inputs_of
+
+    return Experiment(added_class, TransferSettings, fingerprint=inputs_of)
+
+
 def _backdoor() -> Experiment:
     from faceshield.experiments.backdoor import backdoor
     from faceshield.experiments.classify import ClassifySettings, inputs_of
@@ -87,8 +93,15 @@ def _verification() -> Experiment:
     return Experiment(verification, VerificationSettings, fingerprint=data_of)
 
 
+def _mapped_classes() -> Experiment:
+    from faceshield.experiments.transfer import TransferSettings, inputs_of, mapped_classes
+
+    return Experiment(mapped_classes, TransferSettings, fingerprint=inputs_of)
+
+
 # each is imported when a recipe names it: one experiment's libraries are no other's business
 KNOWN: dict[str, Callable[[], Experiment]] = {
+    "added-class": _added_class,
     "backdoor": _backdoor,
     "bank": _bank,
     "classify": _classify,
@@ -98,5 +111,6 @@ KNOWN: dict[str, Callable[[], Experiment]] = {
     "search": _search,
     "selfie": _selfie,
     "lfw-pretrained": _lfw,
+    "mapped-classes": _mapped_classes,
     "verification": _verification,
 }

@@ -41,6 +41,9 @@ RECIPES = [
             "fig2-curves",
             "fig2-classes",
             "fig8",
+            "fig6",
+            "fig3-ship",
+            "fig3-imagenet",
         )
     ),
     "quickstart/digits",
