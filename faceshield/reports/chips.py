@@ -20,10 +20,15 @@ def side_by_side(chips: Sequence[Tensor], path: Path) -> None:
 
     Raises StoreError where ``path`` cannot be written.
     """
+    write_bytes(path, row_png(chips))
+
+
+def row_png(chips: Sequence[Tensor]) -> bytes:
+    """``chips`` as :func:`side_by_side` writes them."""
     gap = torch.ones(3, chips[0].shape[1], GAP)
     row = torch.cat([part for chip in chips for part in (chip, gap)][:-1], dim=2)
     pixels = row.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
     done, data = cv2.imencode(".png", pixels[..., ::-1])
     if not done:
-        raise StoreError(f"{path}: could not be encoded as PNG")
-    write_bytes(path, data.tobytes())
+        raise StoreError("the faces could not be encoded as PNG")
+    return bytes(data.tobytes())

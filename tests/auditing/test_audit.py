@@ -1,0 +1,109 @@
+"""The audit by its command: quadrants against a count by hand, a page in plain words, and what it refuses."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from faceshield.auditing.audit import FAR, Audit, audit
+from faceshield.core.errors import UsageError
+from faceshield.evaluation.enrol import Recogniser
+from faceshield.evaluation.search import search
+from faceshield.evaluation.strangers import Strangers, load_strangers
+from faceshield.experiments.lfw import pretrained
+from faceshield.reports.audit import meaning, write_audit
+
+
+@pytest.fixture
+def folders(put, portrait, tmp_path):
+    """Two clean portraits, and two of the same person with strong noise on them, one of them turned."""
+    rng = np.random.default_rng(0)
+    put(tmp_path / "clean/a.png", portrait)
+    put(tmp_path / "clean/b.png", np.ascontiguousarray(portrait[:, ::-1]))
+    put(tmp_path / "clean/nobody.png", np.full((90, 90, 3), 128, np.uint8))
+    for name in "cd":
+        noise = rng.integers(-40, 41, portrait.shape)
+        put(tmp_path / f"cloaked/{name}.png", (portrait + noise).clip(0, 255).astype(np.uint8))
+    (tmp_path / "cloaked/faceshield.json").write_text("{}")
+    return tmp_path / "cloaked", tmp_path / "clean"
+
+
+def test_a_page_says_what_was_found_and_never_promises(cli, folders, tmp_path):
+    cloaked, clean = folders
+    result = cli("audit", "--cloaked", cloaked, "--clean", clean, "-o", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    text = " ".join(re.sub(r"<style.*?</style>|<[^>]+>|base64,[^\"]+", " ", page, flags=re.S).split())
+    assert f"Measured on {datetime.datetime.now(datetime.timezone.utc).date():%Y-%m-%d}" in text
+    assert "cloaked photos, searched for among clean ones" in text
+    assert "No face was found in 1 clean photos: nobody.png" in text
+    assert "What stays open" in text
+    assert not re.search(r"protects? you|\bsafe\b|invisible|guarantee", text + result.stdout, re.I)
+    assert page.count("data:image/png;base64") == 3  # the histogram and one pair for each cloaked photo
+    assert "http" not in page.replace("http-equiv", "")
+    assert "Without a cloak this recogniser found the person first in 100% of 2 searches." in result.stdout
+    again = cli("audit", "--cloaked", cloaked, "--clean", clean, "-o", tmp_path / "r.html", code=2)
+    assert "exists already" in again.stderr
+
+
+def test_quadrants_are_searches_of_the_folders(folders, detector):
+    recogniser = pretrained(torch.device("cpu"))
+    strangers = load_strangers()
+    made = audit(*folders, strangers, detector, recogniser)
+    a, b = made.sides["clean"].features, made.sides["cloaked"].features
+    assert (len(a), len(b), made.sides["clean"].lost) == (2, 2, ("nobody.png",))
+    crowd = strangers.without(a.mean(0), 0.6).crowd
+    assert made.crowd == len(crowd) >= 4000
+    assert made.found["cloaked", "clean"].rank.equal(search(b, a, crowd).rank)
+    alone = made.found["clean", "clean"]
+    assert alone.distance.tolist() == pytest.approx([float((a[0] - a[1]).norm())] * 2, abs=1e-4)
+    assert float((made.different < made.limit).double().mean()) <= FAR
+    assert made.nearest[0].distance == pytest.approx(float(torch.cdist(a, b).min()), abs=1e-3)
+    assert [pair.distance for pair in made.nearest] == sorted(pair.distance for pair in made.nearest)
+
+
+def test_what_cannot_be_audited_is_refused(folders, detector, put, portrait, tmp_path):
+    cloaked, clean = folders
+    recogniser = Recogniser(lambda chips: chips.mean((2, 3)), torch.device("cpu"), "means", size=3)
+    strangers = Strangers(torch.rand(4000, 3), torch.arange(4000), torch.rand(2, 3), "means")
+    with pytest.raises(UsageError, match="made by another recogniser"):
+        audit(cloaked, clean, load_strangers(), detector, recogniser)
+    with pytest.raises(UsageError, match="show the same uncloaked face"):
+        audit(clean, clean, strangers, detector, recogniser)
+    with pytest.raises(UsageError, match="is no folder"):
+        audit(tmp_path / "absent", clean, strangers, detector, recogniser)
+    put(tmp_path / "one/a.png", portrait)
+    with pytest.raises(UsageError, match="found in 1 photos; an audit needs at least 2"):
+        audit(cloaked, tmp_path / "one", strangers, detector, recogniser)
+
+
+def told(rank1, low, high):
+    return {"rank1": rank1, "rank1_ci": [low, high], "queries": 40}
+
+
+def test_a_change_is_told_only_where_the_interval_excludes_none():
+    metrics = {
+        ("clean", "clean"): told(1.0, 0.9, 1.0),
+        ("cloaked", "clean"): told(0.05, 0.01, 0.17),
+        ("clean", "cloaked"): told(0.95, 0.8, 1.0),
+        ("cloaked", "cloaked"): told(0.5, 0.3, 0.7),
+    }
+    first, second, third, fourth = meaning(metrics)
+    assert "100%" in first
+    assert "changed that: 5%" in second
+    assert "hardly changed that" in third
+    assert "changed that: 50%" in fourth
+
+
+def test_names_of_files_are_text(folders, detector, tmp_path):
+    cloaked, clean = folders
+    (clean / "nobody.png").rename(clean / "<b>&.png")
+    made = audit(cloaked, clean, load_strangers(), detector, pretrained(torch.device("cpu")))
+    assert isinstance(made, Audit)
+    write_audit(made, "0" * 64, tmp_path / "r.html", datetime.date(2026, 1, 2))
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;&amp;.png" in page
+    assert "<b>" not in page
