@@ -29,7 +29,7 @@ def attack(
     seed: int,
     settings: dict[str, Any],
     context: Context,
-    augment: str = "crop-flip",
+    augment: str | Augment = "crop-flip",
     network: nn.Module | None = None,
     **training_settings: Any,
 ) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def attack(
         epochs=settings["epochs"],
         seed=seed,
         lr=settings["lr"],
-        augment=AUGMENTS[augment],
+        augment=AUGMENTS[augment] if isinstance(augment, str) else augment,
         on_epoch=test,
         **training_settings,
     )

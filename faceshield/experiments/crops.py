@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_tensors
+from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.data.examples import Examples
 from faceshield.data.tree import read_tree
 from faceshield.experiments.attack import attack, framed
@@ -18,8 +20,9 @@ from faceshield.experiments.fabricated import fabricated_people
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source
+from faceshield.models import weights
 from faceshield.noise.identity import correlation, private_noise, slot_of
-from faceshield.noise.surrogate import load_bank, load_surrogate
+from faceshield.noise.surrogate import SURROGATE, load_bank, load_surrogate
 from faceshield.noise.views import Views
 
 
@@ -42,6 +45,32 @@ def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> di
     """One cell. ``key``: noise none|bank|tailored; photos (tailored: how many of the person's crops make the noise);
     views none|collector (bank made here, without or with the collector's views); augment crop-flip|flip.
     """
+    made = cloaked_people(key, seed, settings, context)
+    people, held = made.people, made.held
+    training = Examples(made.images, people.labels, people.ids, people.classes).select(~held)
+    clean = people.select(held)
+    metrics = attack(
+        _small(training, settings), _small(clean, settings), made.protected, seed, settings, context, _augment(key)
+    )
+    return {**metrics, "bank_correlation": max(made.similar)} if made.similar else metrics
+
+
+@dataclass(frozen=True)
+class Cloaked:
+    """``people`` as they are and their ``images`` (N, 3, S, S) uint8 on the canvas, the training photos of the
+    ``protected`` labels with noise; ``held`` (N,) bool are for the test. ``similar``: each noise's correlation with the
+    bank's most similar one.
+    """
+
+    people: Examples
+    images: Tensor
+    held: Tensor
+    protected: range
+    similar: list[float]
+
+
+def cloaked_people(key: Key, seed: int, settings: dict[str, Any], context: Context) -> Cloaked:
+    """The people of a cell with the noise of ``key``, as :func:`crops` reads it."""
     people = _people(settings, context)
     last = settings["protect"]
     protected = range(len(people.classes) - last, len(people.classes))
@@ -60,12 +89,7 @@ def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> di
             similar.append(max(correlation(delta, other) for other in bank))
             levels = (delta * 255).round().to(torch.int16)
             images[own] = (images[own].to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
-    training = Examples(images, people.labels, people.ids, people.classes).select(~held)
-    clean = people.select(held)
-    metrics = attack(
-        _small(training, settings), _small(clean, settings), protected, seed, settings, context, _augment(key)
-    )
-    return {**metrics, "bank_correlation": max(similar)} if similar else metrics
+    return Cloaked(people, images, held, protected, similar)
 
 
 def _augment(key: Key) -> str:
@@ -93,6 +117,10 @@ def _tailored(
     images: Tensor, slots: int, secret: str, photos: int, settings: dict[str, Any], context: Context
 ) -> Tensor:
     runtime = context.runtime
+    decides = [secret, photos, settings["steps"], weights.registry()[SURROGATE].sha256, str(runtime.dtype)]
+    path = context.work / f"tailored-{sha256(json.dumps(decides).encode())[:16]}.safetensors"
+    if path.is_file():
+        return read_tensors(path)[0]["delta"]
     surrogate = runtime.place(load_surrogate())
     delta, _ = private_noise(
         images[:photos].to(runtime.device),
@@ -103,6 +131,7 @@ def _tailored(
         secret,
         steps=settings["steps"],
     )
+    write_tensors(path, {"delta": delta}, {"secret": secret, "photos": photos})
     return delta.cpu()
 
 

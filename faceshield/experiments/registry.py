@@ -44,6 +44,12 @@ def _bank() -> Experiment:
     return Experiment(bank, BankSettings)
 
 
+def _battery() -> Experiment:
+    from faceshield.experiments.battery import BatterySettings, battery, data_of
+
+    return Experiment(battery, BatterySettings, fingerprint=data_of)
+
+
 def _classify() -> Experiment:
     from faceshield.experiments.classify import ClassifySettings, classify, inputs_of
 
@@ -104,6 +110,7 @@ KNOWN: dict[str, Callable[[], Experiment]] = {
     "added-class": _added_class,
     "backdoor": _backdoor,
     "bank": _bank,
+    "battery": _battery,
     "classify": _classify,
     "cost": _cost,
     "crops": _crops,

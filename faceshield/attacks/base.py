@@ -1,0 +1,63 @@
+"""What a counter-measure is: something done to every picture, to the training pictures alone, or to the training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from faceshield.data.augment import Augment
+from faceshield.data.examples import Examples
+from faceshield.data.mixing import Mix
+from faceshield.training.loop import Attack
+
+Pictures = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """clean, cloaked (P, 3, S, S) uint8: the same pictures of other people without and with a noise of the tool's."""
+
+    clean: Tensor
+    cloaked: Tensor
+
+
+Undo = Callable[[Examples, Pairs, Generator], Examples]
+
+
+@dataclass(frozen=True)
+class Countermeasure:
+    """What a collector does beside plain training; what is None stays as it is.
+
+    about      one line for tables
+    pictures   every picture (N, 3, S, S) uint8 of the face canvas goes through it, training or test
+    undo       the training examples alone, as they are trained on, with pairs of the tool's public noise at hand
+    augment, mix, adversary   of the training loop (``training.loop.train``)
+    """
+
+    about: str
+    pictures: Pictures | None = None
+    undo: Undo | None = None
+    augment: Augment | None = None
+    mix: Mix | None = None
+    adversary: Attack | None = None
+
+    def applied(self, pictures: Tensor) -> Tensor:
+        """``pictures`` (N, 3, S, S) uint8 as the collector keeps them."""
+        return pictures if self.pictures is None else self.pictures(pictures)
+
+    def training(self) -> dict[str, Any]:
+        """The arguments of ``training.loop.train`` that it sets."""
+        own = {"augment": self.augment, "mix": self.mix, "adversary": self.adversary}
+        return {name: value for name, value in own.items() if value is not None}
+
+
+def in_parts(change: Callable[[Tensor], Tensor], pictures: Tensor, size: int = 256) -> Tensor:
+    """``change``, of float pictures in [0, 1], over uint8 ``pictures`` (N, 3, H, W), ``size`` at a time, rounded."""
+    changed = torch.empty_like(pictures)
+    for whole, part in zip(changed.split(size), pictures.split(size), strict=True):
+        whole.copy_(change(part.float() / 255).clamp(0, 1).mul(255).round())
+    return changed

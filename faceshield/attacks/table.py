@@ -1,0 +1,42 @@
+"""All counter-measures by the name that recipes use."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from faceshield.attacks.adversarial import FAST
+from faceshield.attacks.augment import STRONG
+from faceshield.attacks.base import Countermeasure
+from faceshield.attacks.grey import grey
+from faceshield.attacks.jpeg import saved
+from faceshield.attacks.project import projected
+from faceshield.attacks.purify import purified
+from faceshield.attacks.recrop import recrop
+from faceshield.attacks.resize import blur, half_size
+from faceshield.core.errors import UsageError
+from faceshield.data.mixing import cutmix, mixup
+
+COUNTERMEASURES: dict[str, Countermeasure] = {
+    # a collector who stops at the best epoch trains like any other: it is the peak of the same curve that counts
+    "none": Countermeasure("plain training; the peak over its epochs is what early stopping reaches"),
+    "jpeg-90": Countermeasure("saved as JPEG 90", pictures=partial(saved, quality=90)),
+    "jpeg-75": Countermeasure("saved as JPEG 75", pictures=partial(saved, quality=75)),
+    "jpeg-50": Countermeasure("saved as JPEG 50", pictures=partial(saved, quality=50)),
+    "half-size": Countermeasure("half the size and back", pictures=half_size),
+    "blur": Countermeasure("Gaussian blur, σ = 1.5 pixels", pictures=blur),
+    "grey": Countermeasure("without colour", pictures=grey),
+    "recrop": Countermeasure("cut out tighter and off the middle", pictures=recrop),
+    "strong-augmentation": Countermeasure("shift, mirror, turn, Fast AutoAugment and Cutout", augment=STRONG),
+    "mixup": Countermeasure("Mixup", mix=mixup),
+    "cutmix": Countermeasure("CutMix", mix=cutmix),
+    "adversarial-training": Countermeasure("adversarial training, one step, ε = 8/255", adversary=FAST),
+    "projection": Countermeasure("orthogonal projection", undo=projected),
+    "purify": Countermeasure("a purifier learned from 500 pairs of the public noise", undo=purified),
+}
+
+
+def countermeasure(name: str) -> Countermeasure:
+    """The counter-measure of a name. Raises UsageError for an unknown one."""
+    if name not in COUNTERMEASURES:
+        raise UsageError(f"countermeasure {name!r} is unknown; use {', '.join(COUNTERMEASURES)}")
+    return COUNTERMEASURES[name]

@@ -1,0 +1,129 @@
+"""The battery: a noise against all that a collector may do to undo it, on the crops of people that no generator saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from faceshield.attacks.base import Countermeasure, Pairs
+from faceshield.attacks.frozen import nearest, probe
+from faceshield.attacks.table import countermeasure
+from faceshield.core.errors import UsageError
+from faceshield.core.rng import generator
+from faceshield.core.store import read_tensors, write_tensors
+from faceshield.data.examples import Examples
+from faceshield.evaluation.embed import combined, outputs
+from faceshield.experiments.attack import attack, framed
+from faceshield.experiments.crops import Cloaked, CropsSettings, cloaked_people
+from faceshield.experiments.inputs import fingerprint
+from faceshield.experiments.lfw import pretrained
+from faceshield.experiments.recipe import Key
+from faceshield.experiments.run import Context
+from faceshield.experiments.settings import MADE_HERE
+from faceshield.faces.align import CANVAS, DLIB_150, TEMPLATE_112
+from faceshield.imaging.warp import fit_similarity, warp
+from faceshield.models.resnet29 import CHIP
+from faceshield.noise.surrogate import load_bank
+
+ON_FEATURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "frozen-resnet29": nearest,
+    "probe-resnet29": probe,
+}
+PAIRS = 500
+
+
+class BatterySettings(CropsSettings):
+    """``adversarial_epochs``: of adversarial training, whose epochs take twice as long."""
+
+    adversarial_epochs: int
+
+
+def battery(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
+    """One cell. ``key``: noise none|bank|tailored; attacker scratch|frozen-resnet29|probe-resnet29; countermeasure as
+    in ``attacks.table``.
+
+    A frozen recogniser takes each clean photo for the person of the nearest training photo; a probe learns a linear
+    classifier on its features. See :func:`faceshield.experiments.attack.attack` for the metrics of training.
+    """
+    against = countermeasure(str(key["countermeasure"]))
+    made = cloaked_people(key, seed, settings, context)
+    attacker = str(key["attacker"])
+    if attacker in ON_FEATURES:
+        return _on_features(attacker, against, made, context)
+    if attacker != "scratch":
+        raise UsageError(f"attacker {attacker!r} is unknown; use scratch, {', '.join(ON_FEATURES)}")
+    people = made.people
+    training = _kept(replace(people, images=made.images).select(~made.held), against, settings)
+    clean = _kept(people.select(made.held), against, settings)
+    rng = generator("battery", seed)
+    if against.undo is not None:
+        others = people.select(~made.held & (people.labels < made.protected.start))
+        training = against.undo(training, _pairs(others, settings["size"], rng), rng)
+    epochs = settings["adversarial_epochs"] if against.adversary is not None else settings["epochs"]
+    chosen = {**settings, "epochs": epochs}
+    return attack(training, clean, made.protected, seed, chosen, context, **against.training())
+
+
+def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
+    """What a cell reads, as a text that changes with it."""
+    source = settings["people"]
+    return source if source in MADE_HERE else fingerprint(context.source(source))
+
+
+def _kept(data: Examples, against: Countermeasure, settings: dict[str, Any]) -> Examples:
+    return replace(data, images=framed(against.applied(data.images), settings["size"]))
+
+
+def _pairs(others: Examples, size: int, rng: torch.Generator) -> Pairs:
+    """Photos of people who are not protected, each with one of the public noises."""
+    bank = (load_bank().delta * 255).round().to(torch.int16)
+    index = torch.randperm(len(others), generator=rng)[:PAIRS]
+    slots = torch.randint(len(bank), (len(index),), generator=rng)
+    clean = others.images[index]
+    cloaked = (clean.to(torch.int16) + bank[slots]).clamp(0, 255).to(torch.uint8)
+    return Pairs(framed(clean, size), framed(cloaked, size))
+
+
+def _on_features(attacker: str, against: Countermeasure, made: Cloaked, context: Context) -> dict[str, Any]:
+    if against.undo is not None or against.training():
+        raise UsageError(f"attacker {attacker!r} trains no network; give it a countermeasure that changes pictures")
+    labels, held = made.people.labels, made.held
+    changed = (made.images != made.people.images).flatten(1).any(1)
+    clean = _features(against, made.people.images, context)
+    features = clean.clone()
+    if changed.any():
+        features[changed] = _embedded(against.applied(made.images[changed]), context)
+    guess = ON_FEATURES[attacker](features[~held], labels[~held], clean[held])
+    right, who = guess == labels[held], torch.isin(labels[held], torch.tensor(list(made.protected)))
+    return {
+        "protected_accuracy": float(right[who].double().mean()),
+        "others_accuracy": float(right[~who].double().mean()),
+        "chance": 1 / len(made.people.classes),
+        "training_photos": int((~held).sum()),
+        "test_photos": int(held.sum()),
+    }
+
+
+def _features(against: Countermeasure, images: Tensor, context: Context) -> Tensor:
+    """Those of the clean pictures, kept for the cells of the same countermeasure."""
+    path = context.work / f"features-{len(images)}-{against.about.replace(' ', '-')}.safetensors"
+    if not path.is_file():
+        context.say(f"  embedding {len(images)} crops")
+        write_tensors(path, {"features": _embedded(against.applied(images), context)}, {})
+    return read_tensors(path)[0]["features"]
+
+
+def _embedded(images: Tensor, context: Context) -> Tensor:
+    """(N, 128) of canvas pictures (N, 3, S, S) uint8: the canvas's template carried to the recogniser's chip."""
+    recogniser = pretrained(context.runtime.device)
+    points = (TEMPLATE_112 + (CANVAS - 112) / 2 + 0.5) * (images.shape[-1] / CANVAS) - 0.5
+    matrix = fit_similarity(points, DLIB_150)
+    parts = [
+        combined(outputs(warp(part.to(recogniser.device), matrix, (CHIP, CHIP)), recogniser.forward), unit=False)
+        for part in images.split(64)
+    ]
+    return torch.cat(parts)
