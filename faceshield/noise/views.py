@@ -15,8 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from faceshield.noise.band import drop_band
 from faceshield.noise.jpeg import jpeg
 
+SPREAD = 51.98  # pixels: root of the summed squared distances of the 112×112 template's five points from their mean
 GREY = (0.299, 0.587, 0.114)
 Change = Callable[[Tensor, Generator], Tensor]
 
@@ -46,7 +48,11 @@ class Views:
     zoom    (least, most) side of the crop taken, as a multiple of ``frame``; shift ± as a fraction of ``frame``
     rotate  ± degrees; flip: probability of mirroring
     colour  ± strength of brightness, contrast and saturation jitter; grey: probability of losing all colour
-    resample / jpeg  probability of halving-or-so and back, and of JPEG at a quality from ``quality``
+    resample / jpeg  probability of another size and back (``scales`` of its own), and of JPEG at a ``quality``
+
+    Not drawn unless asked for (recipes/faces/ablation.yaml compares them):
+    landmarks  standard deviation of each of the five landmarks that the face is aligned by, in pixels of a 112 crop
+    band       probability of losing a random octave of frequencies (``noise.band``)
     """
 
     frame: int = 112
@@ -58,14 +64,19 @@ class Views:
     colour: float = 0.3
     grey: float = 0.3
     resample: float = 0.3
+    scales: tuple[float, float] = (0.5, 1.0)
     jpeg: float = 0.4
     quality: tuple[float, float] = (50.0, 95.0)
+    landmarks: float = 0.0
+    band: float = 0.0
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """(N, 3, S, S) RGB in [0, 1] on the canvas → (N, 3, s, s) in [0, 1], s drawn from ``sizes``."""
         size = self.sizes[int(torch.randint(len(self.sizes), (1,), generator=generator))]
         x = self._geometry(images, size, generator)
         x = self._colour(x, generator)
+        if self.band:  # what is not asked for draws nothing: noise made without it stays the same
+            x = self._some(x, self.band, generator, drop_band)
         x = self._some(x, self.resample, generator, self._resample)
         return self._some(x, self.jpeg, generator, self._jpeg)
 
@@ -80,12 +91,25 @@ class Views:
         moved = self._uniform(2 * n, -self.shift, self.shift, generator, x).view(n, 2) * 2 * self.frame / canvas
         mirrored = torch.where(self._uniform(n, 0, 1, generator, x) < self.flip, -1.0, 1.0)
         cos, sin = side * angle.cos(), side * angle.sin()
-        theta = torch.stack([cos * mirrored, -sin, moved[:, 0], sin * mirrored, cos, moved[:, 1]], 1)
+        theta = torch.stack([cos * mirrored, -sin, moved[:, 0], sin * mirrored, cos, moved[:, 1]], 1).view(n, 2, 3)
+        if self.landmarks:
+            theta = self._realigned(theta, canvas, generator)
         shrunk = round(canvas * size / self.frame)
         if shrunk < canvas:  # low-pass first: grid_sample alone would alias
             x = resize(x, shrunk)
-        grid = F.affine_grid(theta.view(n, 2, 3), [n, 3, size, size], align_corners=False)
+        grid = F.affine_grid(theta, [n, 3, size, size], align_corners=False)
         return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+    def _realigned(self, theta: Tensor, canvas: int, generator: Generator) -> Tensor:
+        """``theta`` (n, 2, 3) after the least-squares similarity of five landmarks that are each a little off.
+
+        With independent normal errors of σ pixels its scale and turn are off by σ / SPREAD and its shift by σ / √5.
+        """
+        off = torch.randn(4, len(theta), generator=generator, device=generator.device).to(theta) * self.landmarks
+        along, across = 1 + off[0] / SPREAD, off[1] / SPREAD
+        theta = torch.stack([along, -across, across, along], 1).view(-1, 2, 2) @ theta
+        shift = off[2:].T * (2 / math.sqrt(5) * self.frame / 112 / canvas)
+        return torch.cat([theta[..., :2], theta[..., 2:] + shift[..., None]], 2)
 
     def _colour(self, x: Tensor, generator: Generator) -> Tensor:
         n = len(x)
@@ -105,7 +129,8 @@ class Views:
 
     def _resample(self, x: Tensor, generator: Generator) -> Tensor:
         size = x.shape[-1]
-        small = int(torch.randint(size // 2, size, (1,), generator=generator))
+        least, most = (round(scale * size) for scale in self.scales)
+        small = int(torch.randint(least, most, (1,), generator=generator))
         return resize(resize(x, small), size)
 
     def _jpeg(self, x: Tensor, generator: Generator) -> Tensor:

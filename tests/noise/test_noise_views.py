@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from faceshield.faces.align import TEMPLATE_112
+from faceshield.imaging.warp import fit_similarity
 from faceshield.noise.views import PlainCrop, Views, resize
 
 STILL = Views(sizes=(112,), zoom=(1, 1), shift=0, rotate=0, flip=0, colour=0, grey=0, resample=0, jpeg=0)
@@ -70,6 +74,8 @@ def test_all_sizes_are_drawn(images):
         ("grey", 0.5),
         ("resample", 0.5),
         ("jpeg", 0.5),
+        ("landmarks", 2.0),
+        ("band", 0.5),
     ],
 )
 def test_each_view_is_drawn_for_each_example(images, name, value):
@@ -118,10 +124,52 @@ def test_a_rotation_turns_about_the_middle_and_a_shift_stays_in_its_bound():
     assert x.std() > 2
 
 
+def test_jittered_landmarks_move_the_face_as_an_alignment_by_them_would():
+    """Two dots after the view, against the template fitted to landmarks with errors of the same size."""
+    sigma, n = 2.0, 400
+    dots = torch.zeros(1, 3, 128, 128)
+    dots[:, 0, 60:68, 92:100] = dots[:, 1, 60:68, 28:36] = 1
+    view = replace(STILL, landmarks=sigma)(dots.expand(n, -1, -1, -1), seeded())
+    grid = torch.arange(112.0)
+    mass = view.sum((2, 3))
+    x, y = (view.sum(2) * grid).sum(2) / mass, (view.sum(3) * grid).sum(2) / mass
+    gap = torch.complex(x[:, 0] - x[:, 1], y[:, 0] - y[:, 1]) / 64
+    middle = torch.complex(x[:, :2].mean(1), y[:, :2].mean(1))[:, None]
+    ours = {
+        "turn": gap.angle().std(),
+        "scale": gap.abs().log().std(),
+        "across": middle.real.std(),
+        "down": middle.imag.std(),
+    }
+    errors = np.random.default_rng(0).normal(0, sigma, (n, 5, 2))
+    fits = [fit_similarity(TEMPLATE_112 + error, TEMPLATE_112) for error in errors]
+    turns = np.array([complex(fit[0, 0], fit[1, 0]) for fit in fits])
+    centre = TEMPLATE_112.mean(0)
+    moved = np.array([fit[:, :2] @ centre + fit[:, 2] - centre for fit in fits])
+    theirs = {
+        "turn": np.angle(turns).std(),
+        "scale": np.log(np.abs(turns)).std(),
+        "across": moved[:, 0].std(),
+        "down": moved[:, 1].std(),
+    }
+    for name, value in ours.items():
+        assert float(value) == pytest.approx(float(theirs[name]), rel=0.15), name
+    assert theirs["across"] == pytest.approx(sigma / math.sqrt(5), rel=0.15), "the fit itself is understood"
+
+
+def test_a_larger_copy_and_back_is_nearly_the_picture(images):
+    """Halving loses what is fine; going up and coming back keeps most of it."""
+    smooth = resize(resize(images, 56), 128)
+    still = STILL(smooth, seeded())
+    larger = replace(STILL, resample=1.0, scales=(1.9, 2.0))(smooth, seeded())
+    smaller = replace(STILL, resample=1.0, scales=(0.5, 0.51))(smooth, seeded())
+    assert (larger - still).abs().mean() < 0.5 * (smaller - still).abs().mean()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_gradient_by_finite_differences(images, seed):
     """JPEG aside (its rounding passes gradients straight through) every view is differentiable."""
-    views = replace(Views(), jpeg=0.0)
+    views = replace(Views(), jpeg=0.0, landmarks=2.0, band=0.5, scales=(0.5, 2.0))
     x = (0.4 + 0.2 * images[:3]).requires_grad_(True)
     weights = torch.rand(3, 3, 112, 112, generator=seeded(seed))
     direction = torch.rand(x.shape, generator=seeded(seed + 50)) - 0.5
