@@ -34,6 +34,7 @@ class Expected(BaseModel):
 
     ``key`` names every cell that contains it; where these differ in other parts of their keys, each must meet the bar.
     ``within`` is the largest distance from the paper's number or, with ``near``, from the mean of other cells.
+    ``above`` and ``below`` bound that distance to one side only (0: no more, or no less, than the others have).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -44,14 +45,18 @@ class Expected(BaseModel):
     at_most: float | None = None
     at_least: float | None = None
     within: float | None = None
+    above: float | None = None
+    below: float | None = None
     near: Near | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Expected:
         if self.within is not None and self.paper is None and self.near is None:
             raise ValueError("'within' needs 'paper' or 'near' to measure from")
-        if self.near is not None and self.within is None:
-            raise ValueError("'near' needs 'within', the largest distance")
+        if self.near is not None and (self.within, self.above, self.below) == (None,) * 3:
+            raise ValueError("'near' needs 'within', the largest distance, or 'above' or 'below', to one side")
+        if self.near is None and (self.above, self.below) != (None, None):
+            raise ValueError("'above' and 'below' need 'near', the cells to measure from")
         if (self.paper, self.at_most, self.at_least, self.near) == (None,) * 4:
             raise ValueError("nothing to compare with; give paper, at_most, at_least, or near and within")
         return self

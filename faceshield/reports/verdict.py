@@ -32,6 +32,12 @@ def judge(bar: Expected, result: Result, key: Key) -> Verdict:
         if target is None:
             return "not run"
         met.append(abs(ours - target) <= bar.within + SLACK)
+    if bar.above is not None or bar.below is not None:
+        target = near_mean(bar, result)
+        if target is None:
+            return "not run"
+        met += [ours <= target + bar.above + SLACK] if bar.above is not None else []
+        met += [ours >= target - bar.below - SLACK] if bar.below is not None else []
     if not met:
         return "no bar"
     return "agree" if all(met) else "differ"
@@ -83,12 +89,13 @@ def limit_words(bar: Expected) -> str:
         parts.append(f"≤ {given(bar.metric, bar.at_most)}")
     if bar.at_least is not None:
         parts.append(f"≥ {given(bar.metric, bar.at_least)}")
-    if bar.within is not None:
-        distance = f"{bar.within * 100:.3g} points" if is_rate(bar.metric) else f"{bar.within:.3g}"
-        target = "the paper" if bar.near is None else words(bar.near.key)
-        if bar.near is not None and bar.near.metric != bar.metric:
-            target += f" ({bar.near.metric})"
-        parts.append(f"within {distance} of {target}")
+    target = "the paper" if bar.near is None else words(bar.near.key)
+    if bar.near is not None and bar.near.metric != bar.metric:
+        target += f" ({bar.near.metric})"
+    for limit, told in ((bar.within, "within {} of"), (bar.above, "at most {} above"), (bar.below, "at most {} below")):
+        if limit is not None:
+            distance = f"{limit * 100:.3g} points" if is_rate(bar.metric) else f"{limit:.3g}"
+            parts.append(f"{told.format(distance)} {target}")
     return " and ".join(parts) or "–"
 
 

@@ -205,7 +205,7 @@ def test_experiments_are_known_by_name(root):
         assert callable(experiment_of(read_recipe(path)).cell)
     for experiment in KNOWN.values():
         assert issubclass(experiment().settings, Settings)
-    with pytest.raises(UsageError, match=r"experiment 'corps' is unknown; use bank, .*; did you mean 'crops'"):
+    with pytest.raises(UsageError, match=r"experiment 'corps' is unknown; use added-class, .*; did you mean 'crops'"):
         experiment_of(Recipe(**{**GOOD, "experiment": "corps"}))
 
 
@@ -272,3 +272,16 @@ def test_drawn_people_are_the_same_for_a_seed_and_told_apart():
     within = torch.stack([middle[data.labels == label].std(0).mean() for label in range(3)]).mean()
     means = torch.stack([middle[data.labels == label].mean(0) for label in range(3)])
     assert means.std(0).mean() > within / 3
+
+
+def test_a_scale_may_have_cells_of_its_own():
+    matrix = [{"noise": ["bank"], "size": [1]}]
+    recipe = Recipe.model_validate({**GOOD, "scales": {"smoke": {"matrix": matrix}, "mini": {}}})
+    assert recipe.cells("smoke") == [{"noise": "bank", "size": 1}]
+    assert recipe.cells("mini") == recipe.cells() == Recipe(**GOOD).cells()
+    assert "matrix" not in recipe.at("smoke")
+    more = Recipe.model_validate({**GOOD, "scales": {"smoke": {"matrix": [*matrix, {"noise": ["x"]}]}, "mini": {}}})
+    same = [cell.digest for cell in plan(recipe, "smoke")]
+    assert same == [cell.digest for cell in plan(more, "smoke")][: len(same)], "a cell more makes no other run again"
+    with pytest.raises(ValueError, match="valid list"):
+        Recipe.model_validate({**GOOD, "scales": {"smoke": {"matrix": [{"noise": "bank"}]}}})

@@ -120,3 +120,40 @@ def test_bars_in_words():
     assert limit_words(bar(paper=1.5)) == "–"
     assert bar_words(bar(**accuracy, paper=0.1642)) == "error-min: test_accuracy_final, paper 16.42%"
     assert bar_words(bar(metric="seconds", at_most=1.5)) == "error-min: seconds ≤ 1.5"
+
+
+@pytest.mark.parametrize(
+    ("ours", "side", "limit", "verdict"),
+    [
+        (0.53, "above", 0.03, "agree"),
+        (0.54, "above", 0.03, "differ"),
+        (0.10, "above", 0.03, "agree"),
+        (0.47, "below", 0.03, "agree"),
+        (0.46, "below", 0.03, "differ"),
+        (0.90, "below", 0.03, "agree"),
+        (0.50, "above", 0, "agree"),
+        (0.51, "above", 0, "differ"),
+    ],
+)
+def test_a_distance_to_one_side(ours, side, limit, verdict):
+    cells = [
+        {"key": {"noise": noise}, "seed": 0, "metrics": {"accuracy": value}}
+        for noise, value in (("error-min", ours), ("none", 0.5))
+    ]
+    near = {"key": {"noise": "none"}, "metric": "accuracy"}
+    one = Expected.model_validate({"key": {"noise": "error-min"}, "metric": "accuracy", side: limit, "near": near})
+    assert judge(one, {"cells": cells}, {"noise": "error-min"}) == verdict
+    assert judge(one, {"cells": cells[:1]}, {"noise": "error-min"}) == "not run"
+    assert limit_words(one) == f"at most {limit * 100:.3g} points {side} none"
+
+
+def test_a_scale_with_a_matrix_of_its_own_is_not_asked_for_other_cells():
+    cells = [{"key": {"noise": "none"}, "seed": 0, "metrics": {"accuracy": 0.5}}]
+    bars = [
+        Expected.model_validate({"key": {"noise": noise}, "metric": "accuracy", "at_least": 0.4})
+        for noise in ("none", "error-min")
+    ]
+    assert overall(bars, {"cells": cells, "not_run": []}) == "not run"
+    assert overall(bars, {"cells": cells, "not_run": [], "own_matrix": True}) == "agree"
+    open_ = [{"key": {"noise": "error-min"}, "seed": 0}]
+    assert overall(bars, {"cells": cells, "not_run": open_, "own_matrix": True}) == "not run"
