@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 COMMANDS = {
     "audit": "audit",
     "cloak": "cloak",
+    "data": "data",
     "detect": "detect",
     "evaluate": "evaluate",
     "faces": "faces",

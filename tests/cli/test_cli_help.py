@@ -18,6 +18,8 @@ COMMANDS = [
     ["show"],
     ["identity"],
     *(["identity", name] for name in ("list", "show", "export", "import", "delete")),
+    ["data"],
+    *(["data", name] for name in ("get", "check")),
     ["recipes"],
     *(["recipes", name] for name in ("list", "show", "run")),
 ]

@@ -1,0 +1,62 @@
+"""faceshield data: fetch a data set from its official place, or say what a folder holds and what it lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from faceshield.core.errors import UsageError
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group("data")
+def command() -> None:
+    """Fetch the data sets of the recipes, and look at those that are there.
+
+    Nothing is ever fetched but by 'faceshield data get'. Mind each data set's own terms of use.
+    """
+
+
+@command.command()
+@click.argument("name")
+@click.option(
+    "--data", default="data", show_default=True, type=FOLDER, envvar="FACESHIELD_DATA",
+    help="Folder that holds the data sets.",
+)  # fmt: skip
+def get(name: str, data: Path) -> None:
+    """Download cifar10, cifar100, svhn or lfw from its official place and check that it arrived whole."""
+    from faceshield.data.official import fetch
+
+    for path in fetch(name, data):
+        click.echo(path)
+
+
+@command.command()
+@click.argument("place", metavar="DIR", type=FOLDER)
+def check(place: Path) -> None:
+    """Say what DIR (a folder, .zip or .tar.gz) is, how much of it is there, and what is missing."""
+    from faceshield.data.layouts import read_layout
+    from faceshield.data.sources import Split, open_data
+
+    told, missing = [], []
+    splits: tuple[Split, ...] = ("train", "test")
+    for split in splits:
+        try:
+            examples = open_data(place, split)
+        except UsageError as error:
+            missing.append(f"{split}: {error}")
+            continue
+        height, width = examples.images.shape[2:]
+        told.append(f"{split}: {len(examples)} pictures of {width}×{height} in {len(examples.classes)} classes")
+    if not told:
+        try:
+            index = read_layout(place)
+        except UsageError:
+            raise UsageError(missing[0].partition(": ")[2]) from None
+        told.append(f"{index.kind}: {len(index)} photos of {len(set(index.people))} people")
+        told += index.notes
+        missing = []
+    for line in [*told, *(f"missing: {line}" for line in missing)]:
+        click.echo(line)
