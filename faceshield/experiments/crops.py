@@ -13,6 +13,7 @@ from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed
 from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.data.examples import Examples
+from faceshield.data.exposure import Exposure
 from faceshield.data.tree import read_tree
 from faceshield.experiments.attack import attack, framed
 from faceshield.experiments.bank import VIEWS, BankSettings, make_bank, source_faces
@@ -26,25 +27,28 @@ from faceshield.noise.surrogate import SURROGATE, load_bank, load_surrogate
 from faceshield.noise.views import Views
 
 
-class CropsSettings(Settings):
+class CloakedSettings(Settings):
     """``classes`` and ``photos`` are for fabricated people only, ``steps`` for tailored noise, ``bank`` for views."""
 
     people: Source
     classes: int | None = None
     photos: int | None = None
     protect: int
-    size: int
-    width: int
-    epochs: int
-    lr: float
     steps: int | None = None
     bank: BankSettings | None = None
 
 
+class CropsSettings(CloakedSettings):
+    """The people, and the collector's picture size, network width and training."""
+
+    size: int
+    width: int
+    epochs: int
+    lr: float
+
+
 def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
-    """One cell. ``key``: noise none|bank|tailored; photos (tailored: how many of the person's crops make the noise);
-    views none|collector (bank made here, without or with the collector's views); augment crop-flip|flip.
-    """
+    """One cell. ``key``: as :func:`cloaked_people` reads it; augment crop-flip|flip."""
     made = cloaked_people(key, seed, settings, context)
     people, held = made.people, made.held
     training = Examples(made.images, people.labels, people.ids, people.classes).select(~held)
@@ -52,6 +56,8 @@ def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> di
     metrics = attack(
         _small(training, settings), _small(clean, settings), made.protected, seed, settings, context, _augment(key)
     )
+    if len(made.protected) == len(people.classes):  # nobody else is there to be recognised
+        del metrics["others_accuracy"], metrics["curve_others"]
     return {**metrics, "bank_correlation": max(made.similar)} if made.similar else metrics
 
 
@@ -69,27 +75,60 @@ class Cloaked:
     similar: list[float]
 
 
-def cloaked_people(key: Key, seed: int, settings: dict[str, Any], context: Context) -> Cloaked:
-    """The people of a cell with the noise of ``key``, as :func:`crops` reads it."""
+def cloaked_people(
+    key: Key, seed: int, settings: dict[str, Any], context: Context, view: Views | None = None
+) -> Cloaked:
+    """The people of a cell, the last ``settings["protect"]`` of them protected, tailored noise made under ``view``.
+
+    ``key``: noise none|bank|tailored; photos (tailored: how many of the person's crops make the noise); views
+    none|collector (bank made here, without or with the collector's views); percent (of each protected person's training
+    photos that carry noise, by seed; else all); noises (how many a person has: each is on an equal part of the photos);
+    people_percent (of the people who are protected, one at least, in place of the settings' number).
+    """
     people = _people(settings, context)
-    last = settings["protect"]
-    protected = range(len(people.classes) - last, len(people.classes))
+    protected = _protected(key, len(people.classes), settings)
     held = people.held_out(0.2, seed=0)
     images = people.images.clone()
     similar: list[float] = []
     if key["noise"] != "none":
         bank = _bank(key, settings, context)
+        worn = _worn(key, people, held, seed)
         for label in protected:
             own = (people.labels == label) & ~held
-            secret = f"{seed}-{people.classes[label]}"
-            slot = slot_of(secret, len(bank))
-            delta = bank[slot]
-            if key["noise"] == "tailored":
-                delta = _tailored(people.images[own], len(bank), secret, int(key.get("photos", 20)), settings, context)
-            similar.append(max(correlation(delta, other) for other in bank))
-            levels = (delta * 255).round().to(torch.int16)
-            images[own] = (images[own].to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
+            for number in range(_noises(key)):
+                secret = f"{seed}-{people.classes[label]}" + (f"-{number}" if number else "")
+                delta = bank[slot_of(secret, len(bank))]
+                if key["noise"] == "tailored":
+                    photos = people.images[own][: int(key.get("photos", 20))]
+                    delta = _tailored(photos, len(bank), secret, view or Views(), settings, context)
+                similar.append(max(correlation(delta, other) for other in bank))
+                levels = (delta * 255).round().to(torch.int16)
+                chosen = own & (worn == number)
+                images[chosen] = (images[chosen].to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
     return Cloaked(people, images, held, protected, similar)
+
+
+def _protected(key: Key, people: int, settings: dict[str, Any]) -> range:
+    """The labels of the last people."""
+    count = settings["protect"]
+    if "people_percent" in key:
+        count = max(1, round(float(key["people_percent"]) / 100 * people))
+    return range(people - count, people)
+
+
+def _noises(key: Key) -> int:
+    return int(key.get("noises", 1))
+
+
+def _worn(key: Key, people: Examples, held: Tensor, seed: int) -> Tensor:
+    """(N,) the number of the noise that a photo carries where its person is protected; as many as there are: none."""
+    share, noises = float(key.get("percent", 100)) / 100, _noises(key)
+    training = people.select(~held)
+    # a smaller fraction's photos lie inside a larger one's: the first part is in all of them, the last in one
+    inside = [Exposure(fraction=share * part / noises, seed=seed).mask(training) for part in range(1, noises + 1)]
+    worn = torch.full((len(people),), noises)
+    worn[~held] = noises - torch.stack(inside).sum(0)
+    return worn
 
 
 def _augment(key: Key) -> str:
@@ -104,7 +143,7 @@ def _people(settings: dict[str, Any], context: Context) -> Examples:
 
 def _bank(key: Key, settings: dict[str, Any], context: Context) -> Tensor:
     """The shipped bank, or one made here for a recipe that varies how it is made."""
-    if "views" not in key:
+    if key["noise"] != "bank" or "views" not in key:
         return load_bank().delta
     path = context.work / f"bank-{key['views']}.safetensors"
     if not path.is_file():
@@ -114,24 +153,26 @@ def _bank(key: Key, settings: dict[str, Any], context: Context) -> Tensor:
 
 
 def _tailored(
-    images: Tensor, slots: int, secret: str, photos: int, settings: dict[str, Any], context: Context
+    photos: Tensor, slots: int, secret: str, view: Views, settings: dict[str, Any], context: Context
 ) -> Tensor:
-    runtime = context.runtime
-    decides = [secret, photos, settings["steps"], weights.registry()[SURROGATE].sha256, str(runtime.dtype)]
-    path = context.work / f"tailored-{sha256(json.dumps(decides).encode())[:16]}.safetensors"
+    """A private noise made from ``photos``; it is made once for all that decides it."""
+    runtime, steps = context.runtime, settings["steps"]
+    decides = [secret, steps, repr(view), weights.registry()[SURROGATE].sha256, str(runtime.dtype)]
+    digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
+    path = context.kept(f"tailored-{digest[:16]}.safetensors")
     if path.is_file():
         return read_tensors(path)[0]["delta"]
     surrogate = runtime.place(load_surrogate())
     delta, _ = private_noise(
-        images[:photos].to(runtime.device),
+        photos.to(runtime.device),
         slots,
         lambda batch: runtime.forward(surrogate, batch),
         Budget(),
-        Views(),
+        view,
         secret,
-        steps=settings["steps"],
+        steps=steps,
     )
-    write_tensors(path, {"delta": delta}, {"secret": secret, "photos": photos})
+    runtime.ranks.once(lambda: write_tensors(path, {"delta": delta}, {"secret": secret, "photos": len(photos)}))
     return delta.cpu()
 
 
