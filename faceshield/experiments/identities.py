@@ -17,13 +17,14 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples, concatenate
-from faceshield.data.tree import read_tree
+from faceshield.data.tree import FolderTree, read_tree
 from faceshield.experiments.attack import AUGMENTS, framed
 from faceshield.experiments.fabricated import fabricated_people
+from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.plan import digest_of
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.experiments.settings import Settings, Source, nearest
+from faceshield.experiments.settings import MADE_HERE, Settings, Source, nearest
 from faceshield.models.inception_resnet import Head, InceptionResnetV1
 from faceshield.models.resnet import ResNet, resnet18
 from faceshield.noise.error_min import ErrorMin
@@ -99,10 +100,7 @@ def people_of(settings: IdentitySettings, context: Context) -> Examples:
 def others_of(settings: IdentitySettings, context: Context) -> Examples:
     """The people on whom noise is made, framed. Raises UsageError where there are fewer than ``identities``."""
     count = settings.identities
-    data = _read(settings.others, count, settings, context, seed=7)
-    if count > len(data.classes):
-        raise UsageError(f"{settings.others} has {len(data.classes)} people, {count} identities were asked for")
-    return replace(data.select(data.labels < count), classes=data.classes[:count])
+    return _read(settings.others, count, settings, context, seed=7, first=count)
 
 
 def fabricated_faces(settings: IdentitySettings, classes: int | None, seed: int) -> Examples:
@@ -110,15 +108,28 @@ def fabricated_faces(settings: IdentitySettings, classes: int | None, seed: int)
     if classes is None or settings.photos is None:
         raise UsageError("fabricated people need classes and photos; add them to the settings")
     drawn = fabricated_people(classes, settings.photos, seed)
-    names = tuple(f"{seed}-{name}" for name in drawn.classes)
-    return replace(drawn, images=framed(drawn.images, settings.size), classes=names)
+    named, ids = ([f"{seed}-{name}" for name in names] for names in (drawn.classes, drawn.ids))
+    return replace(drawn, images=framed(drawn.images, settings.size), classes=tuple(named), ids=tuple(ids))
 
 
-def _read(source: str, classes: int | None, settings: IdentitySettings, context: Context, seed: int) -> Examples:
+def _read(
+    source: str, classes: int | None, settings: IdentitySettings, context: Context, seed: int, first: int | None = None
+) -> Examples:
+    """The ``first`` people of a source, or all."""
     if source == "fabricated":
         return fabricated_faces(settings, classes, seed)
-    data = read_tree(context.source(source))
+    names = FolderTree(context.source(source)).folders("")[:first]
+    if first is not None and len(names) < first:
+        raise UsageError(f"{source} has {len(names)} people, {first} identities were asked for")
+    data = read_tree(context.source(source), classes=names)
     return replace(data, images=framed(data.images, settings.size))
+
+
+def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
+    """What a cell reads, as a text that changes with it; what is absent is a word, so that a run can be planned."""
+    names = [settings[name] for name in ("people", "others", "lfw") if name in settings]
+    paths = {name: context.data / name for name in names if name not in MADE_HERE}
+    return " ".join(fingerprint(paths[name]) if name in paths and paths[name].exists() else name for name in names)
 
 
 def handed_noise(
@@ -132,14 +143,16 @@ def handed_noise(
     than people.
     """
     if key["noise"] == "bank":
-        return _by_rank(PlainCrop(size=settings.size)(load_bank().delta, torch.Generator()), names)
+        bank = load_bank()
+        delta = PlainCrop(size=settings.size)(bank.delta, torch.Generator())
+        return _by_rank(Noise(delta, "class", [str(slot) for slot in range(len(delta))], Budget(bank.epsilon)), names)
     _known("noise", key["noise"], ("error-min", "bank"))
     data = others_of(settings, context)
     if _known("variant", key["variant"], ("transferred", "joint")) == "joint":
         data = concatenate([data, _only(training, names)])
         made = _made(data, seed, settings, context)
         return replace(made, delta=made.for_batch(names), keys=tuple(names))
-    return _by_rank(_made(data, seed, settings, context).delta, names)
+    return _by_rank(_made(data, seed, settings, context), names)
 
 
 def _known(what: str, word: Value, known: Sequence[str]) -> str:
@@ -156,10 +169,10 @@ def _only(data: Examples, names: Sequence[str]) -> Examples:
     return replace(own, labels=place[own.labels], classes=tuple(names))
 
 
-def _by_rank(delta: Tensor, names: Sequence[str]) -> Noise:
-    if len(names) > len(delta):
-        raise UsageError(f"{len(names)} people are to be protected by {len(delta)} noises; raise identities")
-    return Noise(delta[: len(names)], "class", tuple(names), Budget())
+def _by_rank(noise: Noise, names: Sequence[str]) -> Noise:
+    if len(names) > len(noise.keys):
+        raise UsageError(f"{len(names)} people are to be protected by {len(noise.keys)} noises; raise identities")
+    return replace(noise, delta=noise.delta[: len(names)], keys=tuple(names))
 
 
 def _made(data: Examples, seed: int, settings: IdentitySettings, context: Context) -> Noise:
@@ -169,7 +182,7 @@ def _made(data: Examples, seed: int, settings: IdentitySettings, context: Contex
     view = settings.augment if settings.known_augment else None
     steps = settings.model_dump(include={"fit_steps", "subset", "stop_error", "rounds"})
     decides = [rate, width, settings.epsilon_255, view, steps, seed, data_digest(data), str(runtime.dtype)]
-    path = context.work / f"noise-{digest_of(decides)[:16]}.safetensors"
+    path = context.kept(f"noise-{digest_of(decides)[:16]}.safetensors")
     if path.is_file():
         return read_noise(path)
 

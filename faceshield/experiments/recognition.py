@@ -16,10 +16,9 @@ from faceshield.experiments.identities import (
     people_of,
     training_of,
 )
-from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.experiments.settings import MADE_HERE, checked
+from faceshield.experiments.settings import checked
 from faceshield.training.loop import seeded
 
 
@@ -50,9 +49,3 @@ def recognition(key: Key, seed: int, settings: dict[str, Any], context: Context)
     network = seeded(lambda: network_of(model, len(people.classes), own), seed)
     how = training_of(model, own)
     return {**attack(training, clean, protected, seed, own.model_dump(), context, own.augment, network, **how), **told}
-
-
-def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
-    names = [settings["people"], settings["others"]]
-    return " ".join(name if name in MADE_HERE else fingerprint(context.source(name)) for name in names)

@@ -76,7 +76,8 @@ def _lfw() -> Experiment:
 
 
 def _recognition() -> Experiment:
-    from faceshield.experiments.recognition import RecognitionSettings, data_of, recognition
+    from faceshield.experiments.identities import data_of
+    from faceshield.experiments.recognition import RecognitionSettings, recognition
 
     return Experiment(recognition, RecognitionSettings, fingerprint=data_of)
 
@@ -94,7 +95,8 @@ def _selfie() -> Experiment:
 
 
 def _verification() -> Experiment:
-    from faceshield.experiments.verification import VerificationSettings, data_of, verification
+    from faceshield.experiments.identities import data_of
+    from faceshield.experiments.verification import VerificationSettings, verification
 
     return Experiment(verification, VerificationSettings, fingerprint=data_of)
 

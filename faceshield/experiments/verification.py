@@ -120,12 +120,6 @@ def verification(key: Key, seed: int, settings: dict[str, Any], context: Context
     return metrics
 
 
-def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
-    names = [settings["people"], settings["others"], settings["lfw"]]
-    return " ".join(name if name in MADE_HERE else fingerprint(context.source(name)) for name in names)
-
-
 def _embedding(network: ResNet | InceptionResnetV1, context: Context) -> Forward:
     def forward(batch: Tensor) -> Tensor:
         with context.runtime.autocast():
@@ -152,13 +146,13 @@ def _drawn(name: str, data: Examples, settings: VerificationSettings) -> Probe:
 
 
 def _lfw(settings: VerificationSettings, context: Context) -> Probe:
-    """LFW's official pairs, aligned like the people the network is trained on; crops are kept in ``context.work``."""
+    """LFW's official pairs, aligned like the people the network is trained on; the crops are kept."""
     if settings.lfw in MADE_HERE:
         return _drawn("", fabricated_faces(settings, settings.classes, seed=2), settings)
     source = context.source(settings.lfw)
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
-    out = context.work / f"aligned-{fingerprint(source)[-12:]}"
+    out = context.kept(f"aligned-{fingerprint(source)[-12:]}")
     align_dataset(
         read_layout(source / "images"), out, lambda: MtcnnDetector(context.runtime.device), CANVAS,
         progress=_patient(context),
