@@ -121,7 +121,7 @@ def mask(
     canvas: int = 128,
     steps: int = 40,
     views: int = 2,
-    ssim: float = 0.9,
+    ssim: float = 0.95,
     handling: Handling | None = None,
 ) -> Tensor:
     """δ (3, canvas, canvas) for one photo, |δ| ≤ ε, without gradient.
@@ -129,8 +129,9 @@ def mask(
     ``embed`` maps chips (V, 3, size, size) in [0, 1] to features (V, D) of a frozen network; ``own`` (K, D) are the
     person's clean photos' features, this one's among them; ``target`` (D,) is the stranger that this photo is pulled
     to, or None. Each of ``steps`` signed steps takes the mean gradient over ``views`` draws of ``handling``, the first
-    of them the plain photo; the step size falls linearly. ``ssim`` is the least similarity to the photo that δ may
-    leave (:func:`likeness`): it costs during the steps, and what still exceeds it is scaled down at the end.
+    of them the plain photo, every other one mirrored (a recogniser may average a face with its mirror image); the step
+    size falls linearly. ``ssim`` is the least similarity to the photo that δ may leave (:func:`likeness`): it costs
+    during the steps, and what still exceeds it is scaled down at the end.
 
     ``base`` (3, canvas, canvas) within ε, an identity's noise, shares the ε: ``share`` of it is a fixed part of δ, and
     the mask spends the rest, so that |share·base + mask| ≤ ε whatever the mask does. The bound of similarity is the
@@ -142,11 +143,13 @@ def mask(
     fixed = torch.zeros(3, canvas, canvas, device=device) if base is None else share * base.to(device)
     room = budget if base is None else Budget((1 - share) * budget.epsilon)
     delta = ((2 * torch.rand(fixed.shape, generator=generator) - 1) * room.epsilon / 4).to(device)
+    plain = near.with_noise(fixed)
     for step in range(steps):
         delta.requires_grad_(True)
         photo = near.with_noise(fixed + delta)
         seen = [near.chip(photo), *(handling(near, photo, generator) for _ in range(views - 1))]
-        loss = _loss(embed(torch.cat(seen)), own, target) + 20 * F.relu(ssim - likeness(near.photo, photo))
+        seen[1::2] = [chip.flip(-1) for chip in seen[1::2]]
+        loss = _loss(embed(torch.cat(seen)), own, target) + 20 * F.relu(ssim - likeness(plain, photo))
         (gradient,) = torch.autograd.grad(loss, delta)
         alpha = room.epsilon * (0.25 - 0.225 * step / steps)
         delta = room.project((delta - room.step(gradient, alpha)).detach())
@@ -165,10 +168,11 @@ def _loss(features: Tensor, own: Tensor, target: Tensor | None) -> Tensor:
 @torch.no_grad()
 def _bounded(sight: Sight, fixed: Tensor, delta: Tensor, least: float) -> Tensor:
     """``delta`` scaled down as far as ``least`` asks: the largest of 64 factors."""
+    plain = sight.with_noise(fixed)
     low, high = 0, 64
     while low < high:  # the similarity falls as the factor grows
         middle = (low + high + 1) // 2
-        alike = likeness(sight.photo, sight.with_noise(fixed + delta * (middle / 64)))
+        alike = likeness(plain, sight.with_noise(fixed + delta * (middle / 64)))
         low, high = (middle, high) if float(alike) >= least else (low, middle - 1)
     return delta * (low / 64)
 

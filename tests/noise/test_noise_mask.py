@@ -119,6 +119,18 @@ def test_similarity_is_kept_on_the_picture(sight, least):
     assert float(likeness(small.photo, small.with_noise(made))) >= least - 1e-5
 
 
+def test_the_bound_of_similarity_is_the_masks_alone(sight):
+    base = noise(7).sign() * 16 / 255  # less like the photo than any mask may be
+    made = mask(
+        sight, _brightness, _brightness(sight.chip(sight.photo)), None, Budget(16 / 255),
+        torch.Generator().manual_seed(0), base=base, steps=3, ssim=0.97,
+    )  # fmt: skip
+    small = sight.near(128)
+    assert float(likeness(small.photo, small.with_noise(base / 2))) < 0.97
+    assert float((made - base / 2).abs().max()) > 1 / 255
+    assert float(likeness(small.with_noise(base / 2), small.with_noise(made))) >= 0.97 - 1e-5
+
+
 def test_equal_generators_give_equal_masks_and_other_ones_others(sight):
     own = _brightness(sight.chip(sight.photo))
     first, second, third = (
