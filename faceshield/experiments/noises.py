@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import nearest
 from faceshield.models.zoo import build
+from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import data_digest, read_noise, write_noise
 from faceshield.noise.registry import LEARNER_RATE, TRAINED, noise_method
 from faceshield.training.learner import learner
@@ -103,6 +105,9 @@ def noise_of(
     path = context.kept(f"noise-{digest_of(decides)[:16]}.safetensors")
     if path.is_file() and not fresh:
         return read_noise(path)
+    progress = path.with_suffix(".progress.safetensors")
+    if isinstance(method, ErrorMin) and not fresh:
+        method = replace(method, checkpoint=progress)
     network = _surrogate(name in TRAINED, data, test, seed, settings, context)
     begun = time.perf_counter()
 
@@ -113,6 +118,7 @@ def noise_of(
     seconds = round(time.perf_counter() - begun, 4)
     noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, "seconds": seconds})
     context.runtime.ranks.once(lambda: write_noise(path, noise))
+    context.runtime.ranks.once(lambda: progress.unlink(missing_ok=True))
     return noise
 
 
