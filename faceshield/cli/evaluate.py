@@ -95,3 +95,62 @@ def _thresholds(path: Path, score: str, flip: bool) -> list[float]:
         return [math.inf if limit is None else float(limit) for limit in value["metrics"]["fold_thresholds"]]
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: is no verification.json ({error!r}); make it by this command") from None
+
+
+@command.command()
+@click.option(
+    "--train", "published", required=True, type=click.Path(path_type=Path),
+    help="Folder of PERSON/FILE that a collector would train on, some people's photos cloaked.",
+)  # fmt: skip
+@click.option(
+    "--clean", required=True, type=click.Path(path_type=Path),
+    help="Folder of the same people's clean photos; a fifth of each person's is the test.",
+)  # fmt: skip
+@click.option("--protected", multiple=True, required=True, help="Name of a person with cloaked photos; repeat it.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for recognition.json.")
+@click.option("--model", default="resnet18", show_default=True, type=click.Choice(["resnet18", "inception_resnet_v1"]))
+@click.option("--size", default=80, show_default=True, help="Pixels to which photos are brought.")
+@click.option("--width", default=16, show_default=True, help="Channels of ResNet-18; 64 is the published network.")
+@click.option("--epochs", default=16, show_default=True)
+@click.option("--lr", default=0.1, show_default=True, help="Learning rate; 0.05 suits inception_resnet_v1.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+def recognition(
+    published: Path, clean: Path, protected: tuple[str, ...], out: Path, model: str, size: int, width: int, epochs: int,
+    lr: float, seed: int, device: str,
+) -> None:  # fmt: skip
+    """Who is it: train a recogniser on published photos, and ask it about clean ones.
+
+    Photos should be aligned ('faceshield faces align'). A photo that is in the test is left out of the training, by
+    its PERSON/NAME. Writes recognition.json to --out, with both groups' accuracy, its peak over the epochs, the
+    accuracy of guessing, and who is taken for whom.
+    """
+    from functools import partial
+
+    import torch
+
+    from faceshield.core.store import write_json
+    from faceshield.data.tree import read_tree
+    from faceshield.experiments.attack import attack
+    from faceshield.experiments.identities import HELD_OUT, network_of
+    from faceshield.experiments.run import Context
+    from faceshield.training.loop import seeded
+    from faceshield.training.runtime import Runtime
+
+    people = read_tree(clean, size)
+    absent = sorted(set(protected) - set(people.classes))
+    if absent:
+        raise UsageError(f"{clean}: has no person {absent[0]!r}; its people are {', '.join(people.classes[:5])} …")
+    test = people.select(people.held_out(HELD_OUT, seed=0))
+    training = read_tree(published, size, classes=people.classes)
+    names = {id.rpartition(".")[0] for id in test.ids}
+    training = training.select(torch.tensor([id.rpartition(".")[0] not in names for id in training.ids]))
+    context = Context(clean, out, Runtime.best(device), partial(click.echo, err=True))
+    network = seeded(lambda: network_of(model, len(people.classes), width), seed)
+    labels = [people.classes.index(name) for name in protected]
+    settings = {"width": width, "epochs": epochs, "lr": lr}
+    metrics = attack(training, test, labels, seed, settings, context, network=network)
+    setting = {"train": str(published), "clean": str(clean), "protected": list(protected), "model": model, "seed": seed}
+    write_json(out / "recognition.json", {"setting": {**setting, "size": size, **settings}, "metrics": metrics})
+    for name in ("protected_accuracy", "protected_accuracy_peak", "others_accuracy", "chance"):
+        click.echo(f"{name}: {metrics[name]:.1%}")

@@ -72,11 +72,14 @@ class IdentitySettings(Settings):
     rounds: int
 
 
-def network_of(name: str, classes: int, settings: IdentitySettings) -> ResNet | InceptionResnetV1:
-    """A fresh network of the collector's. Raises UsageError for another one than resnet18 and inception_resnet_v1."""
+def network_of(name: str, classes: int, width: int, head: Head = "linear") -> ResNet | InceptionResnetV1:
+    """A fresh network of the collector's: ``width`` is RN-18's, ``head`` Inception-ResNet-v1's.
+
+    Raises UsageError for another name than resnet18 and inception_resnet_v1.
+    """
     if _known("model", name, ("resnet18", "inception_resnet_v1")) == "resnet18":
-        return resnet18(classes, width=settings.width, stem="stride2")
-    return InceptionResnetV1(classes, head=settings.head)
+        return resnet18(classes, width=width, stem="stride2")
+    return InceptionResnetV1(classes, head=head)
 
 
 def training_of(model: str, settings: IdentitySettings) -> dict[str, Any]:

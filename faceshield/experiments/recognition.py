@@ -46,6 +46,6 @@ def recognition(key: Key, seed: int, settings: dict[str, Any], context: Context)
         told = {"rounds": len(errors), "error_final": errors[-1]} if errors else {}
         training = unlearnable(training, noise, torch.isin(training.labels, torch.tensor(protected)))
     model = str(key["model"])
-    network = seeded(lambda: network_of(model, len(people.classes), own), seed)
+    network = seeded(lambda: network_of(model, len(people.classes), own.width, own.head), seed)
     how = training_of(model, own)
     return {**attack(training, clean, protected, seed, own.model_dump(), context, own.augment, network, **how), **told}

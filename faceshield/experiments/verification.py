@@ -96,7 +96,7 @@ def verification(key: Key, seed: int, settings: dict[str, Any], context: Context
         labels = torch.tensor([people.classes.index(name) for name in names])
         training = unlearnable(training, noise, torch.isin(training.labels, labels))
     model = str(key.get("model", "resnet18"))
-    network = seeded(lambda: network_of(model, len(people.classes), own), seed)
+    network = seeded(lambda: network_of(model, len(people.classes), own.width, own.head), seed)
     context.runtime.place(network.eval())
     forward, device = _embedding(network, context), context.runtime.device
     floors = [(probe.scores(forward, device), probe.scores(_pixels, device)) for probe in probes]

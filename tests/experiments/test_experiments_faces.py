@@ -143,7 +143,7 @@ def test_what_is_unknown_or_too_few_is_refused(own, context):
     with pytest.raises(UsageError, match="6 people are to be protected by 4 noises"):
         handed_noise(TRANSFERRED, 0, people, people.classes, own, context)
     with pytest.raises(UsageError, match="model 'resnet19' is unknown"):
-        network_of("resnet19", 2, own)
+        network_of("resnet19", 2, 16)
     with pytest.raises(UsageError, match="protect 6"):
         people_of(own.model_copy(update={"protect": 6}), context)
 
