@@ -25,6 +25,14 @@ def experiment_of(recipe: Recipe) -> Experiment:
     return experiment
 
 
+def _ablation() -> Experiment:
+    from faceshield.experiments.ablation import ablation
+    from faceshield.experiments.battery import data_of
+    from faceshield.experiments.crops import CropsSettings
+
+    return Experiment(ablation, CropsSettings, fingerprint=data_of)
+
+
 def _added_class() -> Experiment:
     from faceshield.experiments.transfer import TransferSettings, added_class, inputs_of
 
@@ -75,6 +83,13 @@ def _lfw() -> Experiment:
     return Experiment(lfw_pretrained, LfwSettings, fingerprint=data_of)
 
 
+def _linkable() -> Experiment:
+    from faceshield.experiments.battery import data_of
+    from faceshield.experiments.linkable import LinkableSettings, linkable
+
+    return Experiment(linkable, LinkableSettings, fingerprint=data_of)
+
+
 def _recognition() -> Experiment:
     from faceshield.experiments.identities import data_of
     from faceshield.experiments.recognition import RecognitionSettings, recognition
@@ -109,6 +124,7 @@ def _mapped_classes() -> Experiment:
 
 # each is imported when a recipe names it: one experiment's libraries are no other's business
 KNOWN: dict[str, Callable[[], Experiment]] = {
+    "ablation": _ablation,
     "added-class": _added_class,
     "backdoor": _backdoor,
     "bank": _bank,
@@ -120,6 +136,7 @@ KNOWN: dict[str, Callable[[], Experiment]] = {
     "search": _search,
     "selfie": _selfie,
     "lfw-pretrained": _lfw,
+    "linkable": _linkable,
     "mapped-classes": _mapped_classes,
     "verification": _verification,
 }
