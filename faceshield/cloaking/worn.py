@@ -15,7 +15,7 @@ from faceshield.evaluation.embed import combined, outputs
 from faceshield.evaluation.strangers import load_strangers
 from faceshield.faces.align import DLIB_150, align_150, canvas_matrix
 from faceshield.imaging.warp import from_rgb
-from faceshield.models.resnet29 import MATCH_DISTANCE, ResNet29
+from faceshield.models.resnet29 import ResNet29
 from faceshield.noise.identity import Identity
 from faceshield.noise.mask import Embed, Sight, mask
 
@@ -99,9 +99,15 @@ def masks(
     device: torch.device,
     identity: Identity | None = None,
 ) -> Masks:
-    """Masks for the person of ``chips`` (K, 3, 150, 150); no photo is sent to a stranger who could be that person."""
+    """Masks for the person of ``chips`` (K, 3, 150, 150).
+
+    Photos are sent to the half of the strangers who are least like the person: near ones leave a face nearer to its
+    owner, and could be them.
+    """
     own = features(chips, network, device)
-    targets = load_strangers().without(own.mean(0).cpu(), MATCH_DISTANCE).targets.to(device)
+    targets = load_strangers().targets.to(device)
+    distance = (targets - own.mean(0)).norm(dim=1)
+    targets = targets[distance > distance.median()]
     return Masks(network, forward, own, targets, secret, epsilon, identity)
 
 
