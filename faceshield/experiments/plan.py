@@ -58,13 +58,28 @@ def plan(
             key,
             seed,
             settings,
-            digest_of({"experiment": recipe.experiment, "key": key, "seed": seed, **settings}),
+            digest_of({"experiment": recipe.experiment, "key": key, "seed": seed, **_own(key, settings)}),
             fingerprint,
         )
         for part in (own, extra)
         for key, fingerprint in read
         for seed in part
     ]
+
+
+def _own(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
+    """``settings`` without what ``generate``, which maps "NOISE FORM" to settings, says of other noises than the cell's.
+
+    A cell that is finished stays so when another noise's settings change.
+    """
+    if "generate" not in settings:
+        return settings
+    own = {
+        name: value
+        for name, value in settings["generate"].items()
+        if name.split()[0] == key.get("noise") and name.split()[-1] == key.get("form", name.split()[-1])
+    }
+    return {**settings, "generate": own}
 
 
 def config_sha256(recipe: Recipe, scale: Scale) -> str:
