@@ -68,7 +68,7 @@ def plan(
 
 
 def _own(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
-    """``settings`` without what ``generate``, which maps "NOISE FORM" to settings, says of other noises than the cell's.
+    """``settings`` without what ``generate``, which maps "NOISE FORM" to settings, says of another noise.
 
     A cell that is finished stays so when another noise's settings change.
     """
