@@ -205,7 +205,7 @@ def test_experiments_are_known_by_name(root):
         assert callable(experiment_of(read_recipe(path)).cell)
     for experiment in KNOWN.values():
         assert issubclass(experiment().settings, Settings)
-    with pytest.raises(UsageError, match=r"experiment 'corps' is unknown; use added-class, .*; did you mean 'crops'"):
+    with pytest.raises(UsageError, match=r"experiment 'corps' is unknown; use .*, crops, .*; did you mean 'crops'"):
         experiment_of(Recipe(**{**GOOD, "experiment": "corps"}))
 
 
