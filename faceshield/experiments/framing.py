@@ -15,10 +15,12 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.data.examples import Examples
+from faceshield.imaging.photo import load
 
 STORED = 112  # the size at which the collector keeps faces: about that of the smallest source
 
@@ -38,9 +40,11 @@ class Collector:
         self.detector: Any = MTCNN(keep_all=True, post_process=False)
 
     def frame(self, path: Path, example: str = "") -> NDArray[np.uint8] | None:
-        """(size, size, 3) uint8 RGB of the largest face of the picture, or None where the detector finds none."""
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file).convert("RGB")
+        """(size, size, 3) uint8 RGB of the largest face of the picture, or None where the detector finds none.
+
+        Raises PhotoError for a file that is no picture.
+        """
+        picture = Image.fromarray(load(path).rgb8())
         if self.roll:
             angle = np.random.default_rng(derive_seed("roll", example)).normal(0, self.roll)
             picture = Image.fromarray(_turned(np.asarray(picture), angle))
@@ -63,7 +67,10 @@ class Collector:
     def frame_all(
         self, files: Sequence[tuple[str, str, Path]], on_file: Callable[[int, int], None] | None = None
     ) -> Examples:
-        """Examples from (class name, id, path) triples; pictures without a face are left out, as a collector would."""
+        """Examples from (class name, id, path) triples; pictures without a face are left out, as a collector would.
+
+        Raises UsageError where no picture shows a face.
+        """
         classes = tuple(dict.fromkeys(name for name, _, _ in files))
         images, labels, ids = [], [], []
         for number, (name, example, path) in enumerate(files, 1):
@@ -74,6 +81,10 @@ class Collector:
                 ids.append(example)
             if on_file is not None:
                 on_file(number, len(files))
+        if not images:
+            raise UsageError(
+                f"no face was found in {files[0][2]} nor in {len(files) - 1} more; give photos with a face"
+            )
         return Examples(torch.stack(images), torch.tensor(labels), tuple(ids), classes)
 
 

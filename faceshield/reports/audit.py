@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
-import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from faceshield.auditing.audit import FAR, Audit, Kind
+from faceshield.auditing.trained import Trained
 from faceshield.core.store import write_bytes
 from faceshield.models.resnet29 import MATCH_DISTANCE
+from faceshield.reports.audit_parts import Line, cell, embedded, png
 from faceshield.reports.chips import row_png
 from faceshield.reports.look import CYCLE, RC
+from faceshield.reports.recognisers import COLUMNS as TRAINED_COLUMNS
+from faceshield.reports.recognisers import (
+    UNMEASURED,
+    UNSAID,
+    trained_figure,
+    trained_lines,
+    trained_meaning,
+    trained_setting,
+)
 
 COLUMNS = {
     "rank1": "found first",
@@ -34,16 +42,13 @@ OPEN = (
 )
 
 
-@dataclass(frozen=True)
-class Line:
-    """One quadrant of the table: who is searched for among what, and each column's share with its interval."""
+def write_audit(
+    result: Audit, recogniser: str, path: Path, today: datetime.date, trained: Trained | None = None
+) -> None:
+    """Write ``result`` as one HTML page that needs nothing beside it. Raises StoreError where it cannot be written.
 
-    name: str
-    cells: tuple[str, ...]
-
-
-def write_audit(result: Audit, recogniser: str, path: Path, today: datetime.date) -> None:
-    """Write ``result`` as one HTML page that needs nothing beside it. Raises StoreError where it cannot be written."""
+    ``trained`` adds a section; without it the page says that recognisers trained on the photos were not measured.
+    """
     environment = Environment(loader=PackageLoader("faceshield.reports"), autoescape=select_autoescape())
     metrics = result.metrics()
     page = environment.get_template("audit.html").render(
@@ -52,9 +57,10 @@ def write_audit(result: Audit, recogniser: str, path: Path, today: datetime.date
         columns=COLUMNS.values(),
         lines=lines(metrics),
         meaning=meaning(metrics),
-        open=OPEN,
-        picture=base64.b64encode(figure(result)).decode(),
-        pairs=[(pair, base64.b64encode(row_png(pair.faces)).decode()) for pair in result.nearest],
+        open=OPEN if trained is not None else (UNMEASURED, *OPEN),
+        picture=embedded(figure(result)),
+        pairs=[(pair, embedded(row_png(pair.faces))) for pair in result.nearest],
+        trained=None if trained is None else _section(trained),
         lost={kind: side.lost for kind, side in result.sides.items() if side.lost},
     )
     write_bytes(path, page.encode())
@@ -63,7 +69,7 @@ def write_audit(result: Audit, recogniser: str, path: Path, today: datetime.date
 def lines(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[Line]:
     """The table of the four quadrants."""
     return [
-        Line(f"{query} photos, searched for among {gallery} ones", tuple(_cell(told, name) for name in COLUMNS))
+        Line(f"{query} photos, searched for among {gallery} ones", tuple(cell(told, name) for name in COLUMNS))
         for (query, gallery), told in metrics.items()
     ]
 
@@ -90,9 +96,15 @@ def meaning(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]
     return told
 
 
-def _cell(told: Mapping[str, Any], name: str) -> str:
-    low, high = told[f"{name}_ci"]
-    return f"{told[name]:.1%} ({low:.0%}–{high:.0%})"
+def _section(trained: Trained) -> dict[str, Any]:
+    return {
+        "meaning": trained_meaning(trained),
+        "columns": TRAINED_COLUMNS.values(),
+        "lines": trained_lines(trained),
+        "picture": embedded(trained_figure(trained)),
+        "unsaid": UNSAID,
+        "setting": trained_setting(trained),
+    }
 
 
 def _setting(result: Audit, recogniser: str) -> dict[str, str]:
@@ -129,6 +141,4 @@ def figure(result: Audit) -> bytes:
         axes.axvline(result.limit, color="#999", linestyle=":", label=f"limit {result.limit:.2f}")
         axes.set(xlabel="distance of two photos (smaller is more alike)", ylabel="share of pairs")
         axes.legend()
-        data = io.BytesIO()
-        drawing.savefig(data, format="png", dpi=110, metadata={"Software": None})
-    return data.getvalue()
+        return png(drawing)
