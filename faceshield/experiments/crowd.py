@@ -1,0 +1,198 @@
+"""An audit's collector: trains from scratch on a person's photos among a crowd's, before and after the cloak."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from faceshield.attacks.base import Countermeasure, Pairs
+from faceshield.attacks.table import countermeasure
+from faceshield.auditing.audit import KINDS, Kind, Progress, Side
+from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
+from faceshield.core.errors import UsageError
+from faceshield.core.rng import generator
+from faceshield.data.examples import Examples, concatenate, drawn_order
+from faceshield.data.layouts import FaceIndex, read_layout
+from faceshield.experiments.attack import attack, framed
+from faceshield.experiments.battery import PAIRS
+from faceshield.experiments.framing import STORED, Collector
+from faceshield.experiments.run import Context
+from faceshield.noise.surrogate import load_bank
+from faceshield.training.runtime import Runtime
+
+PERSON = "/the person"  # no folder's name
+HELD_OUT = 0.2
+MARGIN = 0.1  # of the detector's box; more would reach beyond crowds that somebody cut to the face
+SEED = 0
+SETTINGS: Mapping[str, Any] = {"size": 80, "width": 16, "epochs": 30, "adversarial_epochs": 20, "lr": 0.1}
+
+
+def read_crowd(root: Path, own: Sequence[Path]) -> FaceIndex:
+    """The photos PERSON/FILE of strangers to the person whose photos lie in the folders ``own``.
+
+    Raises UsageError for fewer than 2 people, for a person with 1 photo, and where ``own`` lies in the crowd.
+    """
+    for folder in own:
+        if folder.resolve().is_relative_to(root.resolve()):
+            raise UsageError(f"{root}: holds {folder}; a crowd is other people's photos, keep the person's elsewhere")
+    index = read_layout(root)
+    photos = Counter(index.people)
+    if len(photos) < 2:
+        raise UsageError(f"{root}: holds photos of {len(photos)} person; a crowd needs at least 2, 30 are better")
+    alone = next((person for person, count in photos.items() if count == 1), None)
+    if alone is not None:
+        raise UsageError(f"{root}: person {alone!r} has 1 photo; give each at least 2 or take the folder out")
+    return index
+
+
+def trained(
+    sides: Mapping[Kind, Side],
+    crowd: FaceIndex,
+    counters: Sequence[str],
+    runtime: Runtime,
+    progress: Progress | None = None,
+    *,
+    settings: Mapping[str, Any] = SETTINGS,
+    collector: Collector | None = None,
+) -> Trained:
+    """Train :func:`faceshield.experiments.attack.attack`'s network on half of the person's clean photos, then on as
+    many cloaked ones, then once more on these for each of ``counters`` (names of ``attacks.table``).
+
+    The clean photos of no training are the test, and a fifth of each crowd person's. All are framed by ``collector``,
+    who shares nothing with the cloak, keeps them at ``framing.STORED`` pixels, and by ``settings["size"]`` in training.
+    Where there are fewer cloaked photos than half the clean ones, both trainings get that many. Crowd people with a
+    face in fewer than two photos are left out. Raises UsageError for an unknown counter-measure, fewer than 4 clean
+    photos with a face, a side without any face, and where fewer than 2 crowd people or none of their photos to test
+    are left; PhotoError for a file that cannot be read.
+    """
+    ways = [BEFORE, AFTER, *(("cloaked", name) for name in dict.fromkeys(counters) if name != "none")]
+    against = {way: countermeasure(way[1]) for way in ways}
+    collector = collector or Collector(STORED, margin=MARGIN)
+    own = {kind: _framed(collector, _files(sides[kind]), f"cutting out {kind} faces", progress) for kind in KINDS}
+    enough = len(own["clean"]) // 2
+    if enough < 2:
+        raise UsageError(
+            f"{sides['clean'].root}: a face was found in {len(own['clean'])} photos; training needs at least 4 clean"
+            " ones, half of them for the test"
+        )
+    count = min(enough, len(own["cloaked"]))
+    taken = {kind: _drawn(own[kind], count) for kind in KINDS}
+    files = list(zip(crowd.people, crowd.ids, crowd.paths, strict=True))
+    everybody = _framed(collector, files, "cutting out the crowd's faces", progress)
+    others = _of_two(everybody)
+    held = others.held_out(HELD_OUT, seed=SEED)
+    if not held.any():
+        raise UsageError("the crowd has no photo to test; give at least one person 3 photos with a face")
+    test = concatenate([others.select(held), own["clean"].select(~taken["clean"])])
+    tested = int((~taken["clean"]).sum())
+    epochs = {way: settings["epochs" if of.adversary is None else "adversarial_epochs"] for way, of in against.items()}
+    told = _Epochs(progress, sum(epochs.values()))
+    context = Context(sides["clean"].root, sides["clean"].root, runtime, lambda text: None)
+    metrics = {}
+    for way in ways:
+        photos = concatenate([others.select(~held), own[way[0]].select(taken[way[0]])])
+        training = _undone(_kept(photos, against[way], settings["size"]), photos, against[way], settings["size"])
+        found = attack(
+            training,
+            _kept(test, against[way], settings["size"]),
+            [len(others.classes)],
+            SEED,
+            {**settings, "epochs": epochs[way]},
+            context,
+            **against[way].training(),
+            test=told,
+        )
+        metrics[way] = with_intervals(found, tested, int(held.sum()))
+    lost: dict[str, int] = {kind: len(_files(sides[kind])) - len(own[kind]) for kind in KINDS}
+    return Trained(
+        metrics,
+        count,
+        tested,
+        len(others.classes),
+        int((~held).sum()),
+        int(held.sum()),
+        settings,
+        {**lost, "crowd": len(crowd) - len(everybody)},
+        tuple(sorted(set(everybody.classes) - set(others.classes))),
+    )
+
+
+class _Epochs:
+    """Tells the epochs of all trainings. The loop calls it as its test; what it would say attack counts already."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.done, self.total = progress, 0, total
+        self._tell()
+
+    def __call__(self, _: nn.Module) -> float:
+        self.done += 1
+        self._tell()
+        return math.nan
+
+    def _tell(self) -> None:
+        if self.progress is not None:
+            self.progress("training recognisers", self.done, self.total)
+
+
+def _files(side: Side) -> list[tuple[str, str, Path]]:
+    """All photos of a side: whether one shows a face is the collector's to find."""
+    return [(PERSON, name, side.root / name) for name in sorted((*side.names, *side.lost))]
+
+
+def _framed(
+    collector: Collector, files: Sequence[tuple[str, str, Path]], stage: str, progress: Progress | None
+) -> Examples:
+    def told(done: int, total: int) -> None:
+        if progress is not None:
+            progress(stage, done, total)
+
+    return collector.frame_all(files, told)
+
+
+def _drawn(photos: Examples, count: int) -> Tensor:
+    """(n,) bool: ``count`` of the photos, drawn from their ids alone."""
+    chosen = torch.zeros(len(photos), dtype=torch.bool)
+    chosen[drawn_order(photos.ids, "audit")[:count]] = True
+    return chosen
+
+
+def _of_two(everybody: Examples) -> Examples:
+    """The people with at least two photos that show a face."""
+    seen = torch.bincount(everybody.labels, minlength=len(everybody.classes)).tolist()
+    kept = [name for name, count in zip(everybody.classes, seen, strict=True) if count >= 2]
+    if len(kept) < 2:
+        raise UsageError(
+            f"the crowd has {len(kept)} people with a face in at least 2 photos; it needs 2, 30 are better"
+        )
+    return everybody.of_classes(kept)
+
+
+def _kept(photos: Examples, against: Countermeasure, size: int) -> Examples:
+    return replace(photos, images=framed(against.applied(photos.images), size, margin=0))
+
+
+def _undone(training: Examples, photos: Examples, against: Countermeasure, size: int) -> Examples:
+    """``training`` after what the counter-measure undoes, with pairs made of the crowd's ``photos``."""
+    if against.undo is None:
+        return training
+    rng = generator("audit", SEED)
+    strangers = photos.select(photos.labels < len(photos.classes) - 1)
+    return against.undo(training, _pairs(strangers.images, size, rng), rng)
+
+
+def _pairs(clean: Tensor, size: int, rng: Generator) -> Pairs:
+    """Crops without and with a public noise, whose middle has the crops' scale: a face fills about as much of both."""
+    bank = load_bank().delta
+    edge = (bank.shape[-1] - clean.shape[-1]) // 2
+    index = torch.randperm(len(clean), generator=rng)[:PAIRS]
+    slots = torch.randint(len(bank), (len(index),), generator=rng)
+    middle = bank[slots, :, edge : edge + clean.shape[-1], edge : edge + clean.shape[-1]].mul(255).round()
+    cloaked = (clean[index] + middle).clamp(0, 255).to(torch.uint8)
+    return Pairs(framed(clean[index], size, margin=0), framed(cloaked, size, margin=0))

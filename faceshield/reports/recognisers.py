@@ -1,0 +1,138 @@
+"""An audit's section on recognisers that were trained on the photos: what each says, in words, a table and bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from faceshield.attacks.table import COUNTERMEASURES
+from faceshield.auditing.audit import Kind
+from faceshield.auditing.trained import AFTER, BEFORE, Trained
+from faceshield.reports.audit_parts import Line, cell, png
+from faceshield.reports.look import FIXED, RC
+
+COLUMNS = {
+    "protected_accuracy": "the person, last epoch",
+    "protected_accuracy_peak": "the person, best epoch",
+    "others_accuracy": "everybody else, last epoch",
+}
+UNMEASURED = (
+    "Recognisers trained on these photos, which the default cloak acts on, were not measured;"
+    " 'faceshield audit --crowd PEOPLE' trains some among other people's photos (a folder for each person) and tells."
+)
+UNSAID = (
+    "Each line is one training of one small network. Another crowd, another network, more photos, longer training or"
+    " another start may recognise the person where this one did not.",
+    "The best epoch is chosen by the test photos themselves, so its interval is narrower than it should be.",
+    "Photos of one occasion are alike: where the test holds neighbours of those trained on, the person is recognised"
+    " more often than in photos of another day.",
+    "Where the person's photos differ from the crowd's in light, camera or cut, a recogniser may go by that: it then"
+    " names the person more often, with and without a cloak.",
+    "Where everybody else is recognised little too, the recogniser is weak, and that the person is not says little.",
+)
+
+
+def trained_meaning(result: Trained) -> list[str]:
+    """The result in plain words, a sentence or two each."""
+    before, after = result.metrics[BEFORE], result.metrics[AFTER]
+    told = [
+        f"A recogniser trained on {result.own} clean photos of the person among {result.people} other people named the"
+        f" person in {_share(before)} of {result.tested} other clean photos; guessing names {before['chance']:.0%}."
+    ]
+    if before["protected_accuracy"] < 0.5:
+        told.append("That is little to begin with: what follows says little about the cloak.")
+    told.append(f"Trained on as many cloaked photos instead, it named them in {_share(after)}. {_verdict(result)}")
+    told += [
+        f"A collector who goes further ({COUNTERMEASURES[way[1]].about}) got {_share(metrics)} from the cloaked photos."
+        for way, metrics in result.metrics.items()
+        if way not in (BEFORE, AFTER)
+    ]
+    return [
+        *told,
+        f"Everybody else was named in {before['others_accuracy']:.0%} of their photos by the first of these recognisers"
+        f" and in {after['others_accuracy']:.0%} by the second.",
+    ]
+
+
+def trained_lines(result: Trained) -> list[Line]:
+    """The table, a training a line."""
+    return [Line(_name(way), tuple(cell(told, name) for name in COLUMNS)) for way, told in result.metrics.items()]
+
+
+def trained_setting(result: Trained) -> dict[str, str]:
+    """How it was measured, by what."""
+    own = result.settings
+    lost = ", ".join(f"{count} {side}" for side, count in result.lost.items() if count)
+    told = {
+        "crowd": f"{result.crowd} photos of {result.people} people trained on, {result.others_tested} others tested",
+        "the person": f"{result.own} photos in each training, {result.tested} clean ones tested that are in none",
+        "network": f"ResNet-18 of width {own['width']} at {own['size']} pixels, from scratch, {own['epochs']} epochs",
+        "framing": "MTCNN's box and a margin, no alignment of ours; the crowd's photos too",
+    }
+    if lost:
+        told["without a face"] = f"photos that the collector left out: {lost}"
+    if result.dropped:
+        told["too few"] = f"people with a face in fewer than 2 photos, left out: {', '.join(result.dropped)}"
+    return told
+
+
+def trained_figure(result: Trained) -> bytes:
+    """PNG: for each training the share of test photos in which the person, and everybody else, was named."""
+    import matplotlib  # seconds that only a finished run should pay
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    person = FIXED["accuracy on protected people"]
+    looks: dict[str, Any] = {
+        "protected_accuracy": {"color": person},
+        "protected_accuracy_peak": {"color": "white", "edgecolor": person, "hatch": "////"},
+        "others_accuracy": {"color": FIXED["accuracy on everybody else"]},
+    }
+    ways = list(result.metrics)
+    with matplotlib.rc_context(RC):
+        drawing = Figure(figsize=(9, 2.8 + 0.1 * len(ways)), layout="constrained")
+        FigureCanvasAgg(drawing)
+        axes = drawing.subplots()
+        for number, (name, look) in enumerate(looks.items()):
+            places = [place + 0.27 * (number - 1) for place in range(len(ways))]
+            shares = [result.metrics[way][name] for way in ways]
+            ends = [result.metrics[way][f"{name}_ci"] for way in ways]
+            below = [share - low for share, (low, _) in zip(shares, ends, strict=True)]
+            above = [high - share for share, (_, high) in zip(shares, ends, strict=True)]
+            axes.bar(places, shares, 0.25, label=COLUMNS[name], **look)
+            axes.errorbar(places, shares, [below, above], fmt="none", color="#222", capsize=2.5, linewidth=1)
+        axes.axhline(result.metrics[BEFORE]["chance"], color="#999", linestyle=":", label="guessing")
+        turn: dict[str, Any] = {"rotation": 20, "ha": "right"} if len(ways) > 4 else {}
+        axes.set_xticks(range(len(ways)), [_short(way) for way in ways], **turn)
+        axes.set(ylim=(0, 1), ylabel="test photos named right")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        return png(drawing)
+
+
+def _share(told: Mapping[str, Any]) -> str:
+    low, high = told["protected_accuracy_ci"]
+    return (
+        f"{told['protected_accuracy']:.0%} (95 % interval {low:.0%} to {high:.0%};"
+        f" {told['protected_accuracy_peak']:.0%} at its best epoch)"
+    )
+
+
+def _verdict(result: Trained) -> str:
+    (low, high), (least, most) = (result.metrics[way]["protected_accuracy_ci"] for way in (BEFORE, AFTER))
+    if most < low:
+        return "The cloak lowered that."
+    if least > high:
+        return "That is more than without a cloak."
+    return "The intervals overlap: this test does not tell the two apart."
+
+
+def _name(way: tuple[Kind, str]) -> str:
+    photos, counter = way
+    return f"trained on {photos} photos" + ("" if counter == "none" else f", {COUNTERMEASURES[counter].about}")
+
+
+def _short(way: tuple[Kind, str]) -> str:
+    photos, counter = way
+    return f"{photos} photos" if counter == "none" else counter
