@@ -133,27 +133,39 @@ def mask(
     size falls linearly. ``ssim`` is the least similarity to the photo that δ may leave (:func:`likeness`): it costs
     during the steps, and what still exceeds it is scaled down at the end.
 
-    ``base`` (3, canvas, canvas) within ε, an identity's noise, shares the ε: ``share`` of it is a fixed part of δ, and
-    the mask spends the rest, so that |share·base + mask| ≤ ε whatever the mask does. The bound of similarity is the
+    ``base`` (3, canvas, canvas) within ε, an identity's noise, shares the ε: δ starts there, and in every block of it
+    (:func:`kept`) at least ``share`` of the noise is to stay, which costs during the steps. The noise is smooth and the
+    mask is not, so that the mask may use all of ε wherever its mean leaves the noise. The bound of similarity is the
     mask's alone.
     """
     handling = handling or Handling()
     near = sight.near(canvas)
     device = near.photo.device
-    fixed = torch.zeros(3, canvas, canvas, device=device) if base is None else share * base.to(device)
-    room = budget if base is None else Budget((1 - share) * budget.epsilon)
-    delta = ((2 * torch.rand(fixed.shape, generator=generator) - 1) * room.epsilon / 4).to(device)
-    plain = near.with_noise(fixed)
+    start = torch.zeros(3, canvas, canvas, device=device) if base is None else base.to(device)
+    noise = ((2 * torch.rand(start.shape, generator=generator) - 1) * budget.epsilon / 4).to(device)
+    delta = budget.project(start + noise)
+    plain = near.with_noise(start)
     for step in range(steps):
         delta.requires_grad_(True)
-        photo = near.with_noise(fixed + delta)
+        photo = near.with_noise(delta)
         seen = [near.chip(photo), *(handling(near, photo, generator) for _ in range(views - 1))]
         seen[1::2] = [chip.flip(-1) for chip in seen[1::2]]
         loss = _loss(embed(torch.cat(seen)), own, target) + 20 * F.relu(ssim - likeness(plain, photo))
+        if base is not None:
+            loss = loss + 10 * F.relu(share - kept(delta, start)).mean()
         (gradient,) = torch.autograd.grad(loss, delta)
-        alpha = room.epsilon * (0.25 - 0.225 * step / steps)
-        delta = room.project((delta - room.step(gradient, alpha)).detach())
-    return fixed + _bounded(near, fixed, delta, ssim)
+        alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
+        delta = budget.project((delta - budget.step(gradient, alpha)).detach())
+    return start + _bounded(near, start, delta - start, ssim)
+
+
+def kept(delta: Tensor, base: Tensor, block: int = 16) -> Tensor:
+    """(3, S / block, S / block): how much of ``base`` is left in each block of ``delta`` (both (3, S, S)), 1 for all.
+
+    The share is the projection's; blocks without noise have kept it.
+    """
+    products = F.avg_pool2d(torch.stack([delta * base, base * base]), block)
+    return torch.where(products[1] > 0, products[0] / products[1].clamp_min(1e-12), 1.0)
 
 
 def _loss(features: Tensor, own: Tensor, target: Tensor | None) -> Tensor:
