@@ -169,7 +169,7 @@ def _of_two(everybody: Examples) -> Examples:
     kept = [name for name, count in zip(everybody.classes, seen, strict=True) if count >= 2]
     if len(kept) < 2:
         raise UsageError(
-            f"the crowd has {len(kept)} people with a face in at least 2 photos; it needs 2, 30 are better"
+            f"people of the crowd with a face in 2 photos or more: {len(kept)}; give at least 2, better 30"
         )
     return everybody.of_classes(kept)
 

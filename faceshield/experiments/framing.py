@@ -48,6 +48,8 @@ class Collector:
         if self.roll:
             angle = np.random.default_rng(derive_seed("roll", example)).normal(0, self.roll)
             picture = Image.fromarray(_turned(np.asarray(picture), angle))
+        if min(picture.size) < self.detector.min_face_size:  # the networks fail on what is smaller than any face
+            return None
         boxes, scores = self.detector.detect(picture)
         if boxes is None:
             return None

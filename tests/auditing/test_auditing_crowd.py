@@ -158,7 +158,7 @@ def test_photos_that_do_not_suffice_are_refused(folders, put):
     made = run(folders)
     assert (made.dropped, made.people, made.lost["crowd"]) == (("f00",), 2, 5)
     put(folders / "crowd/f02/000.png", blank)
-    with pytest.raises(UsageError, match="has 1 people with a face in at least 2 photos"):
+    with pytest.raises(UsageError, match="with a face in 2 photos or more: 1; give at least 2"):
         run(folders)
     for number in range(3):
         put(folders / f"clean/{number:03d}.png", blank)
@@ -183,6 +183,7 @@ def test_the_collector_keeps_a_square_of_the_face_and_names_what_is_no_picture(p
     face = collector.frame(put(tmp_path / "a.png", portrait))
     assert face.shape == (STORED, STORED, 3)
     assert collector.frame(put(tmp_path / "b.png", np.full((90, 90, 3), 128, np.uint8))) is None
+    assert collector.frame(put(tmp_path / "icon.png", portrait[:15, :15])) is None
     (tmp_path / "c.jpg").write_text("no picture")
     with pytest.raises(PhotoError, match=r"c\.jpg"):
         collector.frame(tmp_path / "c.jpg")
