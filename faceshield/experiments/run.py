@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import faceshield
 from faceshield.core.errors import UsageError
 from faceshield.core.store import read_json, write_json
 from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.plan import Planned, config_sha256, plan, seconds_left
 from faceshield.experiments.recipe import Key, Recipe, Scale
 from faceshield.experiments.settings import Settings, checked
+from faceshield.reports.benchmark import versions
 from faceshield.reports.figures import draw_all
 from faceshield.reports.results import Result
 from faceshield.training.runtime import Runtime
@@ -161,11 +158,7 @@ def _write(
         "device": "; ".join(dict.fromkeys(done.get("device", here) for done in finished)) or here,
         "started": started,
         "wall_s": round(sum(done["wall_s"] for done in finished), 1),
-        "versions": {
-            "faceshield": faceshield.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
         "config_sha256": config_sha256(recipe, scale),
         "data": _data(cells, experiment, context),
         "settings": recipe.at(scale),

@@ -8,9 +8,7 @@ Each side runs in a fresh process on the same made-up embeddings, in turn; only 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import re
 import statistics
 import subprocess
@@ -19,12 +17,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-import faceshield
-from faceshield.core.store import write_json
 from faceshield.evaluation.allpairs import all_pairs_roc
+from faceshield.reports.benchmark import Benchmark
 from faceshield.training.runtime import Runtime
 
 WIDTH = 512
@@ -83,8 +79,11 @@ def main() -> None:
     if choice.one:
         print(json.dumps(measure(choice.one, choice.photos)))
         return
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    begun = time.monotonic()
+    benchmark = Benchmark(
+        "allpairs",
+        "The exact ROC over 10⁸ pairs takes a fifth of scikit-learn's time at most, under 2 GB, for one AUC.",
+        "python recipes/benchmarks/allpairs.py",
+    )
     runs = [{peer: fresh(peer, choice.photos) for peer in ("ours", "scikit-learn")} for _ in range(choice.runs)]
     first = runs[0]
     ours, theirs = (statistics.median(run[peer]["seconds"] for run in runs) for peer in ("ours", "scikit-learn"))
@@ -102,30 +101,16 @@ def main() -> None:
     }
     for key, value in metrics.items():
         print(f"{key:26} {value}")
-    result = {
-        "recipe": "benchmarks/allpairs",
-        "scale": "mini",
-        "claim": "The exact ROC over 10⁸ pairs takes a fifth of scikit-learn's time at most, under 2 GB, for one AUC.",
-        "command": "python recipes/benchmarks/allpairs.py",
-        "device": Runtime.best(precision="float32").describe(),
-        "started": started,
-        "wall_s": round(time.monotonic() - begun, 1),
-        "versions": {
-            "faceshield": faceshield.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "cells": [
-            {"key": {"photos": choice.photos, "peer": "scikit-learn"}, "seed": 0, "metrics": metrics},
-        ],
-        "expected": [
+    benchmark.write(
+        choice.out,
+        Runtime.best(precision="float32").describe(),
+        [{"key": {"photos": choice.photos, "peer": "scikit-learn"}, "seed": 0, "metrics": metrics}],
+        [
             {"key": {}, "metric": "ratio", "at_least": 5},
             {"key": {}, "metric": "peak_mb", "at_most": 2048},
             {"key": {}, "metric": "auc_difference", "at_most": 1e-9},
         ],
-        "plots": [],
-    }
-    write_json(choice.out, result)
+    )
     print(choice.out)
 
 

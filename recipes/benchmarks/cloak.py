@@ -8,10 +8,8 @@ All times are medians over rounds in which each side takes its turn; only their 
 from __future__ import annotations
 
 import argparse
-import datetime
 import io
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,19 +20,18 @@ from pathlib import Path
 
 import numpy as np
 import skimage.data
-import torch
 from PIL import Image
 
-import faceshield
 from faceshield.cloaking.album import Item
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.one import cloak_one
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.places import Places
 from faceshield.cloaking.run import cloak
-from faceshield.core.store import write_json
+from faceshield.cloaking.worn import OneNoise
 from faceshield.imaging.photo import load
 from faceshield.noise import vault
+from faceshield.reports.benchmark import Benchmark
 from faceshield.training.runtime import Runtime
 
 SIZE = (4000, 3000)
@@ -81,7 +78,7 @@ def speed(folder: Path, runs: int) -> dict[str, float]:
 
     def ours() -> None:
         (folder / "again" / "photo.jpg").unlink(missing_ok=True)
-        cloak_one(item, Places(folder / "again"), identity, finder, options)
+        cloak_one(item, Places(folder / "again"), OneNoise(identity), finder, options)
 
     rounds = in_turn({"pillow": pillow, "detection": lambda: finder.find(rgb, photo), "cloak": ours}, runs)
     medians = {f"seconds_{name}": statistics.median(times[name] for times in rounds) for name in rounds[0]}
@@ -125,32 +122,23 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("recipes/results/benchmarks/cloak.mini.json"))
     choice = parser.parse_args()
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    begun = time.monotonic()
+    benchmark = Benchmark(
+        "cloak",
+        "With the noise ready a 12-MP JPEG costs at most 1.5 × Pillow's decode + encode, plus one detection.",
+        "python recipes/benchmarks/cloak.py",
+    )
     with tempfile.TemporaryDirectory() as name:
         os.environ["FACESHIELD_HOME"] = f"{name}/home"
         metrics = speed(Path(name), choice.runs)
         metrics |= memory(Path(name), choice.photos)
     for key, value in metrics.items():
         print(f"{key:26} {value}")
-    result = {
-        "recipe": "benchmarks/cloak",
-        "scale": "mini",
-        "claim": "With the noise ready a 12-MP JPEG costs at most 1.5 × Pillow's decode + encode, plus one detection.",
-        "command": "python recipes/benchmarks/cloak.py",
-        "device": Runtime.best().describe(),
-        "started": started,
-        "wall_s": round(time.monotonic() - begun, 1),
-        "versions": {
-            "faceshield": faceshield.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "cells": [{"key": {"photo": "12-MP JPEG", "peer": "Pillow"}, "seed": 0, "metrics": metrics}],
-        "expected": [{"key": {}, "metric": "ratio_without_detection", "at_most": 1.5}],
-        "plots": [],
-    }
-    write_json(choice.out, result)
+    benchmark.write(
+        choice.out,
+        Runtime.best().describe(),
+        [{"key": {"photo": "12-MP JPEG", "peer": "Pillow"}, "seed": 0, "metrics": metrics}],
+        [{"key": {}, "metric": "ratio_without_detection", "at_most": 1.5}],
+    )
     print(choice.out)
 
 

@@ -12,8 +12,6 @@ faceshield.data.sources.open_data reads.
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 import time
 import warnings
 from collections.abc import Callable
@@ -25,9 +23,7 @@ import foolbox
 import torch
 from torch import Tensor, nn
 
-import faceshield
 from faceshield.core.budget import Budget
-from faceshield.core.store import write_json
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.data.sources import open_data
@@ -38,6 +34,7 @@ from faceshield.experiments.run import Context
 from faceshield.models.zoo import build
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.sweep import Losses
+from faceshield.reports.benchmark import Benchmark
 from faceshield.training.learner import learner
 from faceshield.training.loop import seeded
 from faceshield.training.runtime import Runtime, has_bf16
@@ -232,8 +229,12 @@ def main() -> None:
     choice = parser.parse_args()
     warnings.filterwarnings("ignore", module="foolbox")
     runtime = Runtime.best(choice.device, threads=choice.threads)
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    begun = time.monotonic()
+    benchmark = Benchmark(
+        "noise",
+        "Sample-wise noise to one stop error in a third of a plain loop's time at the paper's T and α, in a fifth with"
+        " the fast setting, and it protects as well.",
+        "python recipes/benchmarks/noise.py DATA",
+    )
     data = open_data(choice.data, "train", limit=choice.limit).sorted()
     test = open_data(choice.data, "test", limit=choice.test_limit)
     cells = [one for seed in choice.seeds for one in until_done(data, test, choice, runtime, seed)]
@@ -248,34 +249,21 @@ def main() -> None:
             )
     ours, fast, plain = ({"loop": NAMES[name]} for name in ("ours", "fast", "plain"))
     near = {"key": plain, "metric": "test_accuracy_final"}
-    result = {
-        "recipe": "benchmarks/noise",
-        "scale": "mini",
-        "claim": "Sample-wise noise to one stop error in a third of a plain loop's time at the paper's T and α, in a"
-        " fifth with the fast setting, and it protects as well.",
-        "command": "python recipes/benchmarks/noise.py DATA",
-        "device": runtime.describe(),
-        "started": started,
-        "wall_s": round(time.monotonic() - begun, 1),
-        "versions": {
-            "faceshield": faceshield.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "foolbox": foolbox.__version__,
-        },
-        "settings": {
-            name: value for name, value in vars(choice).items() if name not in ("data", "out", "device", "threads")
-        },
-        "cells": cells,
-        "expected": [
+    benchmark.write(
+        choice.out,
+        runtime.describe(),
+        cells,
+        [
             {"key": ours, "metric": "ratio", "at_least": 3},
             {"key": fast, "metric": "ratio", "at_least": 5},
             {"key": ours, "metric": "test_accuracy_final", "within": 0.02, "near": near},
             {"key": fast, "metric": "test_accuracy_final", "within": 0.02, "near": near},
         ],
-        "plots": [],
-    }
-    write_json(choice.out, result)
+        settings={
+            name: value for name, value in vars(choice).items() if name not in ("data", "out", "device", "threads")
+        },
+        foolbox=foolbox.__version__,
+    )
     print(choice.out)
 
 

@@ -1,0 +1,55 @@
+"""The result file of a benchmark, in the format of all others (``reports.results``)."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import faceshield
+from faceshield.core.store import write_json
+from faceshield.reports.results import Result
+
+
+def versions(**peers: str) -> dict[str, str]:
+    """Versions that every result names, and those of the ``peers`` measured beside."""
+    own = {"faceshield": faceshield.__version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {**own, **peers}
+
+
+class Benchmark:
+    """One run of a script in recipes/benchmarks/, from now until :meth:`write`."""
+
+    def __init__(self, name: str, claim: str, command: str) -> None:
+        self._about = {"recipe": f"benchmarks/{name}", "scale": "mini", "claim": claim, "command": command}
+        self._started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        self._begun = time.monotonic()
+
+    def write(
+        self,
+        path: Path,
+        device: str,
+        cells: Sequence[dict[str, Any]],
+        expected: Sequence[dict[str, Any]],
+        *,
+        settings: dict[str, Any] | None = None,
+        **peers: str,
+    ) -> None:
+        """Write ``cells`` and the bars they are held against to ``path``; ``peers`` are versions."""
+        result: Result = {
+            **self._about,
+            "device": device,
+            "started": self._started,
+            "wall_s": round(time.monotonic() - self._begun, 1),
+            "versions": versions(**peers),
+            **({} if settings is None else {"settings": settings}),
+            "cells": list(cells),
+            "expected": list(expected),
+            "plots": [],
+        }
+        write_json(path, result)
