@@ -20,7 +20,7 @@ class Trained:
     metrics    protected_accuracy (last epoch), protected_accuracy_peak and others_accuracy with intervals, chance
     own        photos of the person in each training · ``tested``: clean ones in none of them
     people     in the crowd · ``crowd``, ``others_tested``: their photos trained on and tested
-    settings   of the attacker: size (pixels), width, epochs, adversarial_epochs, lr
+    settings   of the attacker: size (pixels), width, lr, epochs of plain training
     lost       photos in which the collector found no face, by side; ``dropped``: crowd people thereby left with too few
     """
 

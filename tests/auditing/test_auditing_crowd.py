@@ -11,13 +11,13 @@ from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.auditing.audit import Side
 from faceshield.core.errors import PhotoError, UsageError
 from faceshield.experiments import crowd as module
-from faceshield.experiments.crowd import read_crowd, trained
+from faceshield.experiments.crowd import SETTINGS, epochs_of, read_crowd, trained
 from faceshield.experiments.fabricated import fabricated_people
 from faceshield.experiments.framing import STORED, Collector
 from faceshield.training.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
-SMALL = {"size": 32, "width": 4, "epochs": 1, "adversarial_epochs": 1, "lr": 0.1}
+SMALL = {"size": 32, "width": 4, "epochs": 1, "steps": 1, "lr": 0.1}
 
 
 class Plain(Collector):
@@ -115,6 +115,12 @@ def test_the_last_lines_are_the_batterys(folders, trainings):
     assert not projected.images.equal(after.images)
     assert own(projected, 3) == own(after, 3)
     assert [told[1:] for told in heard if told[0] == "training recognisers"] == [(n, 5) for n in range(6)]
+
+
+@pytest.mark.parametrize(("photos", "epochs"), [(3579, 20), (980, 69), (64, 1100), (65, 550)])
+def test_a_small_crowd_is_trained_on_for_as_many_steps(photos, epochs):
+    assert epochs_of(photos, COUNTERMEASURES["none"], SETTINGS) == epochs
+    assert epochs_of(photos, COUNTERMEASURES["adversarial-training"], SETTINGS) == -(-2 * epochs // 3)
 
 
 def test_every_line_of_the_battery_runs_at_the_collectors_size():

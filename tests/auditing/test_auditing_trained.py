@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
+from faceshield.experiments import crowd
 from faceshield.reports.recognisers import trained_lines, trained_meaning, trained_setting
 
 SETTINGS = {"size": 80, "width": 16, "epochs": 30}
@@ -65,7 +67,9 @@ def test_a_line_for_each_training_says_what_was_done():
     assert told["too few"].endswith("left out: p1")
 
 
-def test_the_command_trains_among_a_crowd_and_says_where_it_did_not(cli, put, portrait, tmp_path):
+def test_the_command_trains_among_a_crowd_and_says_where_it_did_not(cli, put, portrait, tmp_path, monkeypatch):
+    settings = {"size": 32, "width": 4, "epochs": 1, "steps": 1, "lr": 0.1}
+    monkeypatch.setattr(crowd, "trained", partial(crowd.trained, settings=settings))
     rng = np.random.default_rng(0)
     flipped = np.ascontiguousarray(portrait[:, ::-1])
     for number, picture in enumerate((portrait, flipped, portrait[8:], flipped[8:])):
