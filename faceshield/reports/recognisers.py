@@ -23,8 +23,8 @@ UNMEASURED = (
 UNSAID = (
     "Each line is one training of one small network. Another crowd, another network, more photos, longer training or"
     " another start may recognise the person where this one did not.",
-    "The best epoch is chosen by the test photos themselves, so its interval is narrower than it should be; a recogniser"
-    " that takes many people for this person scores high there too.",
+    "The best epoch is chosen by the test photos themselves, so its interval is narrower than it should be; a"
+    " recogniser that takes many people for this person scores high there too.",
     "Photos of one occasion are alike: where the test holds neighbours of those trained on, the person is recognised"
     " more often than in photos of another day.",
     "Where the person's photos differ from the crowd's in light, camera or cut, a recogniser may go by that: it then"
