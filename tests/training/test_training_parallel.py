@@ -223,8 +223,8 @@ def test_of_a_recipe_the_first_process_alone_writes_and_speaks(told):
     assert first["printed"].endswith("tiny.smoke.json\n")
     assert "cell 1 of 1" in first["said"]
     assert (second["printed"], second["said"], second["written"]) == ("", "", [])
-    # the noise's progress after its only round, the noise, the network trained on it, the cell, and the result, which is
-    # written again with its figures' names
+    # the noise's progress after its only round, the noise, the network trained on it, the cell, and the result, which
+    # is written again with its figures' names
     assert sorted(Counter(first["written"]).values()) == [1, 1, 1, 1, 2]
 
 
