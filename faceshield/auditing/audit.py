@@ -14,7 +14,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
 from faceshield.evaluation.embed import combined
 from faceshield.evaluation.enrol import Recogniser, crop, enrol
-from faceshield.evaluation.search import Search, limit_at, search, together
+from faceshield.evaluation.search import EXACT, FAR, Search, limit_at, search, together, usual_limits
 from faceshield.evaluation.strangers import Strangers
 from faceshield.faces.detector import Detector
 from faceshield.imaging.formats import SUFFIXES
@@ -23,9 +23,7 @@ from faceshield.models.resnet29 import MATCH_DISTANCE
 
 Kind = Literal["clean", "cloaked"]
 KINDS: tuple[Kind, Kind] = ("clean", "cloaked")
-FAR = 1e-3
 SHOWN = 3
-EXACT = "donot_use_mm_for_euclid_dist"  # near distances by products of matrices are rounded away
 Progress = Callable[[str, int, int], None]
 
 
@@ -65,8 +63,7 @@ class Audit:
 
     def metrics(self) -> dict[tuple[Kind, Kind], dict[str, Any]]:
         """For each query and gallery: rank1, rank10, match_rate at the usual limit and at FAR, with intervals."""
-        limits = {"match_rate": MATCH_DISTANCE, "tar_at_far_1e-3": self.limit}
-        return {key: found.metrics(limits) for key, found in self.found.items()}
+        return {key: found.metrics(usual_limits(self.limit)) for key, found in self.found.items()}
 
 
 def audit(

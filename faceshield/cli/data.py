@@ -40,13 +40,14 @@ def check(place: Path) -> None:
     from faceshield.data.layouts import read_layout
     from faceshield.data.sources import Split, open_data
 
-    told, missing = [], []
+    told: list[str] = []
+    missing: dict[Split, UsageError] = {}
     splits: tuple[Split, ...] = ("train", "test")
     for split in splits:
         try:
             examples = open_data(place, split)
         except UsageError as error:
-            missing.append(f"{split}: {error}")
+            missing[split] = error
             continue
         height, width = examples.images.shape[2:]
         told.append(f"{split}: {len(examples)} pictures of {width}×{height} in {len(examples.classes)} classes")
@@ -54,9 +55,9 @@ def check(place: Path) -> None:
         try:
             index = read_layout(place)
         except UsageError:
-            raise UsageError(missing[0].partition(": ")[2]) from None
+            raise missing["train"] from None
         told.append(f"{index.kind}: {len(index)} photos of {len(set(index.people))} people")
         told += index.notes
-        missing = []
-    for line in [*told, *(f"missing: {line}" for line in missing)]:
+        missing = {}
+    for line in [*told, *(f"missing: {split}: {error}" for split, error in missing.items())]:
         click.echo(line)

@@ -54,7 +54,7 @@ class OneNoise:
 
 @dataclass(frozen=True)
 class Masks:
-    """Against search: a mask for each photo (``noise.mask``), beside half of ``identity``'s noise where there is one.
+    """Against search: a mask for each photo (``noise.mask``), around ``identity``'s noise where there is one.
 
     network gives features in float32, ``forward`` the same in the precision that is fastest, for the steps
     own (K, 128): features of the person's clean photos · targets (m, 128): strangers, of whom each photo draws one by
@@ -77,9 +77,10 @@ class Masks:
         """See :class:`Worn`."""
         rng = generator(self.secret, "mask", digest, *face.box.round(1).tolist())
         device = self.own.device
-        here = features(align_150(photo.rgb8(), face).image[None], self.network, device)
+        rgb = photo.rgb8()
+        here = features(align_150(rgb, face).image[None], self.network, device)
         delta = mask(
-            Sight(from_rgb(photo.rgb8()).to(device), canvas_matrix(face), face.landmarks, DLIB_150, grey=photo.grey),
+            Sight(from_rgb(rgb).to(device), canvas_matrix(face), face.landmarks, DLIB_150, grey=photo.grey),
             self.forward,
             torch.cat([self.own, here]),
             self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))],

@@ -13,6 +13,10 @@ from torch import Tensor
 
 from faceshield.core.errors import UsageError
 from faceshield.evaluation.roc import clopper_pearson
+from faceshield.models.resnet29 import MATCH_DISTANCE
+
+FAR = 1e-3
+EXACT = "donot_use_mm_for_euclid_dist"  # near distances by products of matrices are rounded away
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def search(queries: Tensor, own: Tensor, crowd: Tensor) -> Search:
     for name, rows in (("queries", queries), ("own", own), ("crowd", crowd)):
         if not len(rows):
             raise UsageError(f"{name}: a search needs at least one photo there, found none")
-    distance = torch.cdist(queries, own, compute_mode="donot_use_mm_for_euclid_dist").nan_to_num(float("inf"))
+    distance = torch.cdist(queries, own, compute_mode=EXACT).nan_to_num(float("inf"))
     others = torch.cdist(queries, crowd).nan_to_num(float("inf"))
     nearer = (others < distance.amin(1, keepdim=True)).sum(1)
     lost = distance.amin(1).isinf()
@@ -58,6 +62,11 @@ def search(queries: Tensor, own: Tensor, crowd: Tensor) -> Search:
 def together(found: list[Search]) -> Search:
     """Several people's searches as one."""
     return Search(torch.cat([one.rank for one in found]), torch.cat([one.distance for one in found]))
+
+
+def usual_limits(at_far: float) -> dict[str, float]:
+    """The distances that decide a match, by the names of their rates: dlib's, and ``at_far``, the one at FAR."""
+    return {"match_rate": MATCH_DISTANCE, "tar_at_far_1e-3": at_far}
 
 
 def limit_at(different: Tensor, far: float) -> float:

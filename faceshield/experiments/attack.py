@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
-from faceshield.experiments.run import Context
+from faceshield.experiments.run import Context, OnEpoch
 from faceshield.models.resnet import resnet18
 from faceshield.training.loop import Augment, predict, seeded, train
 
@@ -31,12 +31,13 @@ def attack(
     context: Context,
     augment: str | Augment = "crop-flip",
     network: nn.Module | None = None,
+    on_epoch: OnEpoch | None = None,
     **training_settings: Any,
 ) -> dict[str, Any]:
     """Train on ``training``, test on ``clean``; ``protected`` are the labels of the cloaked people.
 
     ``network`` is what is trained, in place: an RN-18 of ``settings["width"]`` unless given. ``training_settings`` go
-    to :func:`faceshield.training.loop.train`.
+    to :func:`faceshield.training.loop.train`. ``on_epoch`` hears of each epoch after its test.
 
     Final and peak accuracy of both groups (mean over photos) and the confusion matrix (rows: who it is, columns: who
     the classifier says). The peak is that of the protected people over all epochs: the best a collector could stop at.
@@ -53,6 +54,8 @@ def attack(
             context.say(
                 f"  epoch {epoch + 1}: loss {loss:.3f}, protected {curve[-1][0]:.3f}, others {curve[-1][1]:.3f}"
             )
+        if on_epoch is not None:
+            on_epoch(epoch, loss)
 
     train(
         network,

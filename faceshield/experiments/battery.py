@@ -19,11 +19,9 @@ from faceshield.data.examples import Examples
 from faceshield.evaluation.embed import combined, outputs
 from faceshield.experiments.attack import attack, framed
 from faceshield.experiments.crops import Cloaked, CropsSettings, cloaked_people
-from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.lfw import pretrained
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.experiments.settings import MADE_HERE
 from faceshield.faces.align import CANVAS, DLIB_150, TEMPLATE_112
 from faceshield.imaging.warp import fit_similarity, warp
 from faceshield.models.resnet29 import CHIP
@@ -57,12 +55,12 @@ def battery(key: Key, seed: int, settings: dict[str, Any], context: Context) -> 
     if attacker != "scratch":
         raise UsageError(f"attacker {attacker!r} is unknown; use scratch, {', '.join(ON_FEATURES)}")
     people = made.people
-    training = _kept(replace(people, images=made.images).select(~made.held), against, settings)
-    clean = _kept(people.select(made.held), against, settings)
+    training = kept(replace(people, images=made.images).select(~made.held), against, settings["size"])
+    clean = kept(people.select(made.held), against, settings["size"])
     rng = generator("battery", seed)
     if against.undo is not None:
         others = people.select(~made.held & (people.labels < made.protected.start))
-        training = against.undo(training, _pairs(others, settings["size"], rng), rng)
+        training = against.undo(training, tool_pairs(others.images, settings["size"], rng), rng)
     epochs = settings["adversarial_epochs"] if against.adversary is not None else settings["epochs"]
     chosen = {**settings, "epochs": epochs}
     return attack(training, clean, made.protected, seed, chosen, context, **against.training())
@@ -70,22 +68,27 @@ def battery(key: Key, seed: int, settings: dict[str, Any], context: Context) -> 
 
 def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
     """What a cell reads, as a text that changes with it."""
-    source = settings["people"]
-    return source if source in MADE_HERE else fingerprint(context.source(source))
+    return context.content(settings["people"])
 
 
-def _kept(data: Examples, against: Countermeasure, settings: dict[str, Any]) -> Examples:
-    return replace(data, images=framed(against.applied(data.images), settings["size"]))
+def kept(data: Examples, against: Countermeasure, size: int, **framing: int) -> Examples:
+    """``data`` as a collector keeps it who takes the counter-measure, then frames (:func:`attack.framed`)."""
+    return replace(data, images=framed(against.applied(data.images), size, **framing))
 
 
-def _pairs(others: Examples, size: int, rng: torch.Generator) -> Pairs:
-    """Photos of people who are not protected, each with one of the public noises."""
+def tool_pairs(strangers: Tensor, size: int, rng: torch.Generator, **framing: int) -> Pairs:
+    """Pictures (n, 3, S, S) uint8 of people who are not protected, framed without and with one of the public noises.
+
+    On pictures smaller than the noise's canvas lies its middle.
+    """
     bank = (load_bank().delta * 255).round().to(torch.int16)
-    index = torch.randperm(len(others), generator=rng)[:PAIRS]
+    edge = (bank.shape[-1] - strangers.shape[-1]) // 2
+    index = torch.randperm(len(strangers), generator=rng)[:PAIRS]
     slots = torch.randint(len(bank), (len(index),), generator=rng)
-    clean = others.images[index]
-    cloaked = (clean.to(torch.int16) + bank[slots]).clamp(0, 255).to(torch.uint8)
-    return Pairs(framed(clean, size), framed(cloaked, size))
+    clean = strangers[index]
+    middle = bank[slots, :, edge : edge + clean.shape[-1], edge : edge + clean.shape[-1]]
+    cloaked = (clean.to(torch.int16) + middle).clamp(0, 255).to(torch.uint8)
+    return Pairs(framed(clean, size, **framing), framed(cloaked, size, **framing))
 
 
 def _on_features(attacker: str, against: Countermeasure, made: Cloaked, context: Context) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor
 
-from faceshield.attacks.base import Countermeasure, Pairs
+from faceshield.attacks.base import Countermeasure
 from faceshield.attacks.table import countermeasure
 from faceshield.auditing.audit import KINDS, Kind, Progress, Side
 from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
@@ -20,11 +19,10 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.data.examples import Examples, concatenate, drawn_order
 from faceshield.data.layouts import FaceIndex, read_layout
-from faceshield.experiments.attack import attack, framed
-from faceshield.experiments.battery import PAIRS
+from faceshield.experiments.attack import attack
+from faceshield.experiments.battery import kept, tool_pairs
 from faceshield.experiments.framing import STORED, Collector
 from faceshield.experiments.run import Context
-from faceshield.noise.surrogate import load_bank
 from faceshield.training.runtime import Runtime
 
 PERSON = "/the person"  # no folder's name
@@ -34,6 +32,7 @@ SEED = 0
 # the attacker of faces/selfie, and the steps its epochs come to: as many epochs of few photos would teach too little
 SETTINGS: Mapping[str, Any] = {"size": 80, "width": 16, "epochs": 20, "steps": 1100, "lr": 0.1}
 BATCH = 64
+TRAINING = "training recognisers"
 
 
 def read_crowd(root: Path, own: Sequence[Path]) -> FaceIndex:
@@ -95,22 +94,31 @@ def trained(
     test = concatenate([others.select(held), own["clean"].select(~taken["clean"])])
     tested = int((~taken["clean"]).sum())
     epochs = {way: epochs_of(int((~held).sum()) + count, of, settings) for way, of in against.items()}
-    told = _Epochs(progress, sum(epochs.values()))
+    size = settings["size"]
+    bar = progress or (lambda stage, done, total: None)
+    done, total = 0, sum(epochs.values())
+    bar(TRAINING, done, total)
+
+    def told(epoch: int, loss: float) -> None:
+        nonlocal done
+        done += 1
+        bar(TRAINING, done, total)
+
     context = Context(sides["clean"].root, sides["clean"].root, runtime, lambda text: None)
     metrics = {}
     for way in ways:
         photos = concatenate([others.select(~held), own[way[0]].select(taken[way[0]])])
-        training = _undone(_kept(photos, against[way], settings["size"]), photos, against[way], settings["size"])
+        training = _undone(kept(photos, against[way], size, margin=0), photos, against[way], size)
         found = attack(
             training,
-            _kept(test, against[way], settings["size"]),
+            kept(test, against[way], size, margin=0),
             [len(others.classes)],
             SEED,
             {**settings, "epochs": epochs[way]},
             context,
             batch=BATCH,
             **against[way].training(),
-            test=told,
+            on_epoch=told,
         )
         metrics[way] = with_intervals(found, tested, int(held.sum()))
     lost: dict[str, int] = {kind: len(_files(sides[kind])) - len(own[kind]) for kind in KINDS}
@@ -134,23 +142,6 @@ def epochs_of(photos: int, against: Countermeasure, settings: Mapping[str, Any])
     """
     plain: int = max(settings["epochs"], math.ceil(settings["steps"] / math.ceil(photos / BATCH)))
     return plain if against.adversary is None else math.ceil(2 * plain / 3)
-
-
-class _Epochs:
-    """Tells the epochs of all trainings. The loop calls it as its test; what it would say attack counts already."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self.progress, self.done, self.total = progress, 0, total
-        self._tell()
-
-    def __call__(self, _: nn.Module) -> float:
-        self.done += 1
-        self._tell()
-        return math.nan
-
-    def _tell(self) -> None:
-        if self.progress is not None:
-            self.progress("training recognisers", self.done, self.total)
 
 
 def _files(side: Side) -> list[tuple[str, str, Path]]:
@@ -178,16 +169,12 @@ def _drawn(photos: Examples, count: int) -> Tensor:
 def _of_two(everybody: Examples) -> Examples:
     """The people with at least two photos that show a face."""
     seen = torch.bincount(everybody.labels, minlength=len(everybody.classes)).tolist()
-    kept = [name for name, count in zip(everybody.classes, seen, strict=True) if count >= 2]
-    if len(kept) < 2:
+    names = [name for name, count in zip(everybody.classes, seen, strict=True) if count >= 2]
+    if len(names) < 2:
         raise UsageError(
-            f"people of the crowd with a face in 2 photos or more: {len(kept)}; give at least 2, better 30"
+            f"people of the crowd with a face in 2 photos or more: {len(names)}; give at least 2, better 30"
         )
-    return everybody.of_classes(kept)
-
-
-def _kept(photos: Examples, against: Countermeasure, size: int) -> Examples:
-    return replace(photos, images=framed(against.applied(photos.images), size, margin=0))
+    return everybody.of_classes(names)
 
 
 def _undone(training: Examples, photos: Examples, against: Countermeasure, size: int) -> Examples:
@@ -196,15 +183,4 @@ def _undone(training: Examples, photos: Examples, against: Countermeasure, size:
         return training
     rng = generator("audit", SEED)
     strangers = photos.select(photos.labels < len(photos.classes) - 1)
-    return against.undo(training, _pairs(strangers.images, size, rng), rng)
-
-
-def _pairs(clean: Tensor, size: int, rng: Generator) -> Pairs:
-    """Crops without and with a public noise, whose middle has the crops' scale: a face fills about as much of both."""
-    bank = load_bank().delta
-    edge = (bank.shape[-1] - clean.shape[-1]) // 2
-    index = torch.randperm(len(clean), generator=rng)[:PAIRS]
-    slots = torch.randint(len(bank), (len(index),), generator=rng)
-    middle = bank[slots, :, edge : edge + clean.shape[-1], edge : edge + clean.shape[-1]].mul(255).round()
-    cloaked = (clean[index] + middle).clamp(0, 255).to(torch.uint8)
-    return Pairs(framed(clean[index], size, margin=0), framed(cloaked, size, margin=0))
+    return against.undo(training, tool_pairs(strangers.images, size, rng, margin=0), rng)

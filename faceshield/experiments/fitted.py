@@ -15,7 +15,6 @@ from faceshield.data.mixing import Mix, cutmix, mixup
 from faceshield.data.policy import fast_autoaugment
 from faceshield.data.sources import Split, open_data
 from faceshield.evaluation.accuracy import accuracy, class_accuracy
-from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Settings, Source, nearest
 from faceshield.models.zoo import build
@@ -82,7 +81,7 @@ def opened(settings: TrainingSettings, split: Split, context: Context) -> Exampl
 
 def data_of(settings: TrainingSettings, context: Context) -> str:
     """What the pictures are read from, as a text that changes with it."""
-    return settings.data if settings.data in MADE_HERE else fingerprint(context.source(settings.data))
+    return context.content(settings.data)
 
 
 def fitted(
@@ -115,14 +114,10 @@ def fitted(
 
     last = epochs or settings.epochs
 
-    def tell(epoch: int, loss: float) -> None:
-        if epoch % 10 == 9 or epoch + 1 == last:
-            context.say(f"  epoch {epoch + 1} of {last}: loss {loss:.3f}")
-
     history = train(
         network, data, context.runtime, epochs=last, seed=seed, lr=settings.lr, batch=settings.batch,
         schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, adversary=adversary,
-        test=share, on_epoch=tell,
+        test=share, on_epoch=context.epochs(last),
     )  # fmt: skip
     return Fitted(network, history, tuple(zip(*by_class, strict=True)), clock.seconds())
 

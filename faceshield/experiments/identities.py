@@ -152,7 +152,7 @@ def handed_noise(
     _known("noise", key["noise"], ("error-min", "bank"))
     data = others_of(settings, context)
     if _known("variant", key["variant"], ("transferred", "joint")) == "joint":
-        data = concatenate([data, _only(training, names)])
+        data = concatenate([data, training.of_classes(names)])
         made = _made(data, seed, settings, context)
         return replace(made, delta=made.for_batch(names), keys=tuple(names))
     return _by_rank(_made(data, seed, settings, context), names)
@@ -162,14 +162,6 @@ def _known(what: str, word: Value, known: Sequence[str]) -> str:
     if word not in known:
         raise UsageError(f"{what} {word!r} is unknown; use {', '.join(known)}{nearest(str(word), known)}")
     return str(word)
-
-
-def _only(data: Examples, names: Sequence[str]) -> Examples:
-    """The examples of the classes ``names``, which alone remain, in that order."""
-    place = torch.full((len(data.classes),), -1)
-    place[[data.classes.index(name) for name in names]] = torch.arange(len(names))
-    own = data.select(place[data.labels] >= 0)
-    return replace(own, labels=place[own.labels], classes=tuple(names))
 
 
 def _by_rank(noise: Noise, names: Sequence[str]) -> Noise:

@@ -14,13 +14,15 @@ from faceshield.core.store import read_json, write_json
 from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.plan import Planned, config_sha256, plan, seconds_left
 from faceshield.experiments.recipe import Key, Recipe, Scale
-from faceshield.experiments.settings import Settings, checked
+from faceshield.experiments.settings import MADE_HERE, Settings, checked
 from faceshield.reports.benchmark import versions
 from faceshield.reports.figures import draw_all
 from faceshield.reports.results import Result
 from faceshield.training.runtime import Runtime
 
 Say = Callable[[str], None]
+OnEpoch = Callable[[int, float], None]
+"""``on_epoch(epoch, loss)`` of ``training.loop.train``."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,19 @@ class Context:
         if not path.exists():
             raise UsageError(f"{path}: is not there; give the folder that holds {name!r} by --data")
         return path
+
+    def content(self, name: str) -> str:
+        """A text that changes with the data set ``name``; the name itself of one that needs no file."""
+        return name if name in MADE_HERE else fingerprint(self.source(name))
+
+    def epochs(self, last: int) -> OnEpoch:
+        """A training's ``on_epoch`` that says a line every tenth epoch and after the ``last`` one."""
+
+        def tell(epoch: int, loss: float) -> None:
+            if epoch % 10 == 9 or epoch + 1 == last:
+                self.say(f"  epoch {epoch + 1} of {last}: loss {loss:.3f}")
+
+        return tell
 
     def kept(self, name: str) -> Path:
         """Where a file lies, or is to lie, whose name tells all that decides it: the recipe's own copy goes first."""

@@ -14,10 +14,9 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.evaluation.embed import combined
 from faceshield.evaluation.enrol import enrol
-from faceshield.evaluation.search import limit_at, search, together
+from faceshield.evaluation.search import FAR, limit_at, search, together, usual_limits
 from faceshield.evaluation.strangers import load_strangers
 from faceshield.experiments.command import cloak, visibility
-from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.lfw import pretrained
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
@@ -26,7 +25,6 @@ from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.models.resnet29 import MATCH_DISTANCE
 
 SIDES = ("query", "gallery")
-FAR = 1e-3
 
 
 class SearchSettings(Settings):
@@ -60,18 +58,18 @@ def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context)
         strangers = strangers.without(own.nanmean(0), MATCH_DISTANCE)
     crowd = strangers.crowd[: settings["crowd"]]
     different = torch.cat([torch.cdist(own[~own.isnan().any(1)], crowd).flatten() for own in clean.values()])
-    limits = {"match_rate": MATCH_DISTANCE, f"tar_at_far_{FAR:.0e}".replace("e-0", "e-"): limit_at(different, FAR)}
+    limit = limit_at(different, FAR)
     found = []
     for place, _ in enumerate(people):
         others = [own for number, own in enumerate(sides["gallery"]) if number != place]
         found.append(search(sides["query"][place], sides["gallery"][place], torch.cat([crowd, *others])))
-    metrics = together(found).metrics(limits)
-    return {**metrics, **visible, "crowd": len(crowd), "limit": round(limit_at(different, FAR), 4)}
+    metrics = together(found).metrics(usual_limits(limit))
+    return {**metrics, **visible, "crowd": len(crowd), "limit": round(limit, 4)}
 
 
 def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
     """What a cell reads, as a text that changes with it."""
-    return fingerprint(context.source(settings["selfies"]))
+    return context.content(settings["selfies"])
 
 
 def _photos(folder: Path, count: int, side: str) -> list[Path]:

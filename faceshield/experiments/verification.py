@@ -102,7 +102,7 @@ def verification(key: Key, seed: int, settings: dict[str, Any], context: Context
     floors = [(probe.scores(forward, device), probe.scores(_pixels, device)) for probe in probes]
     train(
         network, training, context.runtime, epochs=own.epochs, seed=seed, lr=own.lr, augment=AUGMENTS[own.augment],
-        on_epoch=_teller(own.epochs, context), **training_of(model, own),
+        on_epoch=context.epochs(own.epochs), **training_of(model, own),
     )  # fmt: skip
     metrics: dict[str, Any] = {"training_photos": len(training)}
     for probe, (untrained, pixels) in zip(probes, floors, strict=True):
@@ -165,14 +165,6 @@ def _lfw(settings: VerificationSettings, context: Context) -> Probe:
     images = torch.zeros(len(ids), 3, side, side, dtype=torch.uint8)
     images[torch.from_numpy(found)] = framed(crops.images[[place[id] for id in ids if id in place]], side)
     return Probe("", images, ids, found, pairs)
-
-
-def _teller(epochs: int, context: Context) -> Any:
-    def tell(epoch: int, loss: float) -> None:
-        if epoch % 10 == 9 or epoch + 1 == epochs:
-            context.say(f"  epoch {epoch + 1} of {epochs}: loss {loss:.3f}")
-
-    return tell
 
 
 def _patient(context: Context) -> Any:

@@ -9,9 +9,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from faceshield.auditing.audit import FAR, Audit, Kind
+from faceshield.auditing.audit import Audit, Kind
 from faceshield.auditing.trained import Trained
 from faceshield.core.store import write_bytes
+from faceshield.evaluation.search import FAR
 from faceshield.models.resnet29 import MATCH_DISTANCE
 from faceshield.reports.audit_parts import Line, cell, embedded, png
 from faceshield.reports.chips import row_png

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from faceshield.auditing.audit import FAR, Audit, audit
+from faceshield.auditing.audit import Audit, audit
 from faceshield.core.errors import UsageError
 from faceshield.evaluation.enrol import Recogniser
-from faceshield.evaluation.search import search
+from faceshield.evaluation.search import FAR, search
 from faceshield.evaluation.strangers import Strangers, load_strangers
 from faceshield.experiments.lfw import pretrained
 from faceshield.reports.audit import meaning, write_audit

@@ -11,6 +11,7 @@ from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.auditing.audit import Side
 from faceshield.core.errors import PhotoError, UsageError
 from faceshield.experiments import crowd as module
+from faceshield.experiments.battery import kept, tool_pairs
 from faceshield.experiments.crowd import SETTINGS, epochs_of, read_crowd, trained
 from faceshield.experiments.fabricated import fabricated_people
 from faceshield.experiments.framing import STORED, Collector
@@ -127,14 +128,14 @@ def test_every_line_of_the_battery_runs_at_the_collectors_size():
     photos = fabricated_people(3, 4, seed=2, size=STORED)
     for against in COUNTERMEASURES.values():
         if against.pictures is not None:
-            kept = module._kept(photos, against, 32)
-            assert kept.images.shape == (12, 3, 32, 32)
-            assert not kept.images.equal(module._kept(photos, COUNTERMEASURES["none"], 32).images)
+            handled = kept(photos, against, 32, margin=0)
+            assert handled.images.shape == (12, 3, 32, 32)
+            assert not handled.images.equal(kept(photos, COUNTERMEASURES["none"], 32, margin=0).images)
 
 
 def test_a_purifier_gets_pairs_a_public_noise_apart():
     clean = torch.full((3, 3, STORED, STORED), 128, dtype=torch.uint8)
-    pairs = module._pairs(clean, STORED, torch.Generator().manual_seed(0))
+    pairs = tool_pairs(clean, STORED, torch.Generator().manual_seed(0), margin=0)
     apart = (pairs.cloaked.int() - pairs.clean.int()).abs()
     assert 4 <= apart.amax() <= 8
     assert (apart.flatten(1).amax(1) > 0).all()

@@ -14,14 +14,7 @@ from faceshield.experiments.attack import framed
 from faceshield.experiments.fabricated import fabricated_people
 from faceshield.experiments.recipe import read_recipe
 from faceshield.experiments.registry import experiment_of
-from faceshield.experiments.run import Context
 from faceshield.noise.views import Views
-from faceshield.training.runtime import Runtime
-
-
-@pytest.fixture
-def context(tmp_path):
-    return Context(tmp_path, tmp_path / "work", Runtime(torch.device("cpu"), torch.float32), lambda text: None)
 
 
 @pytest.fixture

@@ -11,18 +11,11 @@ from faceshield.core.types import Noise
 from faceshield.data.sources import open_data
 from faceshield.experiments import trained as training
 from faceshield.experiments.backdoor import backdoor, other_labels, triggered
-from faceshield.experiments.run import Context
-from faceshield.training.runtime import Runtime
 
 SETTINGS = {
     "data": "digits", "size": 8, "limit": 12, "test_limit": 6, "width": 2, "epochs": 2, "lr": 0.1, "batch": 16,
     "generate": {"error-min class": {"rounds": 2}},
 }  # fmt: skip
-
-
-@pytest.fixture
-def context(tmp_path):
-    return Context(tmp_path, tmp_path / "work", Runtime(torch.device("cpu"), torch.float32), lambda text: None)
 
 
 def pictures():

@@ -19,12 +19,10 @@ from faceshield.experiments.cost import cost
 from faceshield.experiments.fitted import AUGMENTS, opened
 from faceshield.experiments.noises import noise_of, preset
 from faceshield.experiments.recipe import read_recipe
-from faceshield.experiments.run import Context
 from faceshield.models.zoo import build
 from faceshield.noise.registry import LEARNER_RATE, noise_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import predict, seeded, train
-from faceshield.training.runtime import Runtime
 
 ROOT = Path(__file__).resolve().parents[2] / "recipes"
 RECIPES = [
@@ -53,11 +51,6 @@ SETTINGS = {
     "generate": {"error-min class": {"rounds": 3}, "error-min sample": {"rounds": 1, "steps": 3}},
 }  # fmt: skip
 CLASS = {"noise": "error-min", "form": "class"}
-
-
-@pytest.fixture
-def context(tmp_path):
-    return Context(tmp_path, tmp_path / "work", Runtime(torch.device("cpu"), torch.float32), lambda text: None)
 
 
 @pytest.fixture

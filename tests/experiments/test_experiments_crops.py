@@ -12,11 +12,9 @@ from faceshield.experiments import crops as experiment
 from faceshield.experiments.crops import cloaked_people, crops
 from faceshield.experiments.recipe import read_recipe
 from faceshield.experiments.registry import experiment_of
-from faceshield.experiments.run import Context
 from faceshield.noise.identity import slot_of
 from faceshield.noise.surrogate import load_bank
 from faceshield.noise.views import Views
-from faceshield.training.runtime import Runtime
 
 PHOTOS = 25  # of which 20 are trained on
 SETTINGS = {"people": "fabricated", "classes": 4, "photos": PHOTOS, "protect": 2, "steps": 2}
@@ -24,9 +22,8 @@ TRAINING = {"size": 32, "width": 4, "epochs": 1, "lr": 0.1}
 
 
 @pytest.fixture
-def context(tmp_path):
-    runtime = Runtime(torch.device("cpu"), torch.float32)
-    return Context(tmp_path, tmp_path / "work", runtime, lambda text: None, tmp_path / "shared")
+def context(context, tmp_path):
+    return replace(context, shared=tmp_path / "shared")
 
 
 @pytest.fixture

@@ -19,14 +19,12 @@ from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.recipe import read_recipe
 from faceshield.experiments.recognition import recognition
 from faceshield.experiments.registry import experiment_of
-from faceshield.experiments.run import Context
 from faceshield.experiments.verification import verification
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.surrogate import load_bank
 from faceshield.training.learner import learner
 from faceshield.training.loop import seeded
-from faceshield.training.runtime import Runtime
 
 RECIPES = ["recognition", "inception", "verification"]
 IDENTITIES = {
@@ -36,11 +34,6 @@ IDENTITIES = {
 PAIRS = {**IDENTITIES, "classes": 8, "protect": 4, "lfw": "fabricated", "pairs": 8, "replicates": 20}
 TRANSFERRED = {"noise": "error-min", "variant": "transferred"}
 JOINT = {"noise": "error-min", "variant": "joint"}
-
-
-@pytest.fixture
-def context(tmp_path):
-    return Context(tmp_path, tmp_path / "work", Runtime(torch.device("cpu"), torch.float32), lambda text: None)
 
 
 @pytest.fixture

@@ -11,15 +11,8 @@ from faceshield.experiments import linkable as experiment
 from faceshield.experiments.linkable import linkable
 from faceshield.experiments.recipe import read_recipe
 from faceshield.experiments.registry import experiment_of
-from faceshield.experiments.run import Context
-from faceshield.training.runtime import Runtime
 
 SETTINGS = {"people": "fabricated", "classes": 8, "photos": 15, "protect": 6, "averaged": 4, "steps": 2}
-
-
-@pytest.fixture
-def context(tmp_path):
-    return Context(tmp_path, tmp_path / "work", Runtime(torch.device("cpu"), torch.float32), lambda text: None)
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ from faceshield.data.sources import open_data
 from faceshield.experiments import trained as training
 from faceshield.experiments.classify import checked_settings, classify
 from faceshield.experiments.protected import exposure, part
-from faceshield.experiments.run import Context
 from faceshield.experiments.trained import trained
-from faceshield.training.runtime import Runtime
 
 SETTINGS = {
     "data": "digits", "size": 8, "limit": 10, "test_limit": 6, "width": 2, "epochs": 2, "lr": 0.1, "batch": 16,
@@ -25,9 +23,8 @@ CLASS = {"noise": "error-min", "form": "class"}
 
 
 @pytest.fixture
-def context(tmp_path):
-    runtime = Runtime(torch.device("cpu"), torch.float32)
-    return Context(tmp_path, tmp_path / "work", runtime, lambda text: None, tmp_path / "shared")
+def context(context, tmp_path):
+    return replace(context, shared=tmp_path / "shared")
 
 
 @pytest.fixture

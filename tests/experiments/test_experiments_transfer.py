@@ -12,9 +12,7 @@ from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments import trained as training
 from faceshield.experiments import transfer
-from faceshield.experiments.run import Context
 from faceshield.experiments.transfer import added_class, inputs_of, mapped_classes, renamed
-from faceshield.training.runtime import Runtime
 
 SETTINGS = {
     "data": "digits", "only": ["0", "1", "2"], "source": "digits", "source_only": ["5", "6", "7"],
@@ -25,11 +23,6 @@ ADDED = {**SETTINGS, "added": "6", "compared": "1"}
 MAPPED = {**SETTINGS, "mapping": {"0": "6", "1": "7", "2": "5"}}
 SAMPLE = {"noise": "error-min", "form": "sample"}
 CLASS = {"noise": "error-min", "form": "class"}
-
-
-@pytest.fixture
-def context(tmp_path):
-    return Context(tmp_path, tmp_path / "work", Runtime(torch.device("cpu"), torch.float32), lambda text: None)
 
 
 @pytest.fixture
