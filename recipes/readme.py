@@ -11,7 +11,12 @@ from faceshield.reports.results import spread, values
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-NAMES = {"none": "not cloaked", "bank": "`--fast` (public noise)", "tailored": "private noise (default)"}
+NAMES = {
+    "none": "not cloaked",
+    "bank": "`--fast` (public noise)",
+    "tailored": "private noise (default)",
+    "both": "`--against both`",
+}
 
 
 def block(results: Path = ROOT / "recipes" / "results") -> str:
@@ -56,7 +61,9 @@ def _mean(result: dict[str, Any], key: dict[str, Any], metric: str) -> float:
 def _row(result: dict[str, Any], key: dict[str, Any], name: str, visible: bool = True) -> str:
     cells = [name]
     for metric in ("protected_accuracy", "others_accuracy"):
-        cells.append(f"{_mean(result, key, metric):.1%} ± {spread(values(result, key, metric)):.1%}")
+        found = values(result, key, metric)
+        told = f" ± {spread(found):.1%}" if len(found) > 1 else " (one seed)"
+        cells.append(f"{statistics.fmean(found):.1%}{told}")
     if visible:
         cells.append("–" if key["noise"] == "none" else f"{_mean(result, key, 'ssim_face'):.3f}")
     return f"| {' | '.join(cells)} |"
