@@ -70,6 +70,12 @@ def show(name: str, scale: Any) -> None:
 @click.option("--plan", "plan_only", is_flag=True, help="Print the cells, data, disk and hours, and run nothing.")
 @click.option("--probe", is_flag=True, help="With --plan: time a few steps of each open cell for the hours.")
 @data_option
+@click.option(
+    "--instead",
+    multiple=True,
+    metavar="NAME=OTHER",
+    help="Read the data set OTHER where the recipe names NAME; the result file says so. Repeatable.",
+)
 @results_option
 @click.option("--work", default="runs", show_default=True, type=FOLDER, help="Folder for caches.")
 @click.option("--device", default="cpu", show_default=True)
@@ -82,6 +88,7 @@ def run(
     plan_only: bool,
     probe: bool,
     data: Path,
+    instead: tuple[str, ...],
     results: Path,
     work: Path,
     device: str,
@@ -111,7 +118,7 @@ def run(
     runtime = Runtime.best(device)
     speaks = runtime.ranks.rank == 0
     with CellBar(silent=not speaks) as bar:
-        context = Context(data, work / recipe.id / scale, runtime, bar.say, work / "shared")
+        context = Context(data, work / recipe.id / scale, runtime, bar.say, work / "shared", _pairs(instead))
         if plan_only or probe:
             found = outlook(recipe, scale, experiment, context, results, seeds=chosen, probe=probe)
             if speaks:
@@ -151,6 +158,13 @@ def _seeds(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise click.BadParameter(f"{text!r} is no list of seeds; give whole numbers such as 0,1,2") from None
+
+
+def _pairs(given: tuple[str, ...]) -> dict[str, str]:
+    for text in given:
+        if not all(text.partition("=")):
+            raise click.BadParameter(f"--instead {text!r} is no pair; give NAME=OTHER, such as cifar.tar.gz=cifar.zip")
+    return {name: other for name, _, other in (text.partition("=") for text in given)}
 
 
 def _plan_text(found: Any) -> str:

@@ -12,6 +12,11 @@ Augment = Callable[[Tensor, Generator], Tensor]
 """``augment(images, generator)``: pictures (N, 3, H, W), uint8 or float in [0, 1], of the same shape and dtype."""
 
 
+def sent(drawn: Tensor, device: torch.device) -> Tensor:
+    """What was ``drawn`` on the CPU, on ``device``, without waiting for the work that is still queued there."""
+    return drawn.to(device, non_blocking=True)
+
+
 def crop_and_flip(images: Tensor, generator: Generator, *, pad: int = 4, flip: float = 0.5) -> Tensor:
     """Shift each picture by up to ±``pad`` pixels (edges repeated) and mirror it with probability ``flip``.
 
@@ -20,8 +25,8 @@ def crop_and_flip(images: Tensor, generator: Generator, *, pad: int = 4, flip: f
     n, _, height, width = images.shape
     device = images.device
     padded = F.pad(images.float(), (pad,) * 4, mode="replicate").to(images.dtype) if pad else images
-    dy, dx = torch.randint(0, 2 * pad + 1, (2, n, 1), generator=generator).to(device)
-    mirror = (torch.rand(n, 1, generator=generator) < flip).to(device)
+    dy, dx = sent(torch.randint(0, 2 * pad + 1, (2, n, 1), generator=generator), device)
+    mirror = sent(torch.rand(n, 1, generator=generator) < flip, device)
     columns = torch.arange(width, device=device).expand(n, width)
     columns = torch.where(mirror, width - 1 - columns, columns) + dx
     rows = torch.arange(height, device=device) + dy
@@ -32,7 +37,7 @@ def crop_and_flip(images: Tensor, generator: Generator, *, pad: int = 4, flip: f
 def rotate(images: Tensor, generator: Generator, *, degrees: float = 20.0) -> Tensor:
     """Turn each picture about its middle by an angle drawn evenly from ±``degrees``; corners become black."""
     angle = (torch.rand(len(images), generator=generator) * 2 - 1) * degrees
-    return turned(images, angle.to(images.device))
+    return turned(images, sent(angle, images.device))
 
 
 def cutout(images: Tensor, generator: Generator, *, size: int = 16) -> Tensor:
@@ -79,7 +84,7 @@ def drawn_window(images: Tensor, heights: Tensor, widths: Tensor, generator: Gen
     """
     n, _, height, width = images.shape
     device = images.device
-    centre = torch.rand(2, n, 1, generator=generator).to(device)
+    centre = sent(torch.rand(2, n, 1, generator=generator), device)
     rows = torch.arange(height, device=device) - (centre[0] * height).floor()
     columns = torch.arange(width, device=device) - (centre[1] * width).floor()
     half_heights, half_widths = heights.round()[:, None] / 2, widths.round()[:, None] / 2

@@ -20,11 +20,10 @@ from faceshield.data.examples import Examples, concatenate
 from faceshield.data.tree import FolderTree, read_tree
 from faceshield.experiments.attack import AUGMENTS, framed
 from faceshield.experiments.fabricated import fabricated_people
-from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.plan import digest_of
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.experiments.settings import MADE_HERE, Settings, Source, nearest
+from faceshield.experiments.settings import Settings, Source, nearest
 from faceshield.models.inception_resnet import Head, InceptionResnetV1
 from faceshield.models.resnet import ResNet, resnet18
 from faceshield.noise.error_min import ErrorMin
@@ -131,8 +130,7 @@ def _read(
 def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
     """What a cell reads, as a text that changes with it; what is absent is a word, so that a run can be planned."""
     names = [settings[name] for name in ("people", "others", "lfw") if name in settings]
-    paths = {name: context.data / name for name in names if name not in MADE_HERE}
-    return " ".join(fingerprint(paths[name]) if name in paths and paths[name].exists() else name for name in names)
+    return " ".join(context.content(name) for name in names)
 
 
 def handed_noise(

@@ -13,7 +13,6 @@ from faceshield.evaluation.embed import combined, outputs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, pair_scores, verify_pairs
 from faceshield.experiments.fabricated import fabricated_people
-from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Settings, Source
@@ -57,7 +56,7 @@ def lfw_pretrained(key: Key, seed: int, settings: dict[str, Any], context: Conte
 
 def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
     """What a cell reads, as a text that changes with it."""
-    return settings["lfw"] if settings["lfw"] in MADE_HERE else fingerprint(context.source(settings["lfw"]))
+    return context.content(settings["lfw"])
 
 
 def _official(settings: dict[str, Any], recogniser: Recogniser, context: Context) -> tuple[PairSet, Enrolled]:

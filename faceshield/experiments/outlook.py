@@ -61,7 +61,7 @@ def outlook(
     return Outlook(
         tuple(cells),
         done,
-        {context.data / name: (context.data / name).exists() for name in names},
+        {context.where(name): context.where(name).exists() for name in names},
         sum(file.stat().st_size for file in context.work.rglob("*") if file.is_file()),
         shutil.disk_usage(_existing(context.work)).free,
         estimate(open_, timed),

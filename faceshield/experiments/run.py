@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ OnEpoch = Callable[[int, float], None]
 class Context:
     """What a cell may use: where data lies, a folder of its own recipe's for caches, the hardware, and a voice.
 
-    ``shared`` is a folder for what several recipes can use; ``work`` where there is none.
+    ``shared`` is a folder for what several recipes can use; ``work`` where there is none. ``instead`` maps a data set's
+    name to that of another one that is read in its place; the result file says so.
     """
 
     data: Path
@@ -37,17 +38,26 @@ class Context:
     runtime: Runtime
     say: Say
     shared: Path | None = None
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+    def where(self, name: str) -> Path:
+        """Where a data set lies, or would lie."""
+        return self.data / self.instead.get(name, name)
 
     def source(self, name: str) -> Path:
         """A data folder. Raises UsageError where it is absent."""
-        path = self.data / name
+        path = self.where(name)
         if not path.exists():
-            raise UsageError(f"{path}: is not there; give the folder that holds {name!r} by --data")
+            raise UsageError(f"{path}: is not there; give the folder that holds {path.name!r} by --data")
         return path
 
     def content(self, name: str) -> str:
-        """A text that changes with the data set ``name``; the name itself of one that needs no file."""
-        return name if name in MADE_HERE else fingerprint(self.source(name))
+        """A text that changes with the data set ``name``; the name itself of one that needs no file, or is absent.
+
+        A run can thus be planned before its data is there.
+        """
+        path = self.where(name)
+        return fingerprint(path) if name not in MADE_HERE and path.exists() else name
 
     def epochs(self, last: int) -> OnEpoch:
         """A training's ``on_epoch`` that says a line every tenth epoch and after the ``last`` one."""
@@ -169,7 +179,7 @@ def _write(
         "recipe": recipe.id,
         "scale": scale,
         "claim": recipe.claim,
-        "command": f"faceshield recipes run {recipe.id} --scale {scale}",
+        "command": f"faceshield recipes run {recipe.id} --scale {scale}" + _instead(context),
         "device": "; ".join(dict.fromkeys(done.get("device", here) for done in finished)) or here,
         "started": started,
         "wall_s": round(sum(done["wall_s"] for done in finished), 1),
@@ -188,15 +198,21 @@ def _write(
     write_json(path, result)
 
 
+def _instead(context: Context) -> str:
+    return "".join(f" --instead {name}={other}" for name, other in context.instead.items())
+
+
 def _data(cells: Sequence[Planned], experiment: Experiment, context: Context) -> dict[str, str]:
     """Fingerprints of all that the cells read; a note where it has gone since the cells were made."""
     names = dict.fromkeys(name for cell in cells for name in sources_of(cell, experiment))
-    return {
-        name: fingerprint(context.data / name)
-        if (context.data / name).exists()
-        else "not at hand when this was written"
-        for name in names
-    }
+    return {name: _seen(name, context) for name in names}
+
+
+def _seen(name: str, context: Context) -> str:
+    if not context.where(name).exists():
+        return "not at hand when this was written"
+    other = context.instead.get(name)
+    return ("" if other is None else f"{other} in its place: ") + fingerprint(context.where(name))
 
 
 def sources_of(planned: Planned, experiment: Experiment) -> tuple[str, ...]:

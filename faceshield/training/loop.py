@@ -99,7 +99,8 @@ def train(
     for epoch in range(len(history), epochs):
         model.train()
         total = torch.zeros((), device=runtime.device)
-        for step, index in enumerate(torch.randperm(len(data), generator=rng).split(batch), epoch * pace):
+        order = torch.randperm(len(data), generator=rng).to(runtime.device)  # once: each copy would wait for the device
+        for step, index in enumerate(order.split(batch), epoch * pace):
             set_rate(optimizer, rate(schedule, step, epochs * pace, lr=lr, milestones=turns))
             x, target = augment(images[index], rng).float() / 255, labels[index]
             if mix is not None:

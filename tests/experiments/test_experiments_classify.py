@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -202,8 +203,17 @@ def test_a_cell_is_run_again_where_its_data_changed(context, put):
     put(context.data / "own/cat/1.png", np.zeros((8, 8, 3), np.uint8))
     assert inputs_of({}, settings, context) != first
     assert inputs_of({}, SETTINGS, context) == "digits"
+    assert inputs_of({}, {**SETTINGS, "data": "nowhere"}, context) == "nowhere", "what is absent can be planned"
     with pytest.raises(UsageError, match="give the folder that holds 'nowhere'"):
-        inputs_of({}, {**SETTINGS, "data": "nowhere"}, context)
+        classify({"noise": "none"}, 0, {**SETTINGS, "data": "nowhere"}, context)
+
+
+def test_another_data_set_stands_in_where_it_is_asked_for_and_is_named(context, put):
+    put(context.data / "own/cat/0.png", np.zeros((8, 8, 3), np.uint8))
+    standing = replace(context, instead={"absent": "own"})
+    settings = {**SETTINGS, "data": "absent"}
+    assert inputs_of({}, settings, standing) == inputs_of({}, {**SETTINGS, "data": "own"}, context)
+    assert standing.source("absent") == context.data / "own"
 
 
 @pytest.mark.parametrize("name", RECIPES)
