@@ -43,6 +43,7 @@ RECIPES = [
             "fig6",
             "fig3-ship",
             "fig3-imagenet",
+            "error-max",
         )
     ),
     "quickstart/digits",
