@@ -11,6 +11,7 @@ from typing import Any
 
 from faceshield.core.errors import UsageError
 from faceshield.core.store import read_json, write_json
+from faceshield.experiments.adopt import adopt
 from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.plan import Planned, config_sha256, plan, seconds_left
 from faceshield.experiments.recipe import Key, Recipe, Scale
@@ -119,7 +120,8 @@ def run(
 
     ``only`` runs a single cell by its number, ``seeds`` only those seeds; what stays open is listed in the file as
     ``not_run``. Interrupted, it writes the same file and passes the interruption on. Cached cells live in
-    ``context.work``; deleting one runs it again. ``on_cell(finished, all, seconds left or None)`` is told the progress.
+    ``context.work``; those of an earlier file count too, where it was made by the same configuration on the same data.
+    ``on_cell(finished, all, seconds left or None)`` is told the progress.
     Several processes all run each cell, and share what training and noise share; the first one alone writes.
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
@@ -129,6 +131,8 @@ def run(
     asked = [only is None or number == only for number in range(len(cells))]
     asked = [wanted and (seeds is None or cell.seed in seeds) for wanted, cell in zip(asked, cells, strict=True)]
     path = results / f"{recipe.id}.{scale}.json"
+    config, data = config_sha256(recipe, scale), _data(cells, experiment, context)
+    context.runtime.ranks.once(lambda: adopt(path, config, data, cells, context.work))
     try:
         for number, planned in enumerate(cells):
             if on_cell is not None:

@@ -122,6 +122,9 @@ def _told(result: Result, stale: bool) -> str:
     open_ = len(result.get("not_run", []))
     if open_:
         text += f" Not run yet: {open_} of {open_ + len(result['cells'])} cells."
+    for name, seen in result.get("data", {}).items():
+        if " in its place" in seen:
+            text += f" {seen.partition(' in its place')[0]} was read in the place of {name}."
     if stale:
         text += " The recipe's settings have changed since: run it again."
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
@@ -279,3 +280,27 @@ def test_one_file_is_known_by_its_content_and_what_is_none_is_refused(tmp_path):
         fingerprint(tmp_path / "b.zip")
     with pytest.raises(UsageError, match="is not there"):
         fingerprint(tmp_path / "nowhere")
+
+
+def test_a_run_without_caches_adds_to_the_stored_result(context, tmp_path):
+    recipe, calls = Recipe(**GOOD), []
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, "smoke", adding(calls, stop_at=2), context, tmp_path / "results")
+    before = read(tmp_path / "results/tests/good.smoke.json")["cells"]
+    elsewhere = replace(context, work=tmp_path / "another clone")
+    path = run(recipe, "smoke", adding(calls), elsewhere, tmp_path / "results")
+    assert len(calls) == 5, "a stored cell was run again"
+    assert read(path)["cells"][:2] == before
+    assert read(path)["not_run"] == []
+
+
+@pytest.mark.parametrize("change", ["settings", "data"])
+def test_a_stored_result_of_another_configuration_or_other_data_does_not_count(context, tmp_path, change):
+    recipe, calls = Recipe(**GOOD), []
+    path = run(recipe, "smoke", adding(calls), context, tmp_path / "results")
+    if change == "settings":
+        recipe = Recipe(**{**GOOD, "settings": {**GOOD["settings"], "lr": 0.2}})
+    else:
+        path.write_text(json.dumps({**read(path), "data": {"people": "sha256: another"}}), encoding="utf-8")
+    run(recipe, "smoke", adding(calls), replace(context, work=tmp_path / "another clone"), tmp_path / "results")
+    assert len(calls) == 10
