@@ -126,9 +126,9 @@ def _at_paper_scale(results: Path) -> list[str]:
     read = next(iter(found["fig1"]["data"].values())).partition(" in its place")[0]
     lines += [
         "",
-        f"All noise made with ResNet-18; one seed on one {found['fig1']['device']}; from a JPEG copy of the data ({read}:"
-        " lossless CIFAR-10 gives higher clean accuracies). All tables and figures, what agrees and what does not, are in"
-        " `REPRODUCTION.md`.",
+        f"All noise made with ResNet-18; one seed on one {found['fig1']['device']}; from a JPEG copy of the data"
+        f" ({read}: lossless CIFAR-10 gives higher clean accuracies). All tables and figures, what agrees and what does"
+        " not, are in `REPRODUCTION.md`.",
     ]
     return ["The paper's own experiment at its own scale (`recipes/paper/`):", "", *lines]
 
