@@ -27,9 +27,13 @@ def command() -> None:
 )  # fmt: skip
 def get(name: str, data: Path) -> None:
     """Download cifar10, cifar100, svhn or lfw from its official place and check that it arrived whole."""
-    from faceshield.data.official import fetch
+    from faceshield.cli.progress import Bars
+    from faceshield.core.download import fetch
+    from faceshield.data.official import DATA_SETS
 
-    for path in fetch(name, data):
+    with Bars(of_bytes=True) as bars:
+        paths = fetch(name, DATA_SETS, data, bars)
+    for path in paths:
         click.echo(path)
 
 
