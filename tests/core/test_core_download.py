@@ -15,6 +15,7 @@ from faceshield.core import download
 from faceshield.core.download import Checksum, OfficialFile
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.data.official import DATA_SETS
+from faceshield.models.facenet import WEIGHTS
 
 SIZE = 3_000_000
 
@@ -69,15 +70,32 @@ def test_a_wrong_file_is_refused_and_nothing_is_left(source, tmp_path):
     assert path.read_bytes() == whole
 
 
+def test_weights_are_kept_by_their_sha256_in_a_folder_of_their_own(tmp_path, monkeypatch, cli):
+    file = tmp_path / "server.pt"
+    file.write_bytes(b"weights")
+    right = Checksum("sha256", hashlib.sha256(b"weights").hexdigest())
+    monkeypatch.setitem(WEIGHTS, "vggface2", (OfficialFile(file.as_uri(), right, "weights"),))
+    path = tmp_path / "data/weights/server.pt"
+    assert cli("data", "get", "vggface2", "--data", tmp_path / "data").stdout == f"{path}\n"
+    assert path.read_bytes() == b"weights"
+    path.unlink()
+    file.write_bytes(b"other")
+    refused = cli("data", "get", "vggface2", "--data", tmp_path / "data", code=5).stderr
+    assert re.search(f"arrived with SHA256 [0-9a-f]{{64}}, expected {right.digest}", refused)
+    assert list(path.parent.iterdir()) == []
+
+
 def test_checksums_are_as_long_as_their_algorithm_says():
-    for file in (file for files in DATA_SETS.values() for file in files):
+    for file in (file for files in (*DATA_SETS.values(), *WEIGHTS.values()) for file in files):
         digits = hashlib.new(file.checksum.algorithm).digest_size * 2
         assert re.fullmatch(f"[0-9a-f]{{{digits}}}", file.checksum.digest), file.name
 
 
-def test_other_names_are_refused(tmp_path):
+def test_other_names_are_refused(tmp_path, cli):
     with pytest.raises(UsageError, match=r"'imagenet' is not fetched here; use cifar10, cifar100, svhn, lfw$"):
         fetch("imagenet", tmp_path)
+    refused = cli("data", "get", "casia-webface", "--data", tmp_path, code=2).stderr
+    assert "'casia-webface' is not fetched here; use cifar10, cifar100, svhn, lfw, vggface2" in refused
 
 
 def test_a_terminal_sees_how_much_has_arrived(source, tmp_path, cli, monkeypatch):
