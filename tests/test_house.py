@@ -15,8 +15,21 @@ EACH = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative
 
 def calls(path):
     """Dotted names of all that is called in a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [ast.unparse(call.func) for call in call_nodes(path.read_text(encoding="utf-8"))]
+
+
+def call_nodes(text):
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+
+
+def unpickling(text):
+    """Calls of torch.load that do not say themselves, by a literal, that only tensors are read."""
+    return [
+        ast.unparse(call)
+        for call in call_nodes(text)
+        if ast.unparse(call.func) == "torch.load"
+        and not any(word.arg == "weights_only" and ast.unparse(word.value) == "True" for word in call.keywords)
+    ]
 
 
 def test_there_are_files():
@@ -51,10 +64,17 @@ def test_only_the_runtime_knows_devices(path):
 
 @EACH
 def test_nothing_is_unpickled_and_no_shell_is_started(path):
-    found = set(calls(path))
-    assert not found & {"torch.load", "pickle.load", "pickle.loads", "np.load", "os.system", "eval", "exec"}
-    assert "shell=True" not in path.read_text(encoding="utf-8")
+    found, text = set(calls(path)), path.read_text(encoding="utf-8")
+    assert not found & {"pickle.load", "pickle.loads", "np.load", "os.system", "eval", "exec"}
+    assert not unpickling(text)
+    assert "shell=True" not in text
     assert "yaml.load" not in found
+
+
+@pytest.mark.parametrize("rest", ["", ", weights_only=False", ", weights_only=safe", ", True", ", **options"])
+def test_torch_load_must_be_told_to_read_weights_only(rest):
+    assert unpickling(f"torch.load(path{rest})")
+    assert not unpickling("torch.load(path, map_location=device, weights_only=True)")
 
 
 @EACH

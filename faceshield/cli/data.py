@@ -1,4 +1,4 @@
-"""faceshield data: fetch a data set from its official place, or say what a folder holds and what it lacks."""
+"""faceshield data: fetch a data set or weights from their official place, or say what a folder holds and lacks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FOLDER = click.Path(path_type=Path)
 
 @click.group("data")
 def command() -> None:
-    """Fetch the data sets of the recipes, and look at those that are there.
+    """Fetch the data sets of the recipes and a recogniser's weights, and look at the data sets that are there.
 
-    Nothing is ever fetched but by 'faceshield data get'. Mind each data set's own terms of use.
+    Nothing is ever fetched but by 'faceshield data get'. Mind each one's own terms of use.
     """
 
 
@@ -26,10 +26,18 @@ def command() -> None:
     help="Folder that holds the data sets.",
 )  # fmt: skip
 def get(name: str, data: Path) -> None:
-    """Download cifar10, cifar100, svhn or lfw from its official place and check that it arrived whole."""
-    from faceshield.data.official import fetch
+    """Download cifar10, cifar100, svhn or lfw from its official place and check that it arrived whole.
 
-    for path in fetch(name, data):
+    vggface2 is facenet-pytorch's InceptionResnetV1 trained on that data set: its weights go to weights/ in --data.
+    """
+    from faceshield.cli.progress import Bars
+    from faceshield.core.download import fetch
+    from faceshield.data.official import DATA_SETS
+    from faceshield.models.facenet import WEIGHTS
+
+    with Bars(of_bytes=True) as bars:
+        paths = fetch(name, {**DATA_SETS, **WEIGHTS}, data, bars)
+    for path in paths:
         click.echo(path)
 
 

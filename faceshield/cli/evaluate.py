@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from faceshield.cli.weights import WEIGHTS
 from faceshield.core.errors import UsageError
 
 
@@ -33,17 +34,19 @@ def command() -> None:
     "--clean", type=click.Path(path_type=Path),
     help="verification.json of clean photos: its thresholds decide, not those that suit these photos.",
 )  # fmt: skip
+@WEIGHTS
 @click.option("--work", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for caches.")
 @click.option("--seed", default=0, show_default=True, help="Of the intervals' resampling.")
 @click.option("--device", default="cpu", show_default=True)
 def verification(
     pairs: Path, images: Path, out: Path, suffix: str, face: Any, score: Any, flip: bool, clean: Path | None,
-    work: Path, seed: int, device: str,
+    weights: Path | None, work: Path, seed: int, device: str,
 ) -> None:  # fmt: skip
-    """Same person or not: the pretrained ResNet-29 on pairs of photos, with ROC, DET, folds and intervals.
+    """Same person or not: a pretrained recogniser on pairs of photos, with ROC, DET, folds and intervals.
 
-    Writes verification.html, .md and .json to --out. Embedded photos are kept under --work, so that an interrupted run
-    goes on. A photo without a face counts as decided "different".
+    Writes verification.html, .md and .json to --out; 'faceshield verify' can take its threshold from the .json.
+    Embedded photos are kept under --work, so that an interrupted run goes on. A photo without a face counts as decided
+    "different".
     """
     from faceshield.cli.progress import Bars
     from faceshield.core.store import write_json
@@ -58,8 +61,9 @@ def verification(
 
     chosen = read_pairs(pairs, suffix)
     chosen.require(images)
-    thresholds = _thresholds(clean, score, flip) if clean is not None else None
-    recogniser = pretrained(Runtime.best(device).device)
+    recogniser = pretrained(Runtime.best(device).device, weights)
+    decides = {"score": score, "flip": flip, "recogniser": recogniser.name}
+    thresholds = _thresholds(clean, decides) if clean is not None else None
     detector = MtcnnDetector(recogniser.device)
     with Bars() as bars:
         done = enrol(
@@ -71,12 +75,14 @@ def verification(
     setting = {
         "pairs": str(pairs),
         "photos": f"{images} ({len(done.ids)} photos, {int((~done.found).sum())} without a face)",
-        "recogniser": "ResNet-29 (dlib), MTCNN's five points on its 150-pixel chip",
+        "recogniser": "ResNet-29 (dlib), MTCNN's five points on its 150-pixel chip"
+        if weights is None
+        else "InceptionResnetV1 (facenet-pytorch, VGGFace2), MTCNN's box as 160 pixels",
         "face": f"the {face} one of each photo",
         "score": f"{score}, {'photo and mirror image averaged' if flip else 'without mirror images'}",
         "thresholds": f"those of {clean}" if clean is not None else "of the other folds",
     }
-    values = {"setting": setting, "score": score, "flip": flip, "metrics": result.metrics()}
+    values = {"setting": setting, **decides, "metrics": result.metrics()}
     write_json(out / "verification.json", values)
     page, _ = write_report(result, "Face verification", setting, out)
     for row in rows(result):
@@ -84,14 +90,17 @@ def verification(
     click.echo(page)
 
 
-def _thresholds(path: Path, score: str, flip: bool) -> list[float]:
-    """The folds' thresholds in a verification.json of the same score."""
+def _thresholds(path: Path, decides: dict[str, Any]) -> list[float]:
+    """The folds' thresholds in a verification.json of the same score by the same recogniser."""
     from faceshield.core.store import read_json
 
     value = read_json(path)
     try:
-        if (value["score"], value["flip"]) != (score, flip):
-            raise UsageError(f"{path}: was made with --score {value['score']}, flip {value['flip']}; use the same here")
+        if any(value[name] != wanted for name, wanted in decides.items()):
+            raise UsageError(
+                f"{path}: was made with --score {value['score']}, flip {value['flip']}, weights"
+                f" {value['recogniser'][:8]}; use the same here"
+            )
         return [math.inf if limit is None else float(limit) for limit in value["metrics"]["fold_thresholds"]]
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path}: is no verification.json ({error!r}); make it by this command") from None

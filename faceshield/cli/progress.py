@@ -5,14 +5,26 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 
 class Bars:
-    """One bar a stage, made when it is first heard of; none if ``silent`` or where the error stream is no terminal."""
+    """One bar a stage, made when it is first heard of; none if ``silent`` or where the error stream is no terminal.
 
-    def __init__(self, silent: bool = False) -> None:
-        columns = (TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    ``of_bytes`` writes counts as sizes.
+    """
+
+    def __init__(self, silent: bool = False, *, of_bytes: bool = False) -> None:
+        count = DownloadColumn() if of_bytes else MofNCompleteColumn()
+        columns = (TextColumn("{task.description:<13}"), BarColumn(), count, TimeRemainingColumn())
         console = Console(stderr=True)
         self._progress = Progress(*columns, console=console, transient=False, disable=silent or not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
@@ -26,7 +38,8 @@ class Bars:
     ) -> None:
         self._progress.stop()
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """``done`` of ``total``; without a total the bar only shows that something happens."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from faceshield.cli.weights import WEIGHTS
 from faceshield.core.errors import UnprotectedError, UsageError
 
 
@@ -18,10 +19,14 @@ from faceshield.core.errors import UnprotectedError, UsageError
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Picture (.png) of both aligned faces side by side.")
 @click.option(
     "--calibration", type=click.Path(path_type=Path),
-    help="Stored result of the recipe faces/lfw to take the threshold from; by default the one that is shipped.",
+    help="Result of the recipe faces/lfw, or verification.json of 'faceshield evaluate verification', to take the"
+    " threshold from; by default the one that is shipped, which is for the shipped weights.",
 )  # fmt: skip
+@WEIGHTS
 @click.option("--device", default="cpu", show_default=True)
-def command(first: Path, second: Path, far: float, out: Path | None, calibration: Path | None, device: str) -> None:
+def command(
+    first: Path, second: Path, far: float, out: Path | None, calibration: Path | None, weights: Path | None, device: str
+) -> None:
     """Compare the largest face of FIRST with that of SECOND: distance, and the decision at a stated rate of error.
 
     The rate was measured on LFW; photos of another kind have another one. Exit code 3 where a photo shows no face.
@@ -32,19 +37,19 @@ def command(first: Path, second: Path, far: float, out: Path | None, calibration
     from faceshield.experiments.lfw import pretrained
     from faceshield.faces.mtcnn import MtcnnDetector
     from faceshield.imaging.photo import load
-    from faceshield.models import weights
+    from faceshield.models.weights import folder
     from faceshield.training.runtime import Runtime
 
     if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"{out}: the picture is PNG; name it {out.with_suffix('.png').name}")
     if out is not None and out.exists():
         raise UsageError(f"{out}: exists already; choose another name")
-    recogniser = pretrained(Runtime.best(device).device)
-    limit = read(calibration or weights.folder() / "lfw.mini.json", far, recogniser.name)
+    recogniser = pretrained(Runtime.best(device).device, weights)
+    limit = read(calibration or folder() / "lfw.mini.json", far, recogniser.name)
     detector = MtcnnDetector(recogniser.device)
     chips = []
     for path in (first, second):
-        face = crop(load(path).rgb8(), detector)
+        face = crop(load(path).rgb8(), detector, align=recogniser.align)
         if face is None:
             raise UnprotectedError(f"{path}: no face was found; give a photo that shows one")
         chips.append(face.image)

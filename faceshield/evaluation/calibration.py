@@ -28,7 +28,7 @@ class Calibration:
 
 
 def calibration(path: Path, far: float, recogniser: str) -> Calibration:
-    """What the stored result of ``faceshield recipes run faces/lfw`` at ``path`` says for a target ``far``.
+    """What a stored result of the recipe faces/lfw, or a verification.json, at ``path`` says for a target ``far``.
 
     ``recogniser`` is the checksum of the weights in use. Raises StoreError where there is no such result or it was
     measured with other weights, UsageError for a rate that it did not measure.
@@ -39,9 +39,12 @@ def calibration(path: Path, far: float, recogniser: str) -> Calibration:
         )
     value = read_json(path)
     try:
-        metrics: Mapping[str, Any] = next(cell["metrics"] for cell in value["cells"] if cell["key"] == KEY)
+        metrics, where = _of_recipe(value) if "cells" in value else _of_command(value)
         if metrics["recogniser"] != recogniser:
-            raise StoreError(f"{path}: was measured with other weights; run 'faceshield recipes run faces/lfw' again")
+            raise StoreError(
+                f"{path}: was measured with other weights; give --calibration the verification.json that"
+                " 'faceshield evaluate verification' writes with these"
+            )
         word = far_word(far)
         if metrics.get(f"threshold_at_far_{word}") is None:
             known = ", ".join(name.rpartition("_")[2] for name in metrics if name.startswith("threshold_at_far_"))
@@ -53,7 +56,20 @@ def calibration(path: Path, far: float, recogniser: str) -> Calibration:
             float(metrics[f"far_{word}"]),
             (float(low), float(high)),
             float(metrics[f"tar_at_far_{word}"]),
-            f"{value['recipe']}, {value['scale']}",
+            where,
         )
     except (KeyError, TypeError, ValueError, StopIteration) as error:
-        raise StoreError(f"{path}: is no result of faces/lfw ({error!r}); make it again") from None
+        raise StoreError(
+            f"{path}: is no result of faces/lfw nor of 'evaluate verification' ({error!r}); make it again"
+        ) from None
+
+
+def _of_recipe(value: Any) -> tuple[Mapping[str, Any], str]:
+    metrics = next(cell["metrics"] for cell in value["cells"] if cell["key"] == KEY)
+    return metrics, f"{value['recipe']}, {value['scale']}"
+
+
+def _of_command(value: Any) -> tuple[Mapping[str, Any], str]:
+    if any(value[name] != KEY[name] for name in ("flip", "score")):
+        raise ValueError(f"flip {value['flip']} and score {value['score']}, not {KEY['flip']} and {KEY['score']}")
+    return {**value["metrics"], "recogniser": value["recogniser"]}, value["setting"]["pairs"]

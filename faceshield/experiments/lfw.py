@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 
 from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
 from faceshield.evaluation.embed import combined, outputs
@@ -16,8 +18,10 @@ from faceshield.experiments.fabricated import fabricated_people
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Settings, Source
+from faceshield.faces.align import align_box
 from faceshield.faces.mtcnn import MtcnnDetector
-from faceshield.models import resnet29, weights
+from faceshield.models import facenet, resnet29, weights
+from faceshield.models.inception_resnet import CHANNELS
 from faceshield.training.runtime import Runtime
 
 
@@ -32,9 +36,18 @@ class LfwSettings(Settings):
     folds: int | None = None
 
 
-def pretrained(device: torch.device) -> Recogniser:
-    """The shipped ResNet-29 on ``device``, in float32: bf16 keeps two to three digits, thresholds need three."""
+def pretrained(device: torch.device, file: Path | None = None) -> Recogniser:
+    """The shipped ResNet-29 on ``device``, in float32: bf16 keeps two to three digits, thresholds need three.
+
+    ``file`` is that of facenet-pytorch's VGGFace2 weights, to be used in its place on the crops and with the outputs of
+    length 1 that are facenet-pytorch's own. Raises StoreError for another file.
+    """
     runtime = Runtime(device, torch.float32)
+    if file is not None:
+        inception, digest = runtime.place(facenet.load(file)), facenet.VGGFACE2.checksum.digest
+        return Recogniser(
+            lambda batch: normalize(runtime.forward(inception, batch)), device, digest, CHANNELS, align_box
+        )
     network = runtime.place(resnet29.load())
     name = weights.registry()["dlib_face_resnet29"].sha256
     return Recogniser(lambda batch: runtime.forward(network, batch), device, name)

@@ -25,6 +25,9 @@ DLIB_150: Matrix = np.array(
 USUAL_BOX_112: Matrix = np.array([17.0, 11.5, 95.0, 117.0], np.float32)
 """Where MTCNN's box lies, on average, around TEMPLATE_112."""
 
+BOX_160 = 160
+"""Side of the crop of :func:`align_box`."""
+
 CANVAS = 128
 """Side of the noise canvas: the 112×112 crop with 8 pixels around it."""
 
@@ -46,6 +49,18 @@ def align(rgb: NDArray[np.uint8], face: Face, size: int = CANVAS) -> AlignedFace
 def align_150(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
     """``face`` of ``rgb`` (H, W, 3) as the 150×150 chip that ResNet-29 expects; black where the photo ends."""
     return _carry(rgb, face, fit_similarity(face.landmarks, DLIB_150), 150)
+
+
+def align_box(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
+    """The box of ``face``, as far as ``rgb`` (H, W, 3) reaches and from whole pixel to whole pixel, as 160×160.
+
+    It is what facenet-pytorch's MTCNN cuts out for InceptionResnetV1 by default: neither turned nor true to the face's
+    proportions.
+    """
+    low, high = face.box.reshape(2, 2).clip(0, rgb.shape[1::-1]).astype(int)
+    scale = BOX_160 / (high - low)
+    matrix = np.hstack((np.diag(scale), ((0.5 - low) * scale - 0.5)[:, None])).astype(np.float32)
+    return _carry(rgb, face, matrix, BOX_160)
 
 
 def face_from_box(box: ArrayLike) -> Face:

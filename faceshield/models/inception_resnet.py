@@ -32,7 +32,7 @@ class InceptionResnetV1(nn.Module):
         trunk: Any = Facenet(dropout_prob=0.0)
         trunk.classify, trunk.logits = True, nn.Identity()  # the embedding before it is brought to unit length
         self.trunk = trunk
-        self.head = nn.Linear(CHANNELS, classes) if head == "linear" else CosineHead(CHANNELS, classes)
+        self.head: nn.Module = nn.Linear(CHANNELS, classes) if head == "linear" else CosineHead(CHANNELS, classes)
 
     def features(self, x: Tensor) -> Tensor:
         """(N, 512): the embedding is its direction. Raises UsageError for pictures that are too small."""

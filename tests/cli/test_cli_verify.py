@@ -28,7 +28,9 @@ def quick(monkeypatch):
         return torch.cat([images[..., :75, :].mean((2, 3)), images[..., 75:, :].mean((2, 3))], 1)
 
     monkeypatch.setattr(mtcnn.MtcnnDetector, "detect", detect)
-    monkeypatch.setattr(lfw, "pretrained", lambda device: Recogniser(forward, device, "quick", 6))
+    monkeypatch.setattr(
+        lfw, "pretrained", lambda device, file=None: Recogniser(forward, device, file.name if file else "quick", 6)
+    )
 
 
 @pytest.fixture
@@ -90,6 +92,8 @@ def test_thresholds_of_clean_photos_decide_protected_ones(evaluate, tmp_path, pu
     assert value["setting"]["thresholds"] == f"those of {clean}"
     refused = evaluate("--clean", clean, "--score", "cosine", out="other", code=2)
     assert "was made with --score distance" in refused.stderr
+    refused = evaluate("--clean", clean, "--weights", "others.pt", out="other", code=2)
+    assert "flip True, weights quick; use the same here" in refused.stderr
     (tmp_path / "odd.json").write_text("{}")
     assert "is no verification.json" in evaluate("--clean", tmp_path / "odd.json", out="other", code=2).stderr
     assert not (tmp_path / "other").exists()
@@ -123,6 +127,28 @@ def test_verify_decides_at_the_stated_rate(cli, album, quick, result, pixels, tm
     assert pixels(tmp_path / "pair.png").shape == (150, 310, 3)
     other = cli("verify", folder / "p0/0.png", folder / "p1/0.png", "--calibration", result).stdout
     assert "different people" in other
+
+
+def test_a_threshold_comes_from_an_evaluation_with_the_same_weights(evaluate, cli, album, put, tmp_path):
+    folder, _ = album
+    pair = [folder / "p0/0.png", folder / "p0/1.png"]
+    evaluate("--weights", "others.pt")
+    path = tmp_path / "out/verification.json"
+    value = json.loads(path.read_text(encoding="utf-8"))
+    measured = {"threshold_at_far_1e-2": -0.2, "far_1e-2": 0.009, "far_1e-2_ci": [0.006, 0.013], "tar_at_far_1e-2": 0.9}
+    path.write_text(json.dumps({**value, "metrics": measured}))  # 24 pairs cannot measure one in a hundred
+    told = cli("verify", *pair, "--calibration", path, "--weights", "others.pt").stdout
+    assert "threshold 0.200: same person" in told
+    assert told.endswith(f"({tmp_path / 'pairs.csv'}).\n")
+    assert "with other weights; give --calibration" in cli("verify", *pair, "--calibration", path, code=5).stderr
+    path.write_text(json.dumps({**value, "flip": False}))
+    refused = cli("verify", *pair, "--calibration", path, "--weights", "others.pt", code=5).stderr
+    assert "flip False and score distance, not True and distance" in refused
+
+
+def test_weights_that_are_not_there_end_with_5(cli, put, astronaut, tmp_path):
+    photo = put(tmp_path / "a.png", astronaut)
+    assert "none.pt: cannot be read" in cli("verify", photo, photo, "--weights", tmp_path / "none.pt", code=5).stderr
 
 
 def test_verify_refuses_in_one_line(cli, album, quick, result, put, tmp_path):

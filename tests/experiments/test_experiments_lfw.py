@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,7 +11,9 @@ from faceshield.experiments.lfw import lfw_pretrained, pretrained
 from faceshield.experiments.recipe import read_recipe
 from faceshield.experiments.registry import experiment_of
 from faceshield.experiments.run import Context
-from faceshield.models import weights
+from faceshield.faces.align import align_box
+from faceshield.models import facenet, weights
+from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.resnet29 import load
 from faceshield.training.runtime import Runtime
 
@@ -22,6 +26,22 @@ def context(tmp_path):
 def test_the_recogniser_computes_in_float32_whatever_the_machine_prefers():
     chips = torch.rand(2, 3, 150, 150, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(pretrained(torch.device("cpu")).forward(chips), load()(chips), rtol=1e-5, atol=1e-6)
+
+
+def test_other_weights_bring_their_own_crop_and_outputs_of_length_1(monkeypatch):
+    """InceptionResnetV1 without VGGFace2's weights, which are not here."""
+    torch.manual_seed(0)
+    network = InceptionResnetV1(1).eval()
+    monkeypatch.setattr(facenet, "load", lambda path: network)
+    recogniser = pretrained(torch.device("cpu"), Path("some.pt"))
+    chips = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    network.head = torch.nn.Identity()
+    with torch.no_grad():
+        out = recogniser.forward(chips)
+        torch.testing.assert_close(out, torch.nn.functional.normalize(network.features(chips)), rtol=1e-4, atol=1e-5)
+    assert out.shape == (2, recogniser.size)
+    assert recogniser.align is align_box
+    assert recogniser.name == facenet.VGGFACE2.checksum.digest
 
 
 def test_a_smoke_cell(context, root):

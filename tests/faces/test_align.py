@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from facenet_pytorch import extract_face
 from skimage import data, transform
 
 from faceshield.core.errors import PhotoError
@@ -12,6 +13,7 @@ from faceshield.faces.align import (
     USUAL_BOX_112,
     align,
     align_150,
+    align_box,
     canvas_matrix,
     face_from_box,
 )
@@ -44,6 +46,19 @@ def test_chip_for_the_recogniser_puts_the_points_on_its_template():
     points = LANDMARKS @ chip.photo_to_crop[:, :2].T + chip.photo_to_crop[:, 2]
     assert chip.image.shape == (3, 150, 150)
     assert np.abs(points - DLIB_150).mean() < 4
+
+
+@pytest.mark.parametrize("box", [[176.4, 62.7, 264.3, 180.9], [-20, -10, 70, 90], [300, 250, 600, 530]])
+def test_a_box_is_cut_out_as_facenet_does(box):
+    """But for interpolation at the box's edge, where facenet's knows nothing of the pixels beyond."""
+    face = align_box(data.astronaut(), Face(np.float32(box), LANDMARKS, 0.99))
+    expected = extract_face(data.astronaut(), box, image_size=160, margin=0) / 255
+    assert face.image.shape == expected.shape
+    assert (face.image - expected).abs().mean() < 0.01
+    low, high = np.clip(np.reshape(box, (2, 2)), 0, 512).astype(int)
+    for corner, place in ((low, -0.5), (high, 159.5)):
+        moved = face.photo_to_crop @ np.append(corner - 0.5, 1)
+        np.testing.assert_allclose(moved, place, atol=1e-3)
 
 
 def test_a_face_at_the_corner_is_black_where_the_photo_ends():
