@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from faceshield.imaging.blend import LUMA
 from faceshield.noise.band import drop_band
 from faceshield.noise.jpeg import jpeg
 
 SPREAD = 51.98  # pixels: root of the summed squared distances of the 112×112 template's five points from their mean
-GREY = (0.299, 0.587, 0.114)
 Change = Callable[[Tensor, Generator], Tensor]
 
 
@@ -115,7 +115,7 @@ class Views:
         n = len(x)
         factor = self._uniform(3 * n, 1 - self.colour, 1 + self.colour, generator, x).view(3, n, 1, 1, 1)
         gone = self._uniform(n, 0, 1, generator, x).view(n, 1, 1, 1) < self.grey
-        luma = (x * torch.tensor(GREY, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        luma = (x * torch.from_numpy(LUMA).to(x).view(1, 3, 1, 1)).sum(1, keepdim=True)
         x = luma + torch.where(gone, 0.0, factor[0]) * (x - luma)
         mean = x.mean((1, 2, 3), keepdim=True)
         return ((mean + factor[1] * (x - mean)) * factor[2]).clamp(0, 1)
