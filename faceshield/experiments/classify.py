@@ -112,7 +112,7 @@ def outcome(made: Fitted, training: Examples, test: Examples, key: Key, context:
         "test_accuracy_peak": made.history.test_accuracy_peak,
         "curve_test": [round(value, 4) for value in made.history.test_accuracy],
         "class_accuracy": [round(value, 4) for value in scores.class_accuracy.tolist()],
-        "seconds_train": round(made.seconds, 2),
+        "seconds_train": round(made.history.seconds, 2),
         "training_pictures": len(training),
         "test_pictures": len(test),
         **(_by_class(scores, test, key) if "protected" in key else {}),

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_tensors, write_tensors
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import Variant
-from faceshield.experiments.fitted import TrainingSettings, fitted
+from faceshield.experiments.fitted import TrainingSettings
 from faceshield.experiments.plan import digest_of
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import nearest
+from faceshield.experiments.trained import kept_training
 from faceshield.models.zoo import build
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import data_digest, read_noise, write_noise
@@ -134,15 +134,9 @@ def _surrogate(
     training = TrainingSettings.model_validate({**_training(settings), **changed})
     epochs = settings.surrogate_epochs or settings.epochs
     path = _kept(training, epochs, own_seed, data, context)
-    network = build(settings.surrogate, len(data.classes), width=width)
-    if path.is_file():
-        network.load_state_dict(read_tensors(path)[0])
-        return network
-    context.say("  training the network that error-maximizing noise is made against")
-    made = fitted(data, test, training, own_seed, context, epochs=epochs)
-    told = {"accuracy": made.history.test_accuracy_final}
-    context.runtime.ranks.once(lambda: write_tensors(path, made.model.state_dict(), told))
-    return made.model
+    if not path.is_file():
+        context.say("  training the network that error-maximizing noise is made against")
+    return kept_training(path, data, test, training, own_seed, context, epochs=epochs).model
 
 
 def _training(settings: NoiseSettings) -> dict[str, Any]:
