@@ -68,7 +68,7 @@ def show(name: str, scale: Any) -> None:
 @click.option("--cell", type=int, help="Run one cell only, by its number in 'recipes show'.")
 @click.option("--seeds", help="Run these seeds only, such as 0,1,2; further ones than the recipe's are added.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print the cells, data, disk and hours, and run nothing.")
-@click.option("--probe", is_flag=True, help="With --plan: time a few steps of each open cell for the hours.")
+@click.option("--probe", is_flag=True, help="With --plan: time ten steps of what the open cells train, for the hours.")
 @data_option
 @click.option(
     "--instead",
@@ -169,9 +169,12 @@ def _pairs(given: tuple[str, ...]) -> dict[str, str]:
 
 def _plan_text(found: Any) -> str:
     """An Outlook as text."""
+    from faceshield.reports.results import duration
+
     lines = [f"cells: {len(found.cells)}, of which {sum(found.done)} are done"]
-    for number, (planned, done) in enumerate(zip(found.cells, found.done, strict=True)):
-        lines.append(f"  {number}: {planned.title}{'  (done)' if done else ''}")
+    for number, (planned, done, seconds) in enumerate(zip(found.cells, found.done, found.each, strict=True)):
+        note = "done" if done else f"about {duration(seconds)}" if seconds else ""
+        lines.append(f"  {number}: {planned.title}" + (f"  ({note})" if note else ""))
     lines.append("data: " + ("none needed" if not found.data else ""))
     lines += [f"  {path}: {'present' if there else 'absent'}" for path, there in found.data.items()]
     lines.append(f"disk: {found.used_bytes / 1e6:.1f} MB in caches, {found.free_bytes / 1e9:.1f} GB free")

@@ -39,6 +39,10 @@ class Ranks:
         total: Tensor = _Sum.apply(own)
         return total
 
+    def any(self, own: bool, device: torch.device) -> bool:
+        """Whether it is so in one of the processes at least: what their clocks say, they must decide together."""
+        return own if self.size == 1 else bool(self.sum(torch.tensor(float(own), device=device)) > 0)
+
     def exchange(self, rows: Tensor) -> None:
         """Send this process's share of ``rows`` (n, …) to all others and take theirs, in place."""
         for rank in range(self.size if self.size > 1 else 0):

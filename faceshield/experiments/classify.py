@@ -71,6 +71,10 @@ class ClassifySettings(NoiseSettings):
         own = {name: getattr(self, name) for name in TrainingSettings.model_fields}
         return TrainingSettings.model_validate({**own, **self.models.get(str(key.get("model")), {}), **given})
 
+    def opponent(self) -> Adversary | None:
+        """The adversary of the training, where there is one."""
+        return None if self.adversary is None else self.adversary.made()
+
     def sources(self, key: Key) -> tuple[str, ...]:
         """Names of what must lie below ``--data`` for a cell."""
         own = self.of(key)
@@ -100,8 +104,7 @@ def classify(key: Key, seed: int, settings: dict[str, Any], context: Context) ->
 
 def fit(training: Examples, test: Examples, own: ClassifySettings, key: Key, seed: int, context: Context) -> Fitted:
     """The network of whoever trains on the collected pictures."""
-    adversary = own.adversary.made() if own.adversary is not None else None
-    return trained(training, test, own.collector(key), seed, context, adversary=adversary)
+    return trained(training, test, own.collector(key), seed, context, adversary=own.opponent())
 
 
 def outcome(made: Fitted, training: Examples, test: Examples, key: Key, context: Context) -> dict[str, Any]:
@@ -112,7 +115,7 @@ def outcome(made: Fitted, training: Examples, test: Examples, key: Key, context:
         "test_accuracy_peak": made.history.test_accuracy_peak,
         "curve_test": [round(value, 4) for value in made.history.test_accuracy],
         "class_accuracy": [round(value, 4) for value in scores.class_accuracy.tolist()],
-        "seconds_train": round(made.seconds, 2),
+        "seconds_train": round(made.history.seconds, 2),
         "training_pictures": len(training),
         "test_pictures": len(test),
         **(_by_class(scores, test, key) if "protected" in key else {}),

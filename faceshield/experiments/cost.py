@@ -21,14 +21,14 @@ def cost(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dic
     """
     own = checked_settings(settings)
     data, test = opened(own, "train", context).sorted(), opened(own, "test", context)
-    trained = fitted(data, test, own, seed, context)
+    training = fitted(data, test, own, seed, context).history.seconds
     told = noise_of(key, seed, data, test, own, context, fresh=True).provenance
     seconds = told["seconds"]
     return {
-        "cost_share": seconds / trained.seconds,
-        "cost_share_60_epochs": seconds / (trained.seconds / own.epochs * PAPER_EPOCHS),
+        "cost_share": seconds / training,
+        "cost_share_60_epochs": seconds / (training / own.epochs * PAPER_EPOCHS),
         "seconds_noise": seconds,
-        "seconds_train": round(trained.seconds, 4),
+        "seconds_train": round(training, 4),
         "rounds": len(told["errors"]),
         "error_final": told["errors"][-1],
         "steps_taken": told["steps_taken"],

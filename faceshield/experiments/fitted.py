@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Generator, Tensor, nn
 
@@ -19,7 +18,7 @@ from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Settings, Source, nearest
 from faceshield.models.zoo import build
 from faceshield.training.adversarial import Adversary
-from faceshield.training.history import History
+from faceshield.training.history import History, Tested
 from faceshield.training.loop import predict, seeded, train
 from faceshield.training.optim import Schedule
 
@@ -38,6 +37,9 @@ AUGMENTS: dict[str, tuple[Augment, Mix | None]] = {
     "cutmix": (crop_and_flip, cutmix),
 }
 """(augmentation, mixing). The paper's Table 3, each after the crop and flip of standard training; and none at all."""
+
+CHECKPOINT_S = 30.0
+"""What a killed training loses at most, beside its last epoch; an epoch of a small network takes half a second."""
 
 
 class TrainingSettings(Settings):
@@ -62,15 +64,10 @@ class TrainingSettings(Settings):
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network, its curves, and the seconds its training took (the tests after each epoch not counted).
-
-    ``class_curves[i]`` is the test accuracy on class i after each epoch, NaN for a class without test pictures.
-    """
+    """A trained network, and its curves, those of the classes among them."""
 
     model: nn.Module
     history: History
-    class_curves: tuple[tuple[float, ...], ...]
-    seconds: float
 
 
 def opened(settings: TrainingSettings, split: Split, context: Context) -> Examples:
@@ -93,46 +90,30 @@ def fitted(
     *,
     epochs: int | None = None,
     adversary: Adversary | None = None,
+    checkpoint: Path | None = None,
 ) -> Fitted:
     """A network trained on ``data`` and tested on ``test`` after each epoch.
 
     Its first weights, the order of the pictures and the augmentation's draws depend on ``seed`` alone: trained on other
     noise, it differs by the noise only. ``epochs`` goes before the settings' own; with an ``adversary`` the training is
-    adversarial. Raises UsageError for an unknown augmentation or network.
+    adversarial. With a ``checkpoint`` a killed training goes on from that file, which is written every
+    :data:`CHECKPOINT_S` seconds at most. Raises UsageError for an unknown augmentation or network, StoreError for
+    another training's checkpoint.
     """
     augment = settings.augment
     if augment not in AUGMENTS:
         raise UsageError(f"augment {augment!r} is unknown; use {', '.join(AUGMENTS)}{nearest(augment, AUGMENTS)}")
     change, mix = AUGMENTS[augment]
     network = seeded(lambda: build(settings.model, len(data.classes), width=settings.width), seed)
-    clock, by_class = _Clock(), []
 
-    def share(network: nn.Module) -> float:
-        guess = clock.paused(lambda: predict(network, test.images, context.runtime))
-        by_class.append(class_accuracy(guess, test.labels, len(test.classes)).tolist())
-        return accuracy(guess, test.labels)
+    def shares(network: nn.Module) -> Tested:
+        guess = predict(network, test.images, context.runtime)
+        return accuracy(guess, test.labels), class_accuracy(guess, test.labels, len(test.classes)).tolist()
 
     last = epochs or settings.epochs
-
     history = train(
         network, data, context.runtime, epochs=last, seed=seed, lr=settings.lr, batch=settings.batch,
         schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, adversary=adversary,
-        test=share, on_epoch=context.epochs(last),
+        test=shares, on_epoch=context.epochs(last), checkpoint=checkpoint, every=CHECKPOINT_S,
     )  # fmt: skip
-    return Fitted(network, history, tuple(zip(*by_class, strict=True)), clock.seconds())
-
-
-class _Clock:
-    """Seconds since it was made, less those for which it was paused."""
-
-    def __init__(self) -> None:
-        self.begun = time.perf_counter()
-
-    def paused(self, job: Callable[[], Tensor]) -> Tensor:
-        begun = time.perf_counter()
-        value = job()
-        self.begun += time.perf_counter() - begun
-        return value
-
-    def seconds(self) -> float:
-        return time.perf_counter() - self.begun
+    return Fitted(network, history)

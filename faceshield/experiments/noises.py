@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ from torch import Tensor, nn
 
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_tensors, write_tensors
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import Variant
-from faceshield.experiments.fitted import TrainingSettings, fitted
+from faceshield.experiments.fitted import TrainingSettings
 from faceshield.experiments.plan import digest_of
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import nearest
+from faceshield.experiments.trained import kept_training
 from faceshield.models.zoo import build
+from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import data_digest, read_noise, write_noise
 from faceshield.noise.registry import LEARNER_RATE, TRAINED, noise_method
@@ -77,6 +78,25 @@ def variant_of(key: Key) -> Variant:
     return "released-code" if key.get("setting") == "released-code" else "paper"
 
 
+@dataclass(frozen=True)
+class NoiseJob:
+    """How a cell's noise is made, with the learning rate of θ, and the file that keeps it."""
+
+    method: NoiseMethod
+    rate: float
+    path: Path
+
+
+@dataclass(frozen=True)
+class SurrogateJob:
+    """How the network that error-max needs is trained, and the file that keeps it."""
+
+    settings: TrainingSettings
+    epochs: int
+    seed: int
+    path: Path
+
+
 def noise_of(
     key: Key,
     seed: int,
@@ -89,9 +109,32 @@ def noise_of(
 ) -> Noise:
     """The noise of a cell, made here or (unless it must be ``fresh``) by an earlier cell of any recipe.
 
-    ``key``: noise, form, setting (paper), size (of a patch); ``test`` is for error-max's network. ``provenance`` tells
-    the seconds of the generation, in which the training of error-max's network is not counted.
+    ``key`` as :func:`noise_job` reads it; ``test`` is for error-max's network. ``provenance`` tells the seconds of the
+    generation, in which the training of error-max's network is not counted.
     """
+    job = noise_job(key, seed, data, settings, context)
+    method, path = job.method, job.path
+    if path.is_file() and not fresh:
+        return read_noise(path)
+    progress = path.with_suffix(".progress.safetensors")
+    if isinstance(method, ErrorMin) and not fresh:
+        method = replace(method, checkpoint=progress)
+    network = _surrogate(key["noise"] in TRAINED, data, test, seed, settings, context)
+    begun = time.perf_counter()
+
+    def tell(number: int, error: float, delta: Tensor) -> None:
+        context.say(f"  round {number + 1}: error {error:.3f}, {time.perf_counter() - begun:.0f} s")
+
+    made = method.generate(data, learner(network, context.runtime, lr=job.rate), seed=seed, on_round=tell)
+    seconds = round(time.perf_counter() - begun, 4)
+    noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, "seconds": seconds})
+    context.runtime.ranks.once(lambda: write_noise(path, noise))
+    context.runtime.ranks.once(lambda: progress.unlink(missing_ok=True))
+    return noise
+
+
+def noise_job(key: Key, seed: int, data: Examples, settings: NoiseSettings, context: Context) -> NoiseJob:
+    """What :func:`noise_of` does for a cell. ``key``: noise, form, setting (paper), size (of a patch)."""
     name, form, setting = str(key["noise"]), form_of(key), str(key.get("setting", "paper"))
     epsilon = settings.epsilon_255 / 255
     own = {**preset(setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
@@ -102,53 +145,33 @@ def noise_of(
     surrogate = [settings.surrogate, settings.surrogate_width or settings.width, rate]
     trained = settings.model_dump(mode="json", include=_DECIDE) if name in TRAINED else None
     decides = [name, form, own, epsilon, surrogate, trained, seed, data_digest(data), str(context.runtime.dtype)]
-    path = context.kept(f"noise-{digest_of(decides)[:16]}.safetensors")
-    if path.is_file() and not fresh:
-        return read_noise(path)
-    progress = path.with_suffix(".progress.safetensors")
-    if isinstance(method, ErrorMin) and not fresh:
-        method = replace(method, checkpoint=progress)
-    network = _surrogate(name in TRAINED, data, test, seed, settings, context)
-    begun = time.perf_counter()
-
-    def tell(number: int, error: float, delta: Tensor) -> None:
-        context.say(f"  round {number + 1}: error {error:.3f}, {time.perf_counter() - begun:.0f} s")
-
-    made = method.generate(data, learner(network, context.runtime, lr=rate), seed=seed, on_round=tell)
-    seconds = round(time.perf_counter() - begun, 4)
-    noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, "seconds": seconds})
-    context.runtime.ranks.once(lambda: write_noise(path, noise))
-    context.runtime.ranks.once(lambda: progress.unlink(missing_ok=True))
-    return noise
+    return NoiseJob(method, rate, context.kept(f"noise-{digest_of(decides)[:16]}.safetensors"))
 
 
 def _surrogate(
     trained: bool, data: Examples, test: Examples, seed: int, settings: NoiseSettings, context: Context
 ) -> nn.Module:
     """θ before the noise is made: fresh, or trained on the clean pictures. It is never the attacker's own network."""
-    width = settings.surrogate_width or settings.width
-    own_seed = derive_seed(seed, "surrogate")
     if not trained:
-        return seeded(lambda: build(settings.surrogate, len(data.classes), width=width), own_seed)
-    changed = {"width": width, "model": settings.surrogate}
-    training = TrainingSettings.model_validate({**_training(settings), **changed})
-    epochs = settings.surrogate_epochs or settings.epochs
-    path = _kept(training, epochs, own_seed, data, context)
-    network = build(settings.surrogate, len(data.classes), width=width)
-    if path.is_file():
-        network.load_state_dict(read_tensors(path)[0])
-        return network
-    context.say("  training the network that error-maximizing noise is made against")
-    made = fitted(data, test, training, own_seed, context, epochs=epochs)
-    told = {"accuracy": made.history.test_accuracy_final}
-    context.runtime.ranks.once(lambda: write_tensors(path, made.model.state_dict(), told))
-    return made.model
+        return fresh_surrogate(len(data.classes), seed, settings)
+    job = surrogate_job(seed, data, settings, context)
+    if not job.path.is_file():
+        context.say("  training the network that error-maximizing noise is made against")
+    return kept_training(job.path, data, test, job.settings, job.seed, context, epochs=job.epochs).model
 
 
-def _training(settings: NoiseSettings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+def fresh_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Module:
+    """θ with the weights that it is born with."""
+    width = settings.surrogate_width or settings.width
+    return seeded(lambda: build(settings.surrogate, classes, width=width), derive_seed(seed, "surrogate"))
 
 
-def _kept(training: TrainingSettings, epochs: int, seed: int, data: Examples, context: Context) -> Path:
-    decides = [training.model_dump(mode="json"), epochs, seed, data_digest(data), str(context.runtime.dtype)]
-    return context.kept(f"trained-{digest_of(decides)[:16]}.safetensors")
+def surrogate_job(seed: int, data: Examples, settings: NoiseSettings, context: Context) -> SurrogateJob:
+    """The training of the network that a cell's error-max noise is made against."""
+    own = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+    changed = {"width": settings.surrogate_width or settings.width, "model": settings.surrogate}
+    training = TrainingSettings.model_validate({**own, **changed})
+    epochs, own_seed = settings.surrogate_epochs or settings.epochs, derive_seed(seed, "surrogate")
+    decides = [training.model_dump(mode="json"), epochs, own_seed, data_digest(data), str(context.runtime.dtype)]
+    path = context.kept(f"trained-{digest_of(decides)[:16]}.safetensors")
+    return SurrogateJob(training, epochs, own_seed, path)

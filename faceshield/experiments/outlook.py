@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from faceshield.experiments.run import Context, Experiment, planned_cells, sourc
 
 @dataclass(frozen=True)
 class Outlook:
-    """``seconds`` is what the open cells will take, None where nothing is known to go by, and ``basis`` says what is.
+    """``each[i]`` is the seconds that ``cells[i]`` will take by ``basis``: None where nothing is known to go by, and 0
+    for one that is done or not among the seeds that were asked for.
 
-    ``done[i]`` is whether ``cells[i]`` is cached, ``data`` maps what the cells read to whether it is there;
-    ``used_bytes`` is what the recipe's caches take now, ``free_bytes`` what their disk has left.
+    ``done[i]`` is whether it is cached; ``data`` maps what the cells read to whether it is there; ``used_bytes`` is
+    what the recipe's caches take now, ``free_bytes`` what their disk has left.
     """
 
     cells: tuple[Planned, ...]
@@ -27,8 +28,14 @@ class Outlook:
     data: dict[Path, bool]
     used_bytes: int
     free_bytes: int
-    seconds: float | None
+    each: tuple[float | None, ...]
     basis: str
+
+    @property
+    def seconds(self) -> float | None:
+        """What all open cells will take; None where it is not known of each."""
+        known = [seconds for seconds in self.each if seconds is not None]
+        return sum(known) if len(known) == len(self.each) else None
 
 
 def outlook(
@@ -41,7 +48,7 @@ def outlook(
     seeds: Sequence[int] | None = None,
     probe: bool = False,
 ) -> Outlook:
-    """Look at what is there; nothing is run, but for ``probe``: a few steps of each open key.
+    """Look at what is there; nothing is run, but for ``probe``: a few steps of the open cells.
 
     The hours come from finished cells: cached ones, else those of the stored result (which may be from another
     machine: ``basis`` says so). Raises UsageError for ``probe`` where the experiment offers none.
@@ -49,14 +56,14 @@ def outlook(
     cells = planned_cells(recipe, scale, experiment, context, seeds)
     caches = [context.work / cell.cache for cell in cells]
     done = tuple(cache.is_file() for cache in caches)
-    open_ = [cell.key for cell, is_done in zip(cells, done, strict=True) if not is_done]
-    if seeds is not None:
-        open_ = [cell.key for cell, is_done in zip(cells, done, strict=True) if not is_done and cell.seed in seeds]
+    to_run = [not is_done and (seeds is None or cell.seed in seeds) for cell, is_done in zip(cells, done, strict=True)]
+    open_ = [cell for cell, wanted in zip(cells, to_run, strict=True) if wanted]
     timed, basis = _timed(cells, caches), "cells finished here"
-    if probe:
-        timed, basis = _probed(open_, cells[0], experiment, context), "a probe of a few steps"
-    elif not timed:
+    if not timed:
         timed, basis = _stored(results / f"{recipe.id}.{scale}.json")
+    taken: Iterator[float | None] = (estimate([cell.key], timed) for cell in open_)
+    if probe:
+        taken, basis = iter(_probed(open_, experiment, context)), "a probe of a few steps"
     names = dict.fromkeys(name for cell in cells for name in sources_of(cell, experiment))
     return Outlook(
         tuple(cells),
@@ -64,7 +71,7 @@ def outlook(
         {context.where(name): context.where(name).exists() for name in names},
         sum(file.stat().st_size for file in context.work.rglob("*") if file.is_file()),
         shutil.disk_usage(_existing(context.work)).free,
-        estimate(open_, timed),
+        tuple(next(taken) if wanted else 0.0 for wanted in to_run),
         basis,
     )
 
@@ -81,16 +88,10 @@ def _stored(path: Path) -> tuple[list[tuple[Key, float]], str]:
     return [(cell["key"], cell["wall_s"]) for cell in result["cells"]], f"{path.name}, made on {result['device']}"
 
 
-def _probed(
-    open_: Sequence[Key], any_cell: Planned, experiment: Experiment, context: Context
-) -> list[tuple[Key, float]]:
+def _probed(open_: Sequence[Planned], experiment: Experiment, context: Context) -> Sequence[float]:
     if experiment.probe is None:
         raise UsageError("this experiment offers no probe; run one cell (--cell 0) and ask for the plan again")
-    probed: list[tuple[Key, float]] = []
-    for key in open_:
-        if not any(key == known for known, _ in probed):
-            probed.append((key, experiment.probe(key, any_cell.settings, context)))
-    return probed
+    return experiment.probe(open_, context)
 
 
 def _existing(path: Path) -> Path:

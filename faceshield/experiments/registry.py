@@ -42,8 +42,9 @@ def _added_class() -> Experiment:
 def _backdoor() -> Experiment:
     from faceshield.experiments.backdoor import backdoor
     from faceshield.experiments.classify import ClassifySettings, inputs_of
+    from faceshield.experiments.probe import probe
 
-    return Experiment(backdoor, ClassifySettings, fingerprint=inputs_of)
+    return Experiment(backdoor, ClassifySettings, probe=probe, fingerprint=inputs_of)
 
 
 def _bank() -> Experiment:
@@ -60,8 +61,9 @@ def _battery() -> Experiment:
 
 def _classify() -> Experiment:
     from faceshield.experiments.classify import ClassifySettings, classify, inputs_of
+    from faceshield.experiments.probe import probe
 
-    return Experiment(classify, ClassifySettings, fingerprint=inputs_of)
+    return Experiment(classify, ClassifySettings, probe=probe, fingerprint=inputs_of)
 
 
 def _cost() -> Experiment:

@@ -76,7 +76,7 @@ class Context:
 
 
 Cell = Callable[[Key, int, dict[str, Any], Context], dict[str, Any]]
-Probe = Callable[[Key, dict[str, Any], Context], float]
+Probe = Callable[[Sequence[Planned], Context], Sequence[float]]
 OnCell = Callable[[int, int, float | None], None]
 
 
@@ -84,9 +84,10 @@ OnCell = Callable[[int, int, float | None], None]
 class Experiment:
     """The function that runs a cell, and what is known of it without running it.
 
-    ``probe`` runs a few steps and returns the seconds that a cell of this key would take. ``fingerprint`` returns a
-    text that changes with the data a cell reads: a cell is then run again when its data changed (``inputs.fingerprint``
-    of each source will do). Give it to new experiments only: it changes the names of their caches.
+    ``probe`` runs a few steps and returns the seconds that each of some cells would take, were they run in that order.
+    ``fingerprint`` returns a text that changes with the data a cell reads: a cell is then run again when its data
+    changed (``inputs.fingerprint`` of each source will do). Give it to new experiments only: it changes the names of
+    their caches.
     """
 
     cell: Cell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 from faceshield.core.store import read_tensors, write_tensors
 from faceshield.data.examples import Examples
@@ -24,26 +25,54 @@ def trained(
     *,
     adversary: Adversary | None = None,
 ) -> Fitted:
-    """:func:`faceshield.experiments.fitted.fitted`, or what an earlier cell of any recipe had from the same call.
+    """:func:`kept_training` under a name that tells all that decides it, shared by the cells of every recipe."""
+    path = network_path(data, test, settings, seed, context, adversary=adversary)
+    return kept_training(path, data, test, settings, seed, context, adversary=adversary)
 
-    The seconds are those of the training, whenever it was. Raises UsageError as ``fitted`` does.
-    """
+
+def network_path(
+    data: Examples,
+    test: Examples,
+    settings: TrainingSettings,
+    seed: int,
+    context: Context,
+    *,
+    adversary: Adversary | None = None,
+) -> Path:
+    """Where :func:`trained` keeps its network."""
     own = {name: getattr(settings, name) for name in TrainingSettings.model_fields if name not in _PICTURES}
     decides = [
         own, seed, [[data_digest(part), part.sorted().labels.tolist(), part.classes] for part in (data, test)],
         None if adversary is None else asdict(adversary), str(context.runtime.dtype),
     ]  # fmt: skip
-    path = context.kept(f"network-{digest_of(decides)[:16]}.safetensors")
+    return context.kept(f"network-{digest_of(decides)[:16]}.safetensors")
+
+
+def kept_training(
+    path: Path,
+    data: Examples,
+    test: Examples,
+    settings: TrainingSettings,
+    seed: int,
+    context: Context,
+    *,
+    epochs: int | None = None,
+    adversary: Adversary | None = None,
+) -> Fitted:
+    """:func:`faceshield.experiments.fitted.fitted`, or what an earlier call kept at ``path``.
+
+    Killed and called again, it goes on from a checkpoint beside ``path``, which is gone once the network is kept. The
+    seconds are those of the training, whenever it was. Raises what ``fitted`` raises.
+    """
     if path.is_file():
         tensors, told = read_tensors(path)
         network = build(settings.model, len(data.classes), width=settings.width)
         network.load_state_dict(tensors)
-        history = History(tuple(told["train_loss"]), tuple(told["test_accuracy"]))
-        curves = tuple(tuple(curve) for curve in told["class_curves"])
-        return Fitted(context.runtime.place(network).eval(), history, curves, told["seconds"])
-    made = fitted(data, test, settings, seed, context, adversary=adversary)
-    told = {**asdict(made.history), "class_curves": made.class_curves, "seconds": made.seconds}
-    context.runtime.ranks.once(lambda: write_tensors(path, made.model.state_dict(), told))
+        return Fitted(context.runtime.place(network).eval(), History.read(told))
+    progress = path.with_suffix(".progress.safetensors")
+    made = fitted(data, test, settings, seed, context, epochs=epochs, adversary=adversary, checkpoint=progress)
+    context.runtime.ranks.once(lambda: write_tensors(path, made.model.state_dict(), asdict(made.history)))
+    context.runtime.ranks.once(lambda: progress.unlink(missing_ok=True))
     return made
 
 

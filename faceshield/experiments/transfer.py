@@ -59,8 +59,9 @@ def added_class(key: Key, seed: int, settings: dict[str, Any], context: Context)
             f"class {own.compared!r} is not in the data; compare with one of {', '.join(data.classes[:9])}"
         )
     made = fit(training, joined, own, key, seed, context)
-    added, compared = (made.class_curves[joined.classes.index(name)] for name in (own.added, own.compared))
-    others = [curve[-1] for name, curve in zip(joined.classes, made.class_curves, strict=True) if name != own.added]
+    curves = dict(zip(joined.classes, made.history.class_curves, strict=True))
+    added, compared = curves[own.added], curves[own.compared]
+    others = [curve[-1] for name, curve in curves.items() if name != own.added]
     return {
         **outcome(made, training, joined, key, context),
         "protected_accuracy": added[-1],

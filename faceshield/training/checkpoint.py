@@ -95,10 +95,10 @@ class Checkpoint:
             was = ", ".join(f"{name} {theirs.get(name)} instead of {self.config.get(name)}" for name in other)
             raise StoreError(f"{self.path}: is of another run ({was}); delete it or name another file")
         try:
-            history = History(**{name: tuple(values) for name, values in metadata["history"].items()})
+            history = History.read(metadata["history"])
             rng.set_state(tensors[GENERATOR])
             restore(model, optimizer, tensors)
-        except (KeyError, AttributeError, TypeError, RuntimeError) as error:
+        except (KeyError, AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise StoreError(f"{self.path}: is no whole checkpoint ({error}); delete it or name another file") from None
         return history
 

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from faceshield.core.errors import UsageError
+
+Tested = float | tuple[float, Sequence[float]]
+"""What a test tells of a network: its accuracy (0–1), or that and the accuracy on each class."""
 
 
 @dataclass(frozen=True)
 class History:
-    """Mean training loss of each epoch and, where the run was given a test, the accuracy (0–1) after each epoch."""
+    """Mean training loss of each epoch and, where the run was given a test, the accuracy (0–1) after each epoch.
+
+    ``class_curves[i]`` is the accuracy on class i after each epoch, NaN for a class without test pictures; empty where
+    the test tells none. ``seconds`` is what the epochs took without their tests, and is no part of a comparison: two
+    runs are equal where their curves are.
+    """
 
     train_loss: tuple[float, ...] = ()
     test_accuracy: tuple[float, ...] = ()
+    class_curves: tuple[tuple[float, ...], ...] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+    @staticmethod
+    def read(told: Mapping[str, Any]) -> History:
+        """The history whose ``asdict`` went through JSON; what is not told is empty."""
+        return History(
+            tuple(told.get("train_loss", ())),
+            tuple(told.get("test_accuracy", ())),
+            tuple(tuple(curve) for curve in told.get("class_curves", ())),
+            float(told.get("seconds", 0.0)),
+        )
 
     def __len__(self) -> int:
         return len(self.train_loss)
 
-    def then(self, loss: float, accuracy: float | None) -> History:
-        """This history and one more epoch."""
-        tested = () if accuracy is None else (accuracy,)
-        return History((*self.train_loss, loss), self.test_accuracy + tested)
+    def then(self, loss: float, tested: Tested | None, seconds: float = 0.0) -> History:
+        """This history and one more epoch, which took ``seconds``."""
+        if tested is None:
+            return History((*self.train_loss, loss), seconds=self.seconds + seconds)
+        accuracy, classes = tested if isinstance(tested, tuple) else (tested, ())
+        curves = self.class_curves or ((),) * len(classes)
+        return History(
+            (*self.train_loss, loss),
+            (*self.test_accuracy, accuracy),
+            tuple((*curve, share) for curve, share in zip(curves, classes, strict=True)),
+            self.seconds + seconds,
+        )
 
     @property
     def test_accuracy_peak(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from faceshield.data.mixing import Mix
 from faceshield.noise.base import frozen
 from faceshield.training.adversarial import Forward
 from faceshield.training.checkpoint import Checkpoint
-from faceshield.training.history import History
+from faceshield.training.history import History, Tested
 from faceshield.training.optim import Schedule, rate, set_rate, sgd
 from faceshield.training.parallel import descend
 from faceshield.training.runtime import Runtime
@@ -56,10 +57,10 @@ def train(
     mix: Mix | None = None,
     adversary: Attack | None = None,
     criterion: Criterion = cross_entropy,
-    test: Callable[[nn.Module], float] | None = None,
+    test: Callable[[nn.Module], Tested] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
     checkpoint: Path | None = None,
-    every: int = 1,
+    every: float = 0.0,
 ) -> History:
     """Train ``model``, in place, as a classifier by SGD (momentum 0.9); it is left in eval mode.
 
@@ -68,19 +69,17 @@ def train(
     ``augment(images, generator)``, then as float in [0, 1] through ``mix(images, labels, classes, generator)`` (to
     pictures and soft labels) and ``adversary(forward, images, labels, generator)`` (with the model frozen, in eval
     mode); ``criterion(logits, labels)`` sums its losses. After each epoch, in eval mode, ``test(model)`` gives the
-    accuracy that the history keeps, and ``on_epoch(epoch, mean training loss)`` is called.
+    accuracy (and that on each class) that the history keeps, and ``on_epoch(epoch, mean training loss)`` is called.
 
-    ``checkpoint`` is written after ``every`` epochs and the last one; found again, the run goes on from there and, on a
-    CPU, ends with the very bytes of an uninterrupted one. StoreError where it is of a run with other settings, data or
-    initial weights; UsageError for a rate, decay or schedule that is none.
+    ``checkpoint`` is written after an epoch, unless it has been within the last ``every`` seconds; found again, the run
+    goes on from there and, on a CPU, ends with the very bytes of an uninterrupted one. StoreError where it is of a run
+    with other settings, data or initial weights; UsageError for a rate, decay or schedule that is none.
 
     Of the runtime's several processes each computes its share of a batch, and all make the same step, that of one
     process on the whole batch; ``adversary`` is run on the whole batch by each, and ``test`` on all of its pictures.
     """
-    if min(len(data), epochs, batch, every) < 1:
-        raise UsageError(
-            f"{len(data)} examples, {epochs} epochs, batch {batch}, every {every}: each must be at least 1"
-        )
+    if min(len(data), epochs, batch) < 1:
+        raise UsageError(f"{len(data)} examples, {epochs} epochs, batch {batch}: each must be at least 1")
     model = runtime.place(model)
     images, labels = data.images.to(runtime.device), data.labels.to(runtime.device)
     forward, ranks = partial(runtime.forward, model), runtime.ranks
@@ -96,7 +95,9 @@ def train(
     saved = Checkpoint.of(checkpoint, settings, model, data)
     history = saved.resume(model, optimizer, rng)
     model.eval()
+    written = time.monotonic()
     for epoch in range(len(history), epochs):
+        begun = time.perf_counter()
         model.train()
         total = torch.zeros((), device=runtime.device)
         order = torch.randperm(len(data), generator=rng).to(runtime.device)  # once: each copy would wait for the device
@@ -113,11 +114,14 @@ def train(
             descend(loss, model, optimizer, ranks, clip)
             total += loss.detach() * len(index)
         model.eval()
-        history = history.then(float(ranks.sum(total)) / len(data), None if test is None else test(model))
+        mean = float(ranks.sum(total)) / len(data)  # waits for the device, so that the seconds are all of the epoch's
+        seconds = time.perf_counter() - begun
+        history = history.then(mean, None if test is None else test(model), seconds)
         if on_epoch is not None:
             on_epoch(epoch, history.train_loss[-1])
-        if (epoch + 1) % every == 0 or epoch + 1 == epochs:
+        if checkpoint is not None and ranks.any(time.monotonic() - written >= every, runtime.device):
             ranks.once(partial(saved.save, model, optimizer, rng, history))
+            written = time.monotonic()
     return history
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,15 @@ def test_the_plan_runs_nothing(cli, tmp_path):
     assert f"  {tmp_path / 'celeba100'}: absent" in absent.stdout
     refused = cli("recipes", "run", ROOT / "recipes/faces/bank.yaml", "--plan", "--probe", *places, code=2)
     assert "offers no probe" in refused.stderr
+
+
+def test_the_plan_with_a_probe_says_what_each_cell_takes(cli, tmp_path):
+    run = ["recipes", "run", ROOT / "recipes/quickstart/digits.yaml", "--plan", "--probe", "--work", tmp_path / "work"]
+    text = cli(*run).stdout.splitlines()
+    cells = text[1 : text.index("data: none needed")]
+    assert all(line.endswith(" seconds)") or line.endswith(" minutes)") for line in cells), cells
+    assert re.fullmatch(r"hours: \d+\.\d\d \(by a probe of a few steps\)", text[-1])
+    assert not (tmp_path / "work").exists()
 
 
 def test_seeds_are_chosen_or_refused(cli, tmp_path):

@@ -183,6 +183,7 @@ def test_the_plan_names_cells_data_disk_and_hours(context, tmp_path):
     assert found.data == {tmp_path / "data/crowd": True}
     assert found.used_bytes == cache.stat().st_size
     assert (found.seconds, found.basis) == (900, "cells finished here")
+    assert found.each == (100, 100, 0, *(100,) * 7)
     assert outlook(recipe, "mini", adding(calls), context, tmp_path, seeds=[1]).seconds == 500
 
     path.write_text(json.dumps({**read(path), "device": "a slow one", "cells": [read(cache)]}), encoding="utf-8")
@@ -191,16 +192,22 @@ def test_the_plan_names_cells_data_disk_and_hours(context, tmp_path):
     assert (found.seconds, found.basis) == (1000, "good.mini.json, made on a slow one")
 
 
-def test_a_probe_times_each_open_key_once(context, tmp_path):
+def test_a_probe_is_asked_for_the_open_cells_in_their_order(context, tmp_path):
     probed = []
 
-    def probe(key, settings, context):
-        probed.append(key)
-        return 10.0 if key["noise"] == "tailored" else 2.0
+    def probe(cells, context):
+        probed.append([(cell.key, cell.seed) for cell in cells])
+        return [10.0 if cell.key["noise"] == "tailored" else 2.0 for cell in cells]
 
-    found = outlook(Recipe(**GOOD), "mini", adding([], probe=probe), context, tmp_path, probe=True)
+    experiment = adding([], probe=probe)
+    found = outlook(Recipe(**GOOD), "mini", experiment, context, tmp_path, probe=True)
     assert (found.seconds, found.basis) == (4 * 2 * 2 + 2 * 10, "a probe of a few steps")
-    assert probed == Recipe(**GOOD).cells()
+    assert found.each == (*(2.0,) * 8, 10.0, 10.0)
+    run(Recipe(**GOOD), "mini", experiment, context, tmp_path, only=0)
+    found = outlook(Recipe(**GOOD), "mini", experiment, context, tmp_path, seeds=[0], probe=True)
+    assert found.each == (0, 0, *(2.0, 0) * 3, 10.0, 0)
+    keys = Recipe(**GOOD).cells()
+    assert probed == [[(key, seed) for key in keys for seed in (0, 1)], [(key, 0) for key in keys[1:]]]
     with pytest.raises(UsageError, match="offers no probe; run one cell"):
         outlook(Recipe(**GOOD), "mini", adding([]), context, tmp_path, probe=True)
 

@@ -14,6 +14,7 @@ from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
 from faceshield.training.adversarial import Adversary
 from faceshield.training.checkpoint import described, digest, restore, state
+from faceshield.training.history import History
 from faceshield.training.loop import seeded, train
 from faceshield.training.runtime import Runtime
 
@@ -78,16 +79,44 @@ def test_resumed_equals_uninterrupted(data, tmp_path, schedule, monkeypatch):
     assert run(data, path, augment=killing_after(0), **options) == whole, "a finished run was run again"
 
 
-def test_written_every_few_epochs_and_at_the_end(data, tmp_path):
-    path, found = tmp_path / "run.safetensors", []
+def test_written_again_when_enough_seconds_have_passed(data, tmp_path, monkeypatch):
+    path, found, now = tmp_path / "run.safetensors", [], [0.0]
+    monkeypatch.setattr("faceshield.training.loop.time.monotonic", lambda: now[0])
 
     def look(epoch, loss):
         found.append(len(read_tensors(path)[1]["history"]["train_loss"]) if path.exists() else 0)
+        now[0] += 10
 
-    run(data, path, epochs=5, every=2, on_epoch=look)
-    assert found == [0, 0, 2, 2, 4]
-    assert len(read_tensors(path)[1]["history"]["train_loss"]) == 5
+    run(data, path, epochs=6, every=20, on_epoch=look)
+    assert found == [0, 0, 2, 2, 4, 4]
+    assert len(read_tensors(path)[1]["history"]["train_loss"]) == 6
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    run(data, tmp_path / "none.safetensors", every=1000)
+    assert not (tmp_path / "none.safetensors").exists()
+
+
+def test_curves_of_classes_and_seconds_outlive_a_kill(data, tmp_path):
+    path, shares = tmp_path / "run.safetensors", [0.25, 0.75, float("inf")]
+
+    def kill(epoch, loss):
+        if epoch == 2:
+            raise Killed
+
+    whole = run(data, test=lambda model: (0.5, shares))[1]
+    assert whole.class_curves == tuple((share,) * 4 for share in shares)
+    assert whole.seconds > 0
+    with pytest.raises(Killed):
+        run(data, path, test=lambda model: (0.5, shares), on_epoch=kill)
+    kept = History.read(read_tensors(path)[1]["history"])
+    assert (len(kept), kept.class_curves) == (2, tuple((share,) * 2 for share in shares))
+    again = run(data, path, test=lambda model: (0.5, shares))[1]
+    assert again == whole
+    assert again.seconds > kept.seconds > 0
+
+
+def test_a_history_of_an_older_file_has_no_curves_of_classes():
+    assert History.read({"train_loss": [1.0], "test_accuracy": [0.5]}) == History((1.0,), (0.5,))
+    assert History.read({"accuracy": 0.5}) == History()
 
 
 @pytest.fixture(scope="module")
