@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -104,8 +103,7 @@ def wear(options: Options, identity: Identity | None, chips: Sequence[Tensor], r
     network = resnet29.load().to(runtime.device)
     secret = identity.secret if identity else os.environ.get(SECRET) or new_secret()
 
-    surrogate = None if identity is None else partial(runtime.forward, runtime.place(load_surrogate()))
-    return masks(
-        network, partial(runtime.forward, network), torch.stack(list(chips)), options.epsilon, secret, runtime.device,
-        identity, surrogate,
-    )  # fmt: skip
+    def forward(batch: Tensor) -> Tensor:
+        return runtime.forward(network, batch)
+
+    return masks(network, forward, torch.stack(list(chips)), options.epsilon, secret, runtime.device, identity)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
@@ -16,11 +16,8 @@ from faceshield.evaluation.strangers import load_strangers
 from faceshield.faces.align import DLIB_150, align_150, canvas_matrix
 from faceshield.imaging.warp import from_rgb
 from faceshield.models.resnet29 import ResNet29
-from faceshield.noise.identity import Identity, found
+from faceshield.noise.identity import Identity
 from faceshield.noise.mask import Embed, Sight, mask
-from faceshield.noise.views import Views
-
-VIEWS = 2  # of the surrogate, in each step of a mask
 
 
 class Worn(Protocol):
@@ -60,7 +57,6 @@ class Masks:
     """Against search: a mask for each photo (``noise.mask``), around ``identity``'s noise where there is one.
 
     network gives features in float32, ``forward`` the same in the precision that is fastest, for the steps
-    surrogate gives the logits of the network that ``identity``'s noise was made with
     own (K, 128): features of the person's clean photos · targets (m, 128): strangers, of whom each photo draws one by
     ``secret`` and its digest, so that a photo gets the same mask again
     """
@@ -72,7 +68,6 @@ class Masks:
     secret: str
     epsilon: float
     identity: Identity | None = None
-    surrogate: Embed | None = None
 
     @property
     def name(self) -> str | None:
@@ -91,20 +86,9 @@ class Masks:
             self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))],
             Budget(self.epsilon),
             rng,
-            **self._noise(),
+            base=None if self.identity is None else self.identity.delta,
         )
         return delta.cpu()
-
-    def _noise(self) -> dict[str, Any]:
-        """What a mask around the identity's noise is given beyond one without: more steps, having more to heed."""
-        identity, surrogate = self.identity, self.surrogate
-        if identity is None or surrogate is None:
-            return {}
-
-        def learned(canvas: Tensor, generator: Generator) -> Tensor:
-            return found(canvas.expand(VIEWS, -1, -1, -1), identity.slot, surrogate, Views(), generator)
-
-        return {"base": identity.delta, "learned": learned, "steps": 60}
 
 
 def masks(
@@ -115,7 +99,6 @@ def masks(
     secret: str,
     device: torch.device,
     identity: Identity | None = None,
-    surrogate: Embed | None = None,
 ) -> Masks:
     """Masks for the person of ``chips`` (K, 3, 150, 150).
 
@@ -126,7 +109,7 @@ def masks(
     targets = load_strangers().targets.to(device)
     distance = (targets - own.mean(0)).norm(dim=1)
     targets = targets[distance > distance.median()]
-    return Masks(network, forward, own, targets, secret, epsilon, identity, surrogate)
+    return Masks(network, forward, own, targets, secret, epsilon, identity)
 
 
 def features(chips: Tensor, network: ResNet29, device: torch.device) -> Tensor:

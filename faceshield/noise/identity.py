@@ -13,7 +13,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed, generator
@@ -89,13 +89,9 @@ def loss_of(
     crops: Tensor, delta: Tensor, slot: int, forward: Callable[[Tensor], Tensor], view: View, secret: str
 ) -> float:
     """Mean cross-entropy towards ``slot`` of up to 64 ``crops`` (n, 3, S, S) uint8 with ``delta``, one view each."""
-    return float(found((crops[:64].float() / 255 + delta).clamp(0, 1), slot, forward, view, generator(secret, "loss")))
-
-
-def found(pictures: Tensor, slot: int, forward: Callable[[Tensor], Tensor], view: View, generator: Generator) -> Tensor:
-    """Mean cross-entropy towards ``slot`` of ``pictures`` (n, 3, S, S) in [0, 1], one view each; differentiable."""
-    batch = view(pictures, generator)
-    return F.cross_entropy(forward(batch), torch.full((len(batch),), slot, device=pictures.device))
+    rng = generator(secret, "loss")
+    batch = view((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
+    return float(F.cross_entropy(forward(batch), torch.full((len(batch),), slot, device=crops.device)))
 
 
 def private_delta(

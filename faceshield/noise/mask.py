@@ -23,8 +23,6 @@ from faceshield.noise.jpeg import jpeg
 from faceshield.noise.views import resize
 
 Embed = Callable[[Tensor], Tensor]
-Learned = Callable[[Tensor, Generator], Tensor]
-"""``learned(canvas, generator)``: how badly a network tells whose noise (1, 3, S, S) carries, under drawn views."""
 
 AWAY = 1.0
 """Distance from the nearest clean photo at which the push ends: well above the match distance of 0.6."""
@@ -119,8 +117,7 @@ def mask(
     generator: Generator,
     *,
     base: Tensor | None = None,
-    learned: Learned | None = None,
-    share: float = 0.6,
+    share: float = 0.5,
     canvas: int = 128,
     steps: int = 40,
     views: int = 2,
@@ -137,9 +134,9 @@ def mask(
     during the steps, and what still exceeds it is scaled down at the end.
 
     ``base`` (3, canvas, canvas) within ε, an identity's noise, shares the ε: δ starts there, and in every block of it
-    (:func:`kept`) at least ``share`` of the noise is to stay, which costs during the steps, and so does what
-    ``learned`` says of the picture on its canvas. The noise is smooth and the mask is not, so that the mask may use all
-    of ε wherever its mean leaves the noise. The bound of similarity is the mask's alone.
+    (:func:`kept`) at least ``share`` of the noise is to stay, which costs during the steps. The noise is smooth and the
+    mask is not, so that the mask may use all of ε wherever its mean leaves the noise. The bound of similarity is the
+    mask's alone.
     """
     handling = handling or Handling()
     near = sight.near(canvas)
@@ -156,8 +153,6 @@ def mask(
         loss = _loss(embed(torch.cat(seen)), own, target) + 20 * F.relu(ssim - likeness(plain, photo))
         if base is not None:
             loss = loss + 10 * F.relu(share - kept(delta, start)).mean()
-        if learned is not None:
-            loss = loss + 0.5 * learned(warp(photo, near.to_canvas, (canvas, canvas)), generator)
         (gradient,) = torch.autograd.grad(loss, delta)
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
         delta = budget.project((delta - budget.step(gradient, alpha)).detach())
