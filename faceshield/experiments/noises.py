@@ -54,8 +54,8 @@ def preset(setting: str, noise: str, form: Form, epsilon: float) -> dict[str, An
     """Settings of a noise method by the name of the ``setting``; ε in [0, 1].
 
     "paper": nothing beside the paper's own. "released-code": the authors' program's, for error-minimizing noise.
-    "fast": fewer steps of sample-wise error-min: five of 2·α at most in a pass (which still crosses ε), and none for an
-    example whose loss has fallen to 0.05; measured against the paper's in recipes/benchmarks/noise.py.
+    "fast": fewer steps of sample-wise error-min: five of 2·α in a pass (which still crosses ε); measured against the
+    paper's in recipes/benchmarks/noise.py.
     Raises UsageError for another name.
     """
     if setting not in SETTINGS:
@@ -63,7 +63,7 @@ def preset(setting: str, noise: str, form: Form, epsilon: float) -> dict[str, An
     if setting == "released-code" and noise != "random" and noise not in TRAINED:
         return {"variant": "released-code"}
     if setting == "fast" and (noise, form) == ("error-min", "sample"):
-        return {"steps": 5, "alpha": epsilon / 5, "enough": 0.05}
+        return {"steps": 5, "alpha": epsilon / 5}
     return {}
 
 

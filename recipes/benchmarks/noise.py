@@ -39,7 +39,8 @@ from faceshield.training.learner import learner
 from faceshield.training.loop import seeded
 from faceshield.training.runtime import Runtime, has_bf16
 
-STEPS, ENOUGH = 20, 0.01  # the paper's T; a loss of 0.01 is a probability of 99 % for the label
+STEPS = 20  # the paper's T
+ENOUGH = 0.001  # the loss at which an example takes no more steps: 0.01 leaves noise that protects less
 Metrics = dict[str, Any]
 Cell = dict[str, Any]
 NAMES = {"foolbox": "foolbox", "plain": "plain loop", "ours": "ours, the paper's T and α", "fast": "ours, fast"}
@@ -118,7 +119,6 @@ def arms(device: torch.device) -> dict[str, Arm]:
     plain = Runtime(device, torch.float32, rows)
     screened = {"enough": ENOUGH}
     fast = preset("fast", "error-min", "sample", Budget().epsilon)
-    longer = {name: fast[name] for name in ("steps", "alpha")}
     return {
         "foolbox": Arm(plain, solver=Foolbox),
         "plain": Arm(plain, solver=lambda network: Plain()),
@@ -126,7 +126,7 @@ def arms(device: torch.device) -> dict[str, Arm]:
         "channels-last alone": Arm(Runtime(device, torch.float32, last)),
         "precision alone": Arm(Runtime(device, best, rows)),
         "screening alone": Arm(plain, screened),
-        "larger steps alone": Arm(plain, longer),
+        "fewer, larger steps alone": Arm(plain, fast),
         "+ channels-last, precision": Arm(Runtime(device, best, last)),
         "ours": Arm(Runtime(device, best, last), screened),
         "fast": Arm(Runtime(device, best, last), fast),
@@ -256,8 +256,8 @@ def main() -> None:
         [
             {"key": ours, "metric": "ratio", "at_least": 3},
             {"key": fast, "metric": "ratio", "at_least": 5},
-            {"key": ours, "metric": "test_accuracy_final", "within": 0.02, "near": near},
-            {"key": fast, "metric": "test_accuracy_final", "within": 0.02, "near": near},
+            {"key": ours, "metric": "test_accuracy_final", "above": 0.02, "near": near},
+            {"key": fast, "metric": "test_accuracy_final", "above": 0.02, "near": near},
         ],
         settings={
             name: value for name, value in vars(choice).items() if name not in ("data", "out", "device", "threads")
