@@ -21,6 +21,7 @@ from faceshield.faces.pick import choose
 from faceshield.imaging.photo import load
 
 Which = Literal["centre", "largest"]
+Align = Callable[[NDArray[np.uint8], Face], AlignedFace]
 Progress = Callable[[str, int, int], None]
 
 
@@ -39,19 +40,23 @@ class Enrolled:
 
 @dataclass(frozen=True)
 class Recogniser:
-    """What embeds a face: ``forward`` maps (N, 3, 150, 150) RGB in [0, 1] to (N, size).
+    """What embeds a face: ``forward`` maps (N, 3, S, S) RGB in [0, 1] to (N, size).
 
-    ``name`` tells it apart from every other in the cache (the weights' checksum, not a label).
+    ``name`` tells it apart from every other in the cache (the weights' checksum, not a label). ``align`` carries a face
+    of a photo to the crop that ``forward`` expects: the chip of S = 150 pixels, unless it says otherwise.
     """
 
     forward: Forward
     device: torch.device
     name: str
     size: int = 128
+    align: Align = align_150
 
 
-def crop(rgb: NDArray[np.uint8], detector: Detector, which: Which = "largest") -> AlignedFace | None:
-    """The 150×150 chip of one face of ``rgb`` (H, W, 3), or None where there is no face.
+def crop(
+    rgb: NDArray[np.uint8], detector: Detector, which: Which = "largest", align: Align = align_150
+) -> AlignedFace | None:
+    """One face of ``rgb`` (H, W, 3) as ``align`` carries it, the 150×150 chip, or None where there is no face.
 
     "centre" takes the face whose box is nearest the middle: LFW's photos are cut around the person they are named
     after. "largest" is what :func:`faceshield.faces.pick.choose` means by it.
@@ -60,13 +65,13 @@ def crop(rgb: NDArray[np.uint8], detector: Detector, which: Which = "largest") -
     if not faces:
         return None
     if which == "largest":
-        return align_150(rgb, choose(faces, "largest")[0])
+        return align(rgb, choose(faces, "largest")[0])
     middle = np.array([rgb.shape[1] - 1, rgb.shape[0] - 1], np.float32) / 2
 
     def away(face: Face) -> float:
         return float(np.abs(face.box.reshape(2, 2).mean(0) - middle).sum())
 
-    return align_150(rgb, min(faces, key=away))
+    return align(rgb, min(faces, key=away))
 
 
 def enrol(
@@ -99,7 +104,7 @@ def enrol(
                 found[place] = len(known) > 0
                 raw[place, : len(known)] = known
             else:
-                waiting.append((place, kept, crop(load(path).rgb8(), detector, which)))
+                waiting.append((place, kept, crop(load(path).rgb8(), detector, which, recogniser.align)))
         chips = [face.image for _, _, face in waiting if face is not None]
         made = iter(outputs(torch.stack(chips).to(recogniser.device), recogniser.forward) if chips else ())
         for place, kept, face in waiting:
