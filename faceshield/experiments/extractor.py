@@ -23,11 +23,9 @@ from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source, nearest
 from faceshield.faces.align import align
-from faceshield.models.margin import CosineHead
-from faceshield.models.resnet import ResNet, resnet18
+from faceshield.models.resnet import resnet18
 from faceshield.noise.file import data_digest
 from faceshield.training.loop import seeded, train
-from faceshield.training.recogniser import MarginLoss
 from faceshield.training.runtime import Runtime
 
 KNOWN = ("resnet29", "trained")
@@ -35,10 +33,10 @@ SEED = 0
 
 
 class TrainedSettings(Settings):
-    """An RN-18 of ``width`` with an angular-margin head of ``scale`` and ``margin``, at ``size`` pixels.
+    """An RN-18 of ``width`` at ``size`` pixels that learns the people of ``people`` and ``others`` as its classes.
 
-    It learns the people of ``people`` and ``others``, crops on the noise canvas; the photos of ``lfw`` (``pairs.txt``
-    and ``images/``) that the pairs name are its strangers.
+    Both are crops on the noise canvas. The photos of ``lfw`` (``pairs.txt`` and ``images/``) that the pairs name are
+    the strangers.
     """
 
     people: Source
@@ -48,8 +46,6 @@ class TrainedSettings(Settings):
     width: int
     epochs: int
     lr: float
-    scale: float
-    margin: float
 
 
 @dataclass(frozen=True)
@@ -89,14 +85,14 @@ def trained_recogniser(settings: TrainedSettings, context: Context) -> Recognise
     own = settings.model_dump(exclude={"people", "others", "lfw"})
     decides = [own, SEED, data_digest(data), str(context.runtime.dtype)]
     path = context.kept(f"extractor-{digest_of(decides)[:16]}.safetensors")
-    network = seeded(lambda: _network(len(data.classes), settings), SEED)
+    network = seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
     if path.is_file():
         network.load_state_dict(read_tensors(path)[0])
     else:
         context.say(f"  an extractor learns {len(data.classes)} people from {len(data)} photos")
         history = train(
             network, data, context.runtime, epochs=settings.epochs, seed=SEED, lr=settings.lr,
-            criterion=MarginLoss(settings.scale, settings.margin), on_epoch=context.epochs(settings.epochs),
+            on_epoch=context.epochs(settings.epochs),
         )  # fmt: skip
         told = {"train_loss": history.train_loss}
         context.runtime.ranks.once(lambda: write_tensors(path, network.state_dict(), told))
@@ -107,13 +103,7 @@ def trained_recogniser(settings: TrainedSettings, context: Context) -> Recognise
         crops = middle(canvases, settings.size)
         return network.features(crops.contiguous(memory_format=runtime.memory_format))
 
-    return Recogniser(forward, runtime.device, sha256(path), network.channels, align)
-
-
-def _network(classes: int, settings: TrainedSettings) -> ResNet:
-    network = resnet18(classes, width=settings.width, stem="stride2")
-    network.head = CosineHead(network.channels, classes, scale=settings.scale)
-    return network
+    return Recogniser(forward, runtime.device, sha256(path), network.head.in_features, align)
 
 
 def _strangers(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:

@@ -17,8 +17,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.stem = stem
         self.blocks = blocks
-        self.channels = channels
-        self.head: nn.Module = nn.Linear(channels, classes)
+        self.head = nn.Linear(channels, classes)
 
     def features(self, x: Tensor) -> Tensor:
         """(N, channels) pooled activations before the classifier head."""

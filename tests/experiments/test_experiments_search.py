@@ -94,7 +94,7 @@ def settings(context):
             path = context.data / name / f"{name}{id}"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture.permute(1, 2, 0).numpy()).save(path.with_suffix(".png"))
-    return TrainedSettings(**TRAINED, scale=16, margin=0.2)
+    return TrainedSettings(**TRAINED)
 
 
 def test_an_extractor_is_trained_once_and_of_its_people(settings, context, monkeypatch):
