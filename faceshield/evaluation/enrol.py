@@ -40,10 +40,9 @@ class Enrolled:
 
 @dataclass(frozen=True)
 class Recogniser:
-    """What embeds a face: ``forward`` maps (N, 3, S, S) RGB in [0, 1] to (N, size).
+    """What embeds a face: ``forward`` maps (N, 3, S, S) RGB in [0, 1], cut out by ``align``, to (N, size).
 
-    ``name`` tells it apart from every other in the cache (the weights' checksum, not a label). ``align`` carries a face
-    of a photo to the crop that ``forward`` expects: the chip of S = 150 pixels, unless it says otherwise.
+    ``name`` tells it apart from every other in the cache (the weights' checksum, not a label).
     """
 
     forward: Forward
@@ -56,7 +55,7 @@ class Recogniser:
 def crop(
     rgb: NDArray[np.uint8], detector: Detector, which: Which = "largest", align: Align = align_150
 ) -> AlignedFace | None:
-    """One face of ``rgb`` (H, W, 3) as ``align`` carries it, the 150×150 chip, or None where there is no face.
+    """One face of ``rgb`` (H, W, 3), by default as the 150×150 chip, or None where there is no face.
 
     "centre" takes the face whose box is nearest the middle: LFW's photos are cut around the person they are named
     after. "largest" is what :func:`faceshield.faces.pick.choose` means by it.
