@@ -5,15 +5,19 @@ Made by recipes/faces/strangers.py from Labeled Faces in the Wild; see weights/s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from faceshield.core.errors import StoreError
+from faceshield.core.rng import derive_seed
+from faceshield.data.pairs import person_of
 from faceshield.models.weights import load
 
 STRANGERS = "strangers"
+TARGETS = 500  # the first people are no part of the crowd: masks send faces to them
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,18 @@ class Strangers:
         keep = ~torch.isin(self.people, same)
         far = (self.targets - own).norm(dim=1) >= limit
         return Strangers(self.crowd[keep], self.people[keep], self.targets[far], self.recogniser)
+
+
+def drawn(ids: Sequence[str]) -> tuple[list[int], Tensor]:
+    """The order in which the strangers stand, as places in ``ids`` (NAME/NAME_0001.jpg), and people (n,) int64 in it.
+
+    Both are drawn by hash: neither the names' order nor the files' tells who is who. People below :data:`TARGETS` are
+    the targets; the others' number less that is the one in :class:`Strangers`.
+    """
+    order = sorted(range(len(ids)), key=lambda place: derive_seed("stranger", ids[place]))
+    names = sorted({person_of(id) for id in ids}, key=lambda name: derive_seed("person", name))
+    number = {name: place for place, name in enumerate(names)}
+    return order, torch.tensor([number[person_of(ids[place])] for place in order])
 
 
 def load_strangers() -> Strangers:

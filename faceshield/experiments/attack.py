@@ -85,12 +85,14 @@ def attack(
 
 def framed(images: Tensor, size: int, margin: int = 8) -> Tensor:
     """The middle of canvas pictures uint8 (n, 3, S, S), ``margin`` pixels cut off all round, resized to ``size``²."""
-    side = images.shape[-1] - margin
-    parts = [
-        F.interpolate(chunk[..., margin:side, margin:side].float(), (size, size), mode="bilinear", antialias=True)
-        for chunk in images.split(512)
-    ]
+    parts = [middle(chunk.float(), size, margin) for chunk in images.split(512)]
     return torch.cat(parts).round().clamp(0, 255).to(torch.uint8)
+
+
+def middle(images: Tensor, size: int, margin: int = 8) -> Tensor:
+    """:func:`framed` for float pictures of any range, unrounded."""
+    side = images.shape[-1] - margin
+    return F.interpolate(images[..., margin:side, margin:side], (size, size), mode="bilinear", antialias=True)
 
 
 def _share(right: Tensor) -> float:

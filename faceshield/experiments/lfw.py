@@ -10,19 +10,26 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from faceshield.data.examples import Examples
+from faceshield.data.layouts import read_layout
 from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
+from faceshield.data.tree import read_tree
 from faceshield.evaluation.embed import combined, outputs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, pair_scores, verify_pairs
 from faceshield.experiments.fabricated import fabricated_people
+from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Settings, Source
 from faceshield.faces.align import align_box
+from faceshield.faces.dataset import Frame, Progress, align_dataset
 from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.models import facenet, resnet29, weights
 from faceshield.models.inception_resnet import CHANNELS
 from faceshield.training.runtime import Runtime
+
+CANVAS = Frame(112, margin=8)  # the pictures whose middle ``attack.framed`` takes
 
 
 class LfwSettings(Settings):
@@ -76,18 +83,36 @@ def _official(settings: dict[str, Any], recogniser: Recogniser, context: Context
     source = context.source(settings["lfw"])
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
+    detector = MtcnnDetector(recogniser.device)
+    cache = context.work / "enrolled"
+    return pairs, enrol(source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=_patient(context))
 
+
+def aligned(name: str, context: Context) -> Examples:
+    """The photos of ``name``'s images/ that show a face, on the noise canvas: 128 pixels, uint8; they are kept.
+
+    Raises UsageError where they are not there.
+    """
+    source = context.source(name)
+    out = context.kept(f"aligned-{fingerprint(source)[-12:]}")
+    align_dataset(
+        read_layout(source / "images"), out, lambda: MtcnnDetector(context.runtime.device), CANVAS,
+        progress=_patient(context),
+    )  # fmt: skip
+    return read_tree(out)
+
+
+def _patient(context: Context) -> Progress:
+    """Progress told twice a minute at most."""
     said = time.monotonic()
 
-    def progress(stage: str, done: int, total: int) -> None:
+    def tell(stage: str, done: int, total: int) -> None:
         nonlocal said
         if time.monotonic() - said > 30:
             said = time.monotonic()
-            context.say(f"{stage}: {done} of {total} photos")
+            context.say(f"  {stage}: {done} of {total} photos")
 
-    detector = MtcnnDetector(recogniser.device)
-    cache = context.work / "enrolled"
-    return pairs, enrol(source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=progress)
+    return tell
 
 
 def _drawn(settings: dict[str, Any], recogniser: Recogniser) -> tuple[PairSet, Enrolled]:

@@ -70,8 +70,11 @@ def plan(
 def _own(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
     """``settings`` without what ``generate``, which maps "NOISE FORM" to settings, says of another noise.
 
-    A cell that is finished stays so when another noise's settings change.
+    Nor has a cell ``trained``, what an extractor that the recipe trains is made of, unless its extractor is that one. A
+    cell that is finished stays so when another noise's or extractor's settings change.
     """
+    if key.get("extractor") != "trained":
+        settings = {name: value for name, value in settings.items() if name != "trained"}
     if "generate" not in settings:
         return settings
     own = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.evaluation.embed import combined
 from faceshield.evaluation.enrol import enrol
-from faceshield.evaluation.search import FAR, limit_at, search, together, usual_limits
+from faceshield.evaluation.search import FAR, Search, limit_at, search, together, usual_limits
 from faceshield.evaluation.strangers import load_strangers
 from faceshield.experiments.command import cloak, visibility
-from faceshield.experiments.lfw import pretrained
+from faceshield.experiments.extractor import Extractor, TrainedSettings, extractor_of
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.experiments.settings import Settings, Source
+from faceshield.experiments.settings import Settings, Source, checked
 from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.models.resnet29 import MATCH_DISTANCE
 
@@ -28,19 +29,35 @@ SIDES = ("query", "gallery")
 
 
 class SearchSettings(Settings):
-    """``photos`` a person, half of them searched with, half searched among; ``crowd`` strangers' photos beside them."""
+    """``photos`` a person, half of them searched with, half searched among; ``crowd`` strangers' photos beside them.
+
+    ``trained`` is for cells of that extractor only: no other one reads its data.
+    """
 
     selfies: Source
     photos: int
     crowd: int
+    trained: TrainedSettings | None = None
+
+    def sources(self, key: Key) -> tuple[str, ...]:
+        """See :class:`Settings`."""
+        used = self if key.get("extractor") == "trained" else self.model_copy(update={"trained": None})
+        return super(SearchSettings, used).sources(key)
 
 
 def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
-    """One cell. ``key``: noise none|mask|both; query, gallery clean|cloaked; countermeasure none|jpeg-QUALITY.
+    """One cell. ``key``: noise none|mask|mask-16|both; query, gallery clean|cloaked; countermeasure none|jpeg-QUALITY;
+    extractor resnet29 (where there is none) | trained.
 
     Each side's photos are cloaked by a run of the command that knows nothing of the other side, as with photos that
-    were put online earlier. A countermeasure is applied to the cloaked sides only.
+    were put online earlier. A countermeasure is applied to the cloaked sides only. Both extractors search the same
+    crowd, less the strangers whom ResNet-29 takes for somebody searched for. ``rank1_clean`` is what the trained one
+    finds of the photos as they were, and ``rank1_of_clean`` the share of it that the cloak leaves (absent where the
+    former is 0).
     """
+    own_settings = checked(SearchSettings, settings, "settings")
+    assert isinstance(own_settings, SearchSettings)
+    extractor = extractor_of(key, own_settings.trained, context)
     root = context.source(settings["selfies"])
     people = sorted(folder.name for folder in root.iterdir() if folder.is_dir())
     sides: dict[str, list[Tensor]] = {}
@@ -51,25 +68,40 @@ def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context)
             files, seen = _cloaked(files, side, str(key["noise"]), context)
             visible = {name: _worst(name, visible.get(name), value) for name, value in seen.items()}
             files = _handled(files, f"{key['noise']}-{side}", str(key["countermeasure"]), context)
-        sides[side] = [_features(files[person], context) for person in people]
-    clean = {person: _features(_photos(root / person, settings["photos"], "gallery"), context) for person in people}
-    strangers = load_strangers()
-    for own in clean.values():
-        strangers = strangers.without(own.nanmean(0), MATCH_DISTANCE)
-    crowd = strangers.crowd[: settings["crowd"]]
-    different = torch.cat([torch.cdist(own[~own.isnan().any(1)], crowd).flatten() for own in clean.values()])
+        sides[side] = [_features(files[person], extractor, context) for person in people]
+    photos = {side: [_photos(root / person, settings["photos"], side) for person in people] for side in SIDES}
+    clean = {side: [_features(own, extractor, context) for own in photos[side]] for side in SIDES}
+    shipped = extractor_of({}, None, context)
+    strangers = everybody = load_strangers()
+    for files_of_one in photos["gallery"]:
+        strangers = strangers.without(_features(files_of_one, shipped, context).nanmean(0), MATCH_DISTANCE)
+    crowd = extractor.crowd[torch.isin(everybody.people, strangers.people)][: settings["crowd"]]
+    different = torch.cat([torch.cdist(own[~own.isnan().any(1)], crowd).flatten() for own in clean["gallery"]])
     limit = limit_at(different, FAR)
-    found = []
-    for place, _ in enumerate(people):
-        others = [own for number, own in enumerate(sides["gallery"]) if number != place]
-        found.append(search(sides["query"][place], sides["gallery"][place], torch.cat([crowd, *others])))
-    metrics = together(found).metrics(usual_limits(limit))
+    limits = usual_limits(limit)
+    if extractor.recogniser.name != shipped.recogniser.name:
+        limits.pop("match_rate")  # dlib's limit says nothing of other features
+    metrics = _found(sides, crowd).metrics(limits)
+    if key.get("extractor") == "trained":
+        metrics["rank1_clean"] = _found(clean, crowd).metrics({})["rank1"]
+        if metrics["rank1_clean"]:
+            metrics["rank1_of_clean"] = metrics["rank1"] / metrics["rank1_clean"]
     return {**metrics, **visible, "crowd": len(crowd), "limit": round(limit, 4)}
+
+
+def _found(sides: Mapping[str, Sequence[Tensor]], crowd: Tensor) -> Search:
+    """Each person's queries looked for among the gallery of everybody and the crowd."""
+    found = []
+    for place, (query, gallery) in enumerate(zip(sides["query"], sides["gallery"], strict=True)):
+        others = [own for number, own in enumerate(sides["gallery"]) if number != place]
+        found.append(search(query, gallery, torch.cat([crowd, *others])))
+    return together(found)
 
 
 def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
     """What a cell reads, as a text that changes with it."""
-    return context.content(settings["selfies"])
+    own = checked(SearchSettings, settings, "settings")
+    return " ".join(context.content(name) for name in own.sources(key))
 
 
 def _photos(folder: Path, count: int, side: str) -> list[Path]:
@@ -115,14 +147,14 @@ def _handled(files: dict[str, list[Path]], name: str, countermeasure: str, conte
     return handled
 
 
-def _features(files: list[Path], context: Context) -> Tensor:
-    """(n, 128): raw outputs, mean of each chip and its mirror image; NaN where no face was found."""
-    recogniser = pretrained(context.runtime.device)
+def _features(files: list[Path], extractor: Extractor, context: Context) -> Tensor:
+    """(n, D): mean of each crop's and its mirror image's outputs, ``unit`` or raw; NaN where no face was found."""
+    recogniser = extractor.recogniser
     enrolled = enrol(
         files[0].parent, [path.name for path in files], MtcnnDetector(recogniser.device), recogniser,
         which="largest", cache=context.work / "enrolled",
     )  # fmt: skip
-    features = combined(enrolled.raw, unit=False)
+    features = combined(enrolled.raw, unit=extractor.unit)
     features[~torch.from_numpy(enrolled.found)] = float("nan")
     return features
 

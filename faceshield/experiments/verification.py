@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,7 @@ import torch
 from torch import Tensor
 
 from faceshield.data.examples import Examples
-from faceshield.data.layouts import read_layout
 from faceshield.data.pairs import PairSet, read_pairs, sample_pairs
-from faceshield.data.tree import read_tree
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.embed import Forward, combined, outputs
 from faceshield.evaluation.roc import Scores, roc
@@ -29,17 +26,14 @@ from faceshield.experiments.identities import (
     people_of,
     training_of,
 )
-from faceshield.experiments.inputs import fingerprint
+from faceshield.experiments.lfw import aligned
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Source, checked
-from faceshield.faces.dataset import Frame, align_dataset
-from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.resnet import ResNet
 from faceshield.training.loop import seeded, train
 
-CANVAS = Frame(112, margin=8)  # the pictures whose middle ``framed`` takes
 KEPT = ("auc", "eer", "accuracy_mean", "tar_at_far_1e-1", "tar_at_far_1e-2", "tar_at_far_1e-3")
 
 
@@ -152,12 +146,7 @@ def _lfw(settings: VerificationSettings, context: Context) -> Probe:
     source = context.source(settings.lfw)
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
-    out = context.kept(f"aligned-{fingerprint(source)[-12:]}")
-    align_dataset(
-        read_layout(source / "images"), out, lambda: MtcnnDetector(context.runtime.device), CANVAS,
-        progress=_patient(context),
-    )  # fmt: skip
-    crops = read_tree(out)
+    crops = aligned(settings.lfw, context)
     place = {id: number for number, id in enumerate(crops.ids)}
     ids = pairs.ids()
     found = np.array([id in place for id in ids], np.bool_)
@@ -165,16 +154,3 @@ def _lfw(settings: VerificationSettings, context: Context) -> Probe:
     images = torch.zeros(len(ids), 3, side, side, dtype=torch.uint8)
     images[torch.from_numpy(found)] = framed(crops.images[[place[id] for id in ids if id in place]], side)
     return Probe("", images, ids, found, pairs)
-
-
-def _patient(context: Context) -> Any:
-    """Progress told twice a minute at most."""
-    said = time.monotonic()
-
-    def tell(stage: str, done: int, total: int) -> None:
-        nonlocal said
-        if time.monotonic() - said > 30:
-            said = time.monotonic()
-            context.say(f"  {stage}: {done} of {total} photos")
-
-    return tell

@@ -33,6 +33,8 @@ class Expected(BaseModel):
     """A number to compare with: the paper's, or the bar that the claim sets.
 
     ``key`` names every cell that contains it; where these differ in other parts of their keys, each must meet the bar.
+    ``without`` lists names that stand in none of these cells' keys: a matrix that grows another axis in some blocks
+    only says so of its older bars.
     ``within`` is the largest distance from the paper's number or, with ``near``, from the mean of other cells.
     ``above`` and ``below`` bound that distance to one side only (0: no more, or no less, than the others have).
     """
@@ -40,6 +42,7 @@ class Expected(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     key: Key
+    without: list[str] | None = None
     metric: str
     paper: float | None = None
     at_most: float | None = None
@@ -63,7 +66,11 @@ class Expected(BaseModel):
 
     def covers(self, key: Key) -> bool:
         """Whether a cell of this key is one that the expectation is about."""
-        return contains(key, self.key)
+        return contains(key, self.key) and key.keys().isdisjoint(self.without or ())
+
+    def subject(self) -> str:
+        """The cells that it is about, as text."""
+        return ", ".join([words(self.key), *(f"no {name}" for name in self.without or ())])
 
 
 def contains(key: Key, part: Key) -> bool:

@@ -55,7 +55,7 @@ def rows(result: Result, expected: Sequence[Expected], metrics: Sequence[str] = 
                 for place in bars
             ] or [Row(*start, "–", "–", "–")]
     return made + [
-        Row(words(bar.key), bar.metric, "–", "0", _paper(bar), limit_words(bar), "not run")
+        Row(bar.subject(), bar.metric, "–", "0", _paper(bar), limit_words(bar), "not run")
         for place, bar in enumerate(expected)
         if place not in answered and asked(bar, result)
     ]

@@ -51,7 +51,7 @@ def overall(expected: Sequence[Expected], result: Result) -> Verdict:
             continue
         keys = [key for key in keys_of(result) if bar.covers(key)]
         found |= {judge(bar, result, key) for key in keys} or {"not run"}
-        if any(contains(open_["key"], bar.key) for open_ in result.get("not_run", [])):
+        if any(bar.covers(open_["key"]) for open_ in result.get("not_run", [])):
             found.add("not run")
     order: tuple[Verdict, ...] = ("differ", "not run", "agree")
     return next((verdict for verdict in order if verdict in found), "no bar")
@@ -103,4 +103,4 @@ def bar_words(bar: Expected) -> str:
     """A whole expectation on one line."""
     paper = "" if bar.paper is None else f", paper {given(bar.metric, bar.paper)}"
     limit = limit_words(bar)
-    return f"{words(bar.key)}: {bar.metric}{'' if limit == '–' else f' {limit}'}{paper}"
+    return f"{bar.subject()}: {bar.metric}{'' if limit == '–' else f' {limit}'}{paper}"

@@ -8,19 +8,16 @@ from pathlib import Path
 import torch
 
 from faceshield.core.errors import UsageError
-from faceshield.core.rng import derive_seed
 from faceshield.core.store import write_tensors
-from faceshield.data.pairs import person_of
 from faceshield.evaluation.embed import combined
 from faceshield.evaluation.enrol import enrol
-from faceshield.evaluation.strangers import STRANGERS
+from faceshield.evaluation.strangers import STRANGERS, TARGETS, drawn
 from faceshield.experiments.lfw import pretrained
 from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.models.weights import register
 
 WEIGHTS = Path("weights")
 CACHE = Path("runs/faces/lfw/mini/enrolled")  # what the recipe faces/lfw embedded already
-TARGETS = 500
 
 
 def main(images: Path) -> None:
@@ -30,12 +27,8 @@ def main(images: Path) -> None:
         raise UsageError(f"{images}: holds no .jpg; give LFW's folder of people")
     recogniser = pretrained(torch.device("cpu"))
     enrolled = enrol(images, ids, MtcnnDetector(), recogniser, cache=CACHE)
-    features = combined(enrolled.raw, unit=False).half()
-    # neither the names' order nor the files' tells who is who
-    order = sorted((i for i in range(len(ids)) if enrolled.found[i]), key=lambda i: derive_seed("stranger", ids[i]))
-    names = sorted({person_of(ids[i]) for i in order}, key=lambda name: derive_seed("person", name))
-    number = {name: i for i, name in enumerate(names)}
-    people = torch.tensor([number[person_of(ids[i])] for i in order])
+    features = combined(enrolled.raw, unit=False).half()[torch.from_numpy(enrolled.found)]
+    order, people = drawn([id for id, found in zip(ids, enrolled.found, strict=True) if found])
     first = {int(person): i for i, person in reversed(list(zip(order, people, strict=True)))}
     crowd = people >= TARGETS
     tensors = {
@@ -52,7 +45,7 @@ def main(images: Path) -> None:
         source="python recipes/faces/strangers.py LFW_IMAGES",
         input="none: (n, 128) and (m, 128) float16 outputs of dlib_face_resnet29",
     )
-    print(f"{len(tensors['crowd'])} photos of {len(names) - TARGETS} people, {TARGETS} targets")
+    print(f"{len(tensors['crowd'])} photos of {len(people.unique()) - TARGETS} people, {TARGETS} targets")
     print(f"{STRANGERS}: {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256[:16]}…")
 
 

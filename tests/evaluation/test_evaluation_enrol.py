@@ -9,6 +9,7 @@ import torch
 from faceshield.core.errors import PhotoError
 from faceshield.core.types import Face
 from faceshield.evaluation.enrol import Recogniser, crop, enrol
+from faceshield.faces.align import align
 
 
 def face(x, y, side, score=0.99):
@@ -55,6 +56,19 @@ def test_the_centre_one_and_the_largest():
     assert float(crop(rgb, detector, "centre").image[0].mean()) > 0.5
     assert float(crop(rgb, detector, "largest").image[0].mean()) < 0.1
     assert crop(rgb * 0, detector, "centre") is None
+
+
+def test_a_recogniser_gets_the_crop_that_it_asks_for(album):
+    root, ids = album
+    sizes = []
+
+    def forward(images):
+        sizes.append(tuple(images.shape[1:]))
+        return images.mean((2, 3))
+
+    other = Recogniser(forward, torch.device("cpu"), "r", 3, align)
+    enrol(root, ids, Drawn(face(20, 10, 40)), other)
+    assert sizes == [(3, 128, 128)]
 
 
 @pytest.mark.parametrize("batch", [1, 3, 16])

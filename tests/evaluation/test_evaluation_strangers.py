@@ -9,7 +9,7 @@ import torch
 
 from faceshield.core.errors import StoreError
 from faceshield.core.store import write_tensors
-from faceshield.evaluation.strangers import STRANGERS, Strangers, load_strangers
+from faceshield.evaluation.strangers import STRANGERS, Strangers, drawn, load_strangers
 from faceshield.models import weights
 from faceshield.models.resnet29 import MATCH_DISTANCE
 
@@ -37,6 +37,19 @@ def test_targets_are_other_people_than_the_crowd():
     strangers = load_strangers()
     nearest = torch.cdist(strangers.targets, strangers.crowd).amin(1)
     assert float((nearest < 0.35).float().mean()) < 0.01  # photos of one person lie that near
+
+
+def test_photos_are_drawn_by_hash_and_keep_their_person():
+    ids = [f"P{n}/P{n}_{k:04d}.jpg" for n in range(9) for k in range(1, n % 3 + 2)]
+    order, people = drawn(ids)
+    assert sorted(order) == list(range(len(ids)))
+    assert order != sorted(order)
+    assert sorted(people.unique().tolist()) == list(range(9))
+    names = [ids[place].split("/")[0] for place in order]
+    assert len(set(zip(names, people.tolist(), strict=True))) == 9
+    backwards, same = drawn(ids[::-1])
+    assert [ids[::-1][place] for place in backwards] == [ids[place] for place in order]
+    assert same.equal(people)
 
 
 def test_without_drops_all_photos_of_whoever_matches():

@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from faceshield.core.errors import UsageError
+from faceshield.data.examples import Examples
+from faceshield.evaluation.embed import outputs
+from faceshield.experiments import extractor
 from faceshield.experiments import search as module
 from faceshield.experiments.command import OPTIONS
+from faceshield.experiments.extractor import KNOWN, TrainedSettings, extractor_of, trained_recogniser
+from faceshield.experiments.fabricated import fabricated_people
+from faceshield.experiments.plan import plan
 from faceshield.experiments.recipe import read_recipe
 from faceshield.experiments.registry import experiment_of
 from faceshield.experiments.run import Context
@@ -46,10 +53,74 @@ def test_the_recipe_names_what_there_is(root):
     recipe = read_recipe(root / "recipes/faces/search.yaml")
     assert experiment_of(recipe).cell is module.search_cell
     for key in recipe.cells():
-        assert set(key) == {"noise", "query", "gallery", "countermeasure"}
+        assert set(key) - {"extractor"} == {"noise", "query", "gallery", "countermeasure"}
         assert key["noise"] in ("none", *OPTIONS)
+        assert key.get("extractor", "resnet29") in KNOWN
     for bar in recipe.expected:
         assert any(bar.covers(key) for key in recipe.cells()), bar
+
+
+def test_the_extractors_settings_are_no_part_of_the_cells_of_another(root, context):
+    recipe = read_recipe(root / "recipes/faces/search.yaml")
+    settings = recipe.at("mini")
+    changed = recipe.model_copy(update={"settings": {**settings, "trained": {**settings["trained"], "epochs": 1}}})
+    dropped = recipe.model_copy(update={"settings": {k: v for k, v in settings.items() if k != "trained"}})
+    cells, others, older = (plan(each, "mini") for each in (recipe, changed, dropped))
+    for cell, other, old in zip(cells, others, older, strict=True):
+        trained = cell.key.get("extractor") == "trained"
+        assert (cell.digest != other.digest) == trained
+        assert (cell.digest != old.digest) == trained
+        own = module.SearchSettings.model_validate(settings).sources(cell.key)
+        assert own == (("selfies", "people", "celeba100", "lfw") if trained else ("selfies",))
+        assert module.data_of(cell.key, settings, context) == " ".join(own), "absent data is told by its name"
+
+
+def test_an_unknown_extractor_and_one_without_settings_are_refused(context):
+    with pytest.raises(UsageError, match=r"use resnet29 or trained; did you mean 'trained'\?"):
+        extractor_of({"extractor": "train"}, None, context)
+    with pytest.raises(UsageError, match="needs the setting trained"):
+        extractor_of({"extractor": "trained"}, None, context)
+
+
+TRAINED = {"people": "a", "others": "b", "lfw": "lfw", "size": 32, "width": 4, "epochs": 1, "lr": 0.1}
+
+
+@pytest.fixture
+def settings(context):
+    """An extractor of drawn people in two folders."""
+    for seed, name in enumerate("ab"):
+        people = fabricated_people(2, 4, seed, size=128)
+        for id, picture in zip(people.ids, people.images, strict=True):
+            path = context.data / name / f"{name}{id}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture.permute(1, 2, 0).numpy()).save(path.with_suffix(".png"))
+    return TrainedSettings(**TRAINED)
+
+
+def test_an_extractor_is_trained_once_and_of_its_people(settings, context, monkeypatch):
+    made = trained_recogniser(settings, context)
+    canvases = torch.rand(3, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    features = outputs(canvases, made.forward)
+    assert features.shape == (3, 2, made.size)
+    edged = canvases.clone()
+    edged[..., :8] = 0
+    assert outputs(edged, made.forward).equal(features), "the margin of the canvas is not looked at"
+    monkeypatch.setattr(extractor, "train", None)
+    again = trained_recogniser(settings, context)
+    assert again.name == made.name
+    assert outputs(canvases, again.forward).equal(features)
+    with pytest.raises(TypeError):
+        trained_recogniser(settings.model_copy(update={"epochs": 2}), context)
+
+
+def test_other_strangers_than_the_shipped_ones_are_refused(settings, context, monkeypatch, tmp_path):
+    (tmp_path / "data/lfw").mkdir()
+    (tmp_path / "data/lfw/pairs.txt").write_text("1\t1\nA\t1\t2\nA\t1\tB\t1\n")
+    drawn = Examples(torch.zeros(2, 3, 128, 128, dtype=torch.uint8), torch.tensor([0, 1]),
+                     ("A/A_0001.jpg", "B/B_0001.jpg"), ("A", "B"))  # fmt: skip
+    monkeypatch.setattr(extractor, "aligned", lambda name, context: drawn)
+    with pytest.raises(UsageError, match="other people than the shipped strangers"):
+        extractor_of({"extractor": "trained"}, settings, context)
 
 
 def test_a_cell_finds_clean_photos(shared, context):
@@ -62,3 +133,21 @@ def test_a_cell_finds_clean_photos(shared, context):
     assert metrics["crowd"] == 3200
     assert metrics["rank1"] >= 0.75
     assert 0.45 < metrics["limit"] < 0.65
+    assert "rank1_clean" not in metrics
+
+
+def test_a_cell_of_another_extractor_searches_the_same_crowd(shared, context, monkeypatch):
+    from dataclasses import replace
+
+    shipped = module.extractor_of({}, None, context)
+    # the shipped one under another name, its features brought to unit length
+    other = extractor.Extractor(replace(shipped.recogniser, name="other"), F.normalize(shipped.crowd), unit=True)
+    monkeypatch.setattr(module, "extractor_of", lambda key, *_: other if key.get("extractor") else shipped)
+    key = {"noise": "none", "query": "clean", "gallery": "clean", "countermeasure": "none", "extractor": "trained"}
+    settings = {"selfies": "selfies", "photos": 2, "crowd": 3200}
+    metrics = module.search_cell(key, 0, settings, replace(context, data=shared))
+    assert metrics["crowd"] == 3200
+    assert metrics["rank1"] == metrics["rank1_clean"] >= 0.75
+    assert metrics["rank1_of_clean"] == 1
+    assert "match_rate" not in metrics, "dlib's limit is for raw distances"
+    assert 0 < metrics["limit"] < 2

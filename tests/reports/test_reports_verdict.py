@@ -59,6 +59,17 @@ def test_cells_that_are_not_there_are_not_run():
     assert overall([bar(key={"noise": "random"}, paper=1)], MEASURED) == "not run"
 
 
+def test_a_bar_is_not_about_keys_with_a_name_that_it_leaves_out():
+    other = {**MIN, "extractor": "trained"}
+    older = bar(at_most=0.2, without=["extractor"])
+    assert older.covers(MIN)
+    assert not older.covers(other)
+    assert overall([older], result((MIN, 0, {"m": 0.1}), (other, 0, {"m": 0.9}))) == "agree"
+    assert overall([older], result((MIN, 0, {"m": 0.1}), not_run=[other])) == "agree"
+    assert overall([older], result((other, 0, {"m": 0.1}))) == "not run"
+    assert bar_words(older) == "error-min, no extractor: m ≤ 0.2"
+
+
 def test_one_that_differs_decides_then_one_that_is_not_run():
     good, bad, absent, bare = bar(at_most=1), bar(at_most=0), bar(metric="x", at_most=1), bar(paper=1)
     assert overall([], MEASURED) == "no bar"
