@@ -8,7 +8,7 @@ from typing import Literal
 
 from faceshield.reports.results import Expected, Key, Result, contains, given, is_rate, keys_of, values, words
 
-Verdict = Literal["agree", "differ", "not run", "no bar"]
+Verdict = Literal["agree", "differ", "not run", "partly run", "no bar"]
 # means of seeds carry rounding: 0.1 + 0.2 is within 0.3
 SLACK = 1e-9
 
@@ -44,7 +44,7 @@ def judge(bar: Expected, result: Result, key: Key) -> Verdict:
 
 
 def overall(expected: Sequence[Expected], result: Result) -> Verdict:
-    """All bars together: one that differs decides; then one that is not run; then one that agrees."""
+    """All bars together: one that differs decides; then whether all or some are not run; then one that agrees."""
     found: set[Verdict] = set()
     for bar in expected:
         if not asked(bar, result):
@@ -53,8 +53,11 @@ def overall(expected: Sequence[Expected], result: Result) -> Verdict:
         found |= {judge(bar, result, key) for key in keys} or {"not run"}
         if any(bar.covers(open_["key"]) for open_ in result.get("not_run", [])):
             found.add("not run")
-    order: tuple[Verdict, ...] = ("differ", "not run", "agree")
-    return next((verdict for verdict in order if verdict in found), "no bar")
+    if "differ" in found:
+        return "differ"
+    if "not run" in found:
+        return "not run" if found == {"not run"} else "partly run"
+    return "agree" if "agree" in found else "no bar"
 
 
 def asked(bar: Expected, result: Result) -> bool:

@@ -69,7 +69,7 @@ def test_what_is_open_or_has_changed_is_said(written):
     for text in written(section(result(not_run=open_), stale=True)):
         assert "Not run yet: 1 of 3 cells. The recipe&#39;s settings" in text.replace("recipe's", "recipe&#39;s")
         assert "paper/one at mini scale: " in text
-        assert "not run (mini)" in text
+        assert "partly run (mini)" in text
 
 
 def test_figures_are_linked_and_the_page_needs_nothing_else(written, tmp_path):

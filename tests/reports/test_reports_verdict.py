@@ -70,12 +70,13 @@ def test_a_bar_is_not_about_keys_with_a_name_that_it_leaves_out():
     assert bar_words(older) == "error-min, no extractor: m ≤ 0.2"
 
 
-def test_one_that_differs_decides_then_one_that_is_not_run():
+def test_one_that_differs_decides_then_whether_all_is_run():
     good, bad, absent, bare = bar(at_most=1), bar(at_most=0), bar(metric="x", at_most=1), bar(paper=1)
     assert overall([], MEASURED) == "no bar"
     assert overall([bare], MEASURED) == "no bar"
     assert overall([bare, good], MEASURED) == "agree"
-    assert overall([good, absent], MEASURED) == "not run"
+    assert overall([good, absent], MEASURED) == "partly run"
+    assert overall([absent], MEASURED) == "not run"
     assert overall([good, absent, bad], MEASURED) == "differ"
 
 
@@ -88,7 +89,7 @@ def test_a_bar_holds_for_every_key_that_it_covers():
 
 def test_a_seed_that_is_still_open_keeps_a_result_from_agreeing():
     open_ = result((MIN, 0, {"m": 0.1}), not_run=[MIN])
-    assert overall([bar(at_most=0.5)], open_) == "not run"
+    assert overall([bar(at_most=0.5)], open_) == "partly run"
     assert overall([bar(at_most=0.05)], open_) == "differ"
     assert overall([bar(at_most=0.5)], result((MIN, 0, {"m": 0.1}), not_run=[NONE])) == "agree"
 
@@ -164,7 +165,7 @@ def test_a_scale_with_a_matrix_of_its_own_is_not_asked_for_other_cells():
         Expected.model_validate({"key": {"noise": noise}, "metric": "accuracy", "at_least": 0.4})
         for noise in ("none", "error-min")
     ]
-    assert overall(bars, {"cells": cells, "not_run": []}) == "not run"
+    assert overall(bars, {"cells": cells, "not_run": []}) == "partly run"
     assert overall(bars, {"cells": cells, "not_run": [], "own_matrix": True}) == "agree"
     open_ = [{"key": {"noise": "error-min"}, "seed": 0}]
     assert overall(bars, {"cells": cells, "not_run": open_, "own_matrix": True}) == "not run"
