@@ -12,6 +12,7 @@ from faceshield.core.types import Face
 from faceshield.data.examples import concatenate
 from faceshield.evaluation.roc import roc
 from faceshield.experiments import recognition as recognising
+from faceshield.experiments import lfw as aligning
 from faceshield.experiments import verification as verifying
 from faceshield.experiments.attack import AUGMENTS, attack, framed
 from faceshield.experiments.identities import IdentitySettings, data_of, handed_noise, network_of, others_of, people_of
@@ -217,7 +218,7 @@ def test_lfws_photos_are_aligned_once_and_a_missing_face_is_no_match(context, mo
             asked.append(1)
             return [Face(np.array([90, 80, 160, 180], np.float32), points, 1.0)] if rgb.max() > 10 else []
 
-    monkeypatch.setattr(verifying, "MtcnnDetector", Detector)
+    monkeypatch.setattr(aligning, "MtcnnDetector", Detector)
     own = verifying.VerificationSettings.model_validate({**PAIRS, "lfw": "lfw"})
     probe = verifying._lfw(own, context)
     assert (len(asked), len(probe.ids), int((~probe.found).sum())) == (12, 10, 1)
