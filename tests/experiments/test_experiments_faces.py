@@ -11,8 +11,8 @@ from faceshield.core.rng import derive_seed
 from faceshield.core.types import Face
 from faceshield.data.examples import concatenate
 from faceshield.evaluation.roc import roc
-from faceshield.experiments import recognition as recognising
 from faceshield.experiments import lfw as aligning
+from faceshield.experiments import recognition as recognising
 from faceshield.experiments import verification as verifying
 from faceshield.experiments.attack import AUGMENTS, attack, framed
 from faceshield.experiments.identities import IdentitySettings, data_of, handed_noise, network_of, others_of, people_of
