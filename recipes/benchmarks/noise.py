@@ -256,8 +256,8 @@ def main() -> None:
         [
             {"key": ours, "metric": "ratio", "at_least": 3},
             {"key": fast, "metric": "ratio", "at_least": 5},
-            {"key": ours, "metric": "test_accuracy_final", "above": 0.02, "near": near},
-            {"key": fast, "metric": "test_accuracy_final", "above": 0.02, "near": near},
+            {"key": ours, "metric": "test_accuracy_final", "within": 0.02, "near": near},
+            {"key": fast, "metric": "test_accuracy_final", "within": 0.02, "near": near},
         ],
         settings={
             name: value for name, value in vars(choice).items() if name not in ("data", "out", "device", "threads")
