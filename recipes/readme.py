@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faceshield.core.store import read_json
-from faceshield.reports.results import spread, values
+from faceshield.reports.results import spread, stand_ins, values
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -123,7 +123,7 @@ def _at_paper_scale(results: Path) -> list[str]:
             if bar["metric"] == "test_accuracy_final" and "paper" in bar and bar["key"].items() <= key.items()
         )
         lines.append(f"| {told} | {theirs:.1%} | {_mean(found[name], key, 'test_accuracy_final'):.1%} |")
-    read = next(iter(found["fig1"]["data"].values())).partition(" in its place")[0]
+    (read,) = stand_ins(found["fig1"]).values()
     lines += [
         "",
         f"All noise made with ResNet-18; one seed on one {found['fig1']['device']}; from a JPEG copy of the data"

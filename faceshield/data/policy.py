@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from faceshield.data.augment import drawn_window, turned
+from faceshield.data.augment import drawn_window, sent, turned
 
 _GREY = (0.2989, 0.587, 0.114)  # luma of R, G, B
 
@@ -21,9 +21,9 @@ def fast_autoaugment(images: Tensor, generator: Generator, *, operations: int = 
     n, _, _, width = images.shape
     strength = torch.rand(5, n, generator=generator)
     chosen = (torch.rand(n, 5, generator=generator).argsort(dim=1) < operations).T
-    factors = torch.where(chosen[:3], 0.1 + 1.8 * strength[:3], 1.0).to(images.device)
-    angle = torch.where(chosen[3], 60 * strength[3] - 30, 0.0).to(images.device)
-    side = torch.where(chosen[4], strength[4] * width / 5, 0.0).to(images.device)
+    factors = sent(torch.where(chosen[:3], 0.1 + 1.8 * strength[:3], 1.0), images.device)
+    angle = sent(torch.where(chosen[3], 60 * strength[3] - 30, 0.0), images.device)
+    side = sent(torch.where(chosen[4], strength[4] * width / 5, 0.0), images.device)
     white = 1.0 if images.is_floating_point() else 255.0
     out = contrast(images / white, factors[0])
     out = sharpness(brightness(out, factors[1]), factors[2])

@@ -11,22 +11,19 @@ from faceshield.experiments.plan import Planned
 KEPT = ("key", "seed", "metrics", "wall_s", "device")
 
 
-def adopt(result: Path, config: str, data: Mapping[str, str], cells: Sequence[Planned], work: Path) -> int:
-    """Write the caches that ``cells`` lack below ``work`` from the file ``result``; returns how many.
+def adopt(result: Path, config: str, data: Mapping[str, str], cells: Sequence[Planned], work: Path) -> None:
+    """Write the caches that ``cells`` lack below ``work`` from the file ``result``.
 
     Only where the file was made by the same configuration on the same data: otherwise its cells are other ones, and
     nothing is written. Raises StoreError for a file that is no JSON.
     """
     if not result.is_file():
-        return 0
+        return
     stored = read_json(result)
     if stored.get("config_sha256") != config or stored.get("data") != data:
-        return 0
-    adopted = 0
+        return
     for planned in cells:
         cache = work / planned.cache
         for cell in stored["cells"]:
             if not cache.is_file() and (cell["key"], cell["seed"]) == (planned.key, planned.seed):
                 write_json(cache, {name: cell.get(name, stored["device"]) for name in KEPT})
-                adopted += 1
-    return adopted

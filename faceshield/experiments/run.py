@@ -18,7 +18,7 @@ from faceshield.experiments.recipe import Key, Recipe, Scale
 from faceshield.experiments.settings import MADE_HERE, Settings, checked
 from faceshield.reports.benchmark import versions
 from faceshield.reports.figures import draw_all
-from faceshield.reports.results import Result
+from faceshield.reports.results import STAND_IN, Result
 from faceshield.training.runtime import Runtime
 
 Say = Callable[[str], None]
@@ -141,11 +141,11 @@ def run(
             _run_one(planned, f"cell {number + 1} of {len(cells)}", experiment, context, asked[number])
     except KeyboardInterrupt:
         if context.runtime.ranks.rank == 0 and any((context.work / cell.cache).is_file() for cell in cells):
-            _write(path, recipe, scale, experiment, context, cells, started)
+            _write(path, recipe, scale, context, cells, started, config, data)
         raise
     if on_cell is not None:
         on_cell(len(cells), len(cells), 0)
-    context.runtime.ranks.once(lambda: _write(path, recipe, scale, experiment, context, cells, started))
+    context.runtime.ranks.once(lambda: _write(path, recipe, scale, context, cells, started, config, data))
     return path
 
 
@@ -171,10 +171,11 @@ def _write(
     path: Path,
     recipe: Recipe,
     scale: Scale,
-    experiment: Experiment,
     context: Context,
     cells: Sequence[Planned],
     started: str,
+    config: str,
+    data: Mapping[str, str],
 ) -> None:
     """The result file of the cells that are cached, and its figures."""
     caches = [(planned, context.work / planned.cache) for planned in cells]
@@ -189,8 +190,8 @@ def _write(
         "started": started,
         "wall_s": round(sum(done["wall_s"] for done in finished), 1),
         "versions": versions(),
-        "config_sha256": config_sha256(recipe, scale),
-        "data": _data(cells, experiment, context),
+        "config_sha256": config,
+        "data": data,
         "settings": recipe.at(scale),
         **({"own_matrix": True} if "matrix" in recipe.scales[scale] else {}),
         "cells": finished,
@@ -217,7 +218,7 @@ def _seen(name: str, context: Context) -> str:
     if not context.where(name).exists():
         return "not at hand when this was written"
     other = context.instead.get(name)
-    return ("" if other is None else f"{other} in its place: ") + fingerprint(context.where(name))
+    return ("" if other is None else f"{other}{STAND_IN}: ") + fingerprint(context.where(name))
 
 
 def sources_of(planned: Planned, experiment: Experiment) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from faceshield.core.store import write_bytes
 from faceshield.reports.figures import Plot, draw_all
-from faceshield.reports.results import Expected, Result, duration, seeds_told
+from faceshield.reports.results import Expected, Result, duration, seeds_told, stand_ins
 from faceshield.reports.tables import HEAD, Row, markdown, rows
 from faceshield.reports.verdict import Verdict, overall
 
@@ -122,9 +122,8 @@ def _told(result: Result, stale: bool) -> str:
     open_ = len(result.get("not_run", []))
     if open_:
         text += f" Not run yet: {open_} of {open_ + len(result['cells'])} cells."
-    for name, seen in result.get("data", {}).items():
-        if " in its place" in seen:
-            text += f" {seen.partition(' in its place')[0]} was read in the place of {name}."
+    for name, other in stand_ins(result).items():
+        text += f" {other} was read in the place of {name}."
     if stale:
         text += " The recipe's settings have changed since: run it again."
     return text

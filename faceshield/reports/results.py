@@ -20,6 +20,9 @@ SCALES = ("smoke", "mini", "paper")
 RATES = {"accuracy", "auc", "eer", "tar", "rank1", "rate", "success", "chance"}
 
 
+STAND_IN = " in its place"  # between the data set that was read and its fingerprint, in a result's ``data``
+
+
 class Near(BaseModel):
     """The other cells that an expectation compares with; the key may be a part of theirs, their mean is taken."""
 
@@ -90,6 +93,12 @@ def keys_of(result: Result) -> list[Key]:
 def values(result: Result, key: Key, metric: str) -> list[Any]:
     """``metric`` of the cells with exactly this key, one a seed; cells without it are left out."""
     return [cell["metrics"][metric] for cell in result["cells"] if cell["key"] == key and metric in cell["metrics"]]
+
+
+def stand_ins(result: Result) -> dict[str, str]:
+    """Data sets that the recipe names, and those that were read in their place."""
+    data: dict[str, str] = result.get("data", {})
+    return {name: seen.partition(STAND_IN)[0] for name, seen in data.items() if STAND_IN in seen}
 
 
 def spread(numbers: Sequence[float]) -> float:
