@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from faceshield.core.store import read_json, write_json
-from faceshield.experiments.plan import Planned
+from faceshield.experiments.plan import Planned, digest_of
 
 KEPT = ("key", "seed", "metrics", "wall_s", "device")
 
 
 def adopt(result: Path, config: str, data: Mapping[str, str], cells: Sequence[Planned], work: Path) -> None:
-    """Write the caches that ``cells`` lack below ``work`` from the file ``result``.
+    """Write the caches that ``cells`` lack below ``work`` from the file ``result``; see :func:`stored`."""
+    for planned, cell in zip(cells, stored(result, config, data, cells), strict=True):
+        if cell is not None and not (work / planned.cache).is_file():
+            write_json(work / planned.cache, cell)
 
-    Only where the file was made by the same configuration on the same data: otherwise its cells are other ones, and
-    nothing is written. Raises StoreError for a file that is no JSON.
+
+def stored(result: Path, config: str, data: Mapping[str, str], cells: Sequence[Planned]) -> list[dict[str, Any] | None]:
+    """What the file ``result`` holds of each of ``cells``, None for what it lacks.
+
+    Only where the file was made by the same configuration on the same data: otherwise its cells are other ones. Raises
+    StoreError for a file that is no JSON.
     """
-    if not result.is_file():
-        return
-    stored = read_json(result)
-    if stored.get("config_sha256") != config or stored.get("data") != data:
-        return
-    for planned in cells:
-        cache = work / planned.cache
-        for cell in stored["cells"]:
-            if not cache.is_file() and (cell["key"], cell["seed"]) == (planned.key, planned.seed):
-                write_json(cache, {name: cell.get(name, stored["device"]) for name in KEPT})
+    file = read_json(result) if result.is_file() else {}
+    if file.get("config_sha256") != config or file.get("data") != data:
+        return [None] * len(cells)
+    found = {
+        digest_of([cell["key"], cell["seed"]]): {name: cell.get(name, file["device"]) for name in KEPT}
+        for cell in file["cells"]
+    }
+    return [found.get(digest_of([planned.key, planned.seed])) for planned in cells]

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from faceshield.core.errors import UsageError
 from faceshield.core.store import read_json
-from faceshield.experiments.plan import Planned, estimate
+from faceshield.experiments.adopt import stored
+from faceshield.experiments.plan import Planned, config_sha256, estimate
 from faceshield.experiments.recipe import Key, Recipe, Scale
-from faceshield.experiments.run import Context, Experiment, planned_cells, sources_of
+from faceshield.experiments.run import Context, Experiment, planned_cells, read_by, sources_of
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,9 @@ class Outlook:
     """``each[i]`` is the seconds that ``cells[i]`` will take by ``basis``: None where nothing is known to go by, and 0
     for one that is done or not among the seeds that were asked for.
 
-    ``done[i]`` is whether it is cached; ``data`` maps what the cells read to whether it is there; ``used_bytes`` is
-    what the recipe's caches take now, ``free_bytes`` what their disk has left.
+    ``done[i]`` is whether it is cached, or stands in a result that a run would add to; ``data`` maps what the cells
+    read to whether it is there; ``used_bytes`` is what the recipe's caches take now, ``free_bytes`` what their disk has
+    left.
     """
 
     cells: tuple[Planned, ...]
@@ -55,12 +57,14 @@ def outlook(
     """
     cells = planned_cells(recipe, scale, experiment, context, seeds)
     caches = [context.work / cell.cache for cell in cells]
-    done = tuple(cache.is_file() for cache in caches)
+    file = results / f"{recipe.id}.{scale}.json"
+    kept = stored(file, config_sha256(recipe, scale), read_by(cells, experiment, context), cells)
+    done = tuple(cache.is_file() or cell is not None for cache, cell in zip(caches, kept, strict=True))
     to_run = [not is_done and (seeds is None or cell.seed in seeds) for cell, is_done in zip(cells, done, strict=True)]
     open_ = [cell for cell, wanted in zip(cells, to_run, strict=True) if wanted]
     timed, basis = _timed(cells, caches), "cells finished here"
     if not timed:
-        timed, basis = _stored(results / f"{recipe.id}.{scale}.json")
+        timed, basis = _stored(file)
     taken: Iterator[float | None] = (estimate([cell.key], timed) for cell in open_)
     if probe:
         taken, basis = iter(_probed(open_, experiment, context)), "a probe of a few steps"

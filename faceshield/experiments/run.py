@@ -132,7 +132,7 @@ def run(
     asked = [only is None or number == only for number in range(len(cells))]
     asked = [wanted and (seeds is None or cell.seed in seeds) for wanted, cell in zip(asked, cells, strict=True)]
     path = results / f"{recipe.id}.{scale}.json"
-    config, data = config_sha256(recipe, scale), _data(cells, experiment, context)
+    config, data = config_sha256(recipe, scale), read_by(cells, experiment, context)
     context.runtime.ranks.once(lambda: adopt(path, config, data, cells, context.work))
     try:
         for number, planned in enumerate(cells):
@@ -208,7 +208,7 @@ def _instead(context: Context) -> str:
     return "".join(f" --instead {name}={other}" for name, other in context.instead.items())
 
 
-def _data(cells: Sequence[Planned], experiment: Experiment, context: Context) -> dict[str, str]:
+def read_by(cells: Sequence[Planned], experiment: Experiment, context: Context) -> dict[str, str]:
     """Fingerprints of all that the cells read; a note where it has gone since the cells were made."""
     names = dict.fromkeys(name for cell in cells for name in sources_of(cell, experiment))
     return {name: _seen(name, context) for name in names}
