@@ -14,7 +14,7 @@ from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.accuracy import Scores, evaluate
 from faceshield.evaluation.visibility import linf_255
-from faceshield.experiments.fitted import Fitted, TrainingSettings, data_of, opened
+from faceshield.experiments.fitted import Fitted, Training, TrainingSettings, data_of, opened
 from faceshield.experiments.noises import NoiseSettings, noise_of, variant_of
 from faceshield.experiments.protected import exposure, names_of, part
 from faceshield.experiments.recipe import Key
@@ -104,7 +104,7 @@ def classify(key: Key, seed: int, settings: dict[str, Any], context: Context) ->
 
 def fit(training: Examples, test: Examples, own: ClassifySettings, key: Key, seed: int, context: Context) -> Fitted:
     """The network of whoever trains on the collected pictures."""
-    return trained(training, test, own.collector(key), seed, context, adversary=own.opponent())
+    return trained(Training(training, test, own.collector(key), seed, own.opponent()), context)
 
 
 def outcome(made: Fitted, training: Examples, test: Examples, key: Key, context: Context) -> dict[str, Any]:

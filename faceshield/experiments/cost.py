@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from faceshield.experiments.classify import checked_settings
-from faceshield.experiments.fitted import fitted, opened
+from faceshield.experiments.fitted import Training, fitted, opened
 from faceshield.experiments.noises import noise_of
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
@@ -21,7 +21,7 @@ def cost(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dic
     """
     own = checked_settings(settings)
     data, test = opened(own, "train", context).sorted(), opened(own, "test", context)
-    training = fitted(data, test, own, seed, context).history.seconds
+    training = fitted(Training(data, test, own, seed), context).history.seconds
     told = noise_of(key, seed, data, test, own, context, fresh=True).provenance
     seconds = told["seconds"]
     return {

@@ -63,6 +63,21 @@ class TrainingSettings(Settings):
 
 
 @dataclass(frozen=True)
+class Training:
+    """All that decides a network: trained on ``data``, tested on ``test`` after each epoch, drawn by ``seed``.
+
+    ``epochs`` goes before the settings' own; with an ``adversary`` the training is adversarial.
+    """
+
+    data: Examples
+    test: Examples
+    settings: TrainingSettings
+    seed: int
+    adversary: Adversary | None = None
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
 class Fitted:
     """A trained network, and its curves, those of the classes among them."""
 
@@ -81,25 +96,15 @@ def data_of(settings: TrainingSettings, context: Context) -> str:
     return context.content(settings.data)
 
 
-def fitted(
-    data: Examples,
-    test: Examples,
-    settings: TrainingSettings,
-    seed: int,
-    context: Context,
-    *,
-    epochs: int | None = None,
-    adversary: Adversary | None = None,
-    checkpoint: Path | None = None,
-) -> Fitted:
-    """A network trained on ``data`` and tested on ``test`` after each epoch.
+def fitted(training: Training, context: Context, checkpoint: Path | None = None) -> Fitted:
+    """The network of ``training``.
 
-    Its first weights, the order of the pictures and the augmentation's draws depend on ``seed`` alone: trained on other
-    noise, it differs by the noise only. ``epochs`` goes before the settings' own; with an ``adversary`` the training is
-    adversarial. With a ``checkpoint`` a killed training goes on from that file, which is written every
-    :data:`CHECKPOINT_S` seconds at most. Raises UsageError for an unknown augmentation or network, StoreError for
-    another training's checkpoint.
+    Its first weights, the order of the pictures and the augmentation's draws depend on the seed alone: trained on other
+    noise, it differs by the noise only. With a ``checkpoint`` a killed training goes on from that file, which is
+    written every :data:`CHECKPOINT_S` seconds at most. Raises UsageError for an unknown augmentation or network,
+    StoreError for another training's checkpoint.
     """
+    data, test, settings, seed = training.data, training.test, training.settings, training.seed
     augment = settings.augment
     if augment not in AUGMENTS:
         raise UsageError(f"augment {augment!r} is unknown; use {', '.join(AUGMENTS)}{nearest(augment, AUGMENTS)}")
@@ -110,10 +115,10 @@ def fitted(
         guess = predict(network, test.images, context.runtime)
         return accuracy(guess, test.labels), class_accuracy(guess, test.labels, len(test.classes)).tolist()
 
-    last = epochs or settings.epochs
+    last = training.epochs or settings.epochs
     history = train(
         network, data, context.runtime, epochs=last, seed=seed, lr=settings.lr, batch=settings.batch,
-        schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, adversary=adversary,
+        schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, adversary=training.adversary,
         test=shares, on_epoch=context.epochs(last), checkpoint=checkpoint, every=CHECKPOINT_S,
     )  # fmt: skip
     return Fitted(network, history)

@@ -15,7 +15,7 @@ from faceshield.core.rng import derive_seed
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import Variant
-from faceshield.experiments.fitted import TrainingSettings
+from faceshield.experiments.fitted import Training, TrainingSettings
 from faceshield.experiments.plan import digest_of
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
@@ -87,16 +87,6 @@ class NoiseJob:
     path: Path
 
 
-@dataclass(frozen=True)
-class SurrogateJob:
-    """How the network that error-max needs is trained, and the file that keeps it."""
-
-    settings: TrainingSettings
-    epochs: int
-    seed: int
-    path: Path
-
-
 def noise_of(
     key: Key,
     seed: int,
@@ -154,10 +144,10 @@ def _surrogate(
     """θ before the noise is made: fresh, or trained on the clean pictures. It is never the attacker's own network."""
     if not trained:
         return fresh_surrogate(len(data.classes), seed, settings)
-    job = surrogate_job(seed, data, settings, context)
-    if not job.path.is_file():
+    training, path = surrogate_training(seed, data, test, settings, context)
+    if not path.is_file():
         context.say("  training the network that error-maximizing noise is made against")
-    return kept_training(job.path, data, test, job.settings, job.seed, context, epochs=job.epochs).model
+    return kept_training(path, training, context).model
 
 
 def fresh_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Module:
@@ -166,12 +156,14 @@ def fresh_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Modu
     return seeded(lambda: build(settings.surrogate, classes, width=width), derive_seed(seed, "surrogate"))
 
 
-def surrogate_job(seed: int, data: Examples, settings: NoiseSettings, context: Context) -> SurrogateJob:
-    """The training of the network that a cell's error-max noise is made against."""
+def surrogate_training(
+    seed: int, data: Examples, test: Examples, settings: NoiseSettings, context: Context
+) -> tuple[Training, Path]:
+    """The training of the network that a cell's error-max noise is made against, and the file that keeps it."""
     own = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
     changed = {"width": settings.surrogate_width or settings.width, "model": settings.surrogate}
-    training = TrainingSettings.model_validate({**own, **changed})
+    chosen = TrainingSettings.model_validate({**own, **changed})
     epochs, own_seed = settings.surrogate_epochs or settings.epochs, derive_seed(seed, "surrogate")
-    decides = [training.model_dump(mode="json"), epochs, own_seed, data_digest(data), str(context.runtime.dtype)]
+    decides = [chosen.model_dump(mode="json"), epochs, own_seed, data_digest(data), str(context.runtime.dtype)]
     path = context.kept(f"trained-{digest_of(decides)[:16]}.safetensors")
-    return SurrogateJob(training, epochs, own_seed, path)
+    return Training(data, test, chosen, own_seed, epochs=epochs), path

@@ -1,8 +1,7 @@
-"""What a cell of a classification experiment would take, by ten steps of each kind that it is made of."""
+"""What a cell of a classification experiment would take, before it is run."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,35 +11,20 @@ import torch
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.classify import ClassifySettings, checked_settings
-from faceshield.experiments.fitted import TrainingSettings, fitted, opened
-from faceshield.experiments.noises import (
-    NoiseJob,
-    fresh_surrogate,
-    noise_job,
-    surrogate_job,
-    variant_of,
-)
+from faceshield.experiments.fitted import Training, TrainingSettings, opened
+from faceshield.experiments.noises import fresh_surrogate, noise_job, surrogate_training, variant_of
+from faceshield.experiments.pace import noise_seconds, training_pace
 from faceshield.experiments.plan import Planned, digest_of
 from faceshield.experiments.protected import exposure, part
+from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE
 from faceshield.experiments.trained import network_path
-from faceshield.noise.base import Learner, NoiseMethod
-from faceshield.noise.eq5 import Eq5
-from faceshield.noise.error_max import ErrorMax
-from faceshield.noise.error_min import ErrorMin
+from faceshield.experiments.transfer import checked_transfer
 from faceshield.noise.file import read_noise
-from faceshield.noise.mix import Added, Either
 from faceshield.noise.registry import TRAINED
-from faceshield.training.adversarial import Adversary
 from faceshield.training.learner import learner
-from faceshield.training.loop import predict
 
-STEPS = 10
-ROUNDS = 6
-"""Of error-min, which ends by itself: a guess at how many, since that is not known before."""
-
-_TESTED = 512  # pictures
 _KNOWN = {
     "cifar-10-binary.tar.gz": (10, 5000, 1000, 32),
     "cifar-100-binary.tar.gz": (100, 500, 100, 32),
@@ -55,7 +39,7 @@ def probe(cells: Sequence[Planned], context: Context) -> list[float]:
 
     - of the collector's network, and of the one that error-max is made against: times the steps of all epochs, and as
       many tests;
-    - of θ and of δ for error-min noise, patches, Eq. 5 and mixtures: times the steps of :data:`ROUNDS` rounds, or of
+    - of θ and of δ for error-min noise, patches, Eq. 5 and mixtures: times the steps of ``pace.ROUNDS`` rounds, or of
       the method's own where these are fewer. The noise ends at an error, and may take half or several times as many;
     - of δ for sample-wise error-max noise: times its steps.
 
@@ -67,7 +51,19 @@ def probe(cells: Sequence[Planned], context: Context) -> list[float]:
     data that is absent.
     """
     prober = _Prober(replace(context, say=lambda line: None))
-    return [prober.cell(planned) for planned in cells]
+    return [prober.classified(planned) for planned in cells]
+
+
+def probe_cost(cells: Sequence[Planned], context: Context) -> list[float]:
+    """:func:`probe` for cells of cost, which make both the training and the noise anew."""
+    prober = _Prober(replace(context, say=lambda line: None))
+    return [prober.timed(planned) for planned in cells]
+
+
+def probe_transfer(cells: Sequence[Planned], context: Context) -> list[float]:
+    """:func:`probe` for cells of added-class and mapped-classes; a network that is kept already is counted."""
+    prober = _Prober(replace(context, say=lambda line: None))
+    return [prober.transferred(planned) for planned in cells]
 
 
 class _Prober:
@@ -79,39 +75,45 @@ class _Prober:
         self.data: dict[str, tuple[Examples, Examples]] = {}
         self.coming: set[Path] = set()
 
-    def cell(self, planned: Planned) -> float:
-        key, seed, total = planned.key, planned.seed, 0.0
+    def classified(self, planned: Planned) -> float:
+        key, seed = planned.key, planned.seed
         own = checked_settings(planned.settings).of(key)
         data, test = self.both(own)
         mask = exposure(key, seed).mask(data)
-        training, there = data, True
+        collected, there, total = data, True, 0.0
         if key["noise"] != "none":
-            job = noise_job(key, seed, data, own, self.context)
-            there = job.path.is_file()
+            path = noise_job(key, seed, data, own, self.context).path
+            there = path.is_file()
             if there:
-                noise = read_noise(job.path)
-                training = unlearnable(data, noise, mask, variant=variant_of(key), place_seed=seed)
-            elif self.first(job.path):
-                if key["noise"] in TRAINED:
-                    theirs = surrogate_job(seed, data, own, self.context)
-                    if self.first(theirs.path):
-                        total += self.training(data, test, theirs.settings, theirs.epochs)
-                total += self.noise(job, data, own)
-        training, collector = part(training, mask, key), own.collector(key)
-        adversary = own.opponent()
-        if there and network_path(training, test, collector, seed, self.context, adversary=adversary).is_file():
-            return total
-        return total + self.training(training, test, collector, collector.epochs, adversary)
+                collected = unlearnable(data, read_noise(path), mask, variant=variant_of(key), place_seed=seed)
+            total = self.made(key, seed, data, test, own)
+        training = Training(part(collected, mask, key), test, own.collector(key), seed, own.opponent())
+        kept = there and network_path(training, self.context).is_file()
+        return total + (0.0 if kept else self.training(training))
 
-    def both(self, own: ClassifySettings) -> tuple[Examples, Examples]:
-        """The training and the test pictures, or such as they would be."""
-        name = digest_of([own.data, own.size, own.limit, own.test_limit])
+    def timed(self, planned: Planned) -> float:
+        own = checked_settings(planned.settings)
+        data, test = self.both(own)
+        return self.training(Training(data, test, own, planned.seed)) + self.noise(planned.key, planned.seed, data, own)
+
+    def transferred(self, planned: Planned) -> float:
+        key, seed, own = planned.key, planned.seed, checked_transfer(planned.settings)
+        data, test = self.both(own, own.only)
+        source, source_test = self.both(own.model_copy(update={"data": own.source}), own.source_only)
+        made = 0.0 if key["noise"] == "none" else self.made(key, seed, source, source_test, own)
+        joining = 0 if own.added is None else len(source) // len(source.classes)
+        return made + self.training(Training(data, test, own.collector(key), seed, own.opponent()), joining)
+
+    def both(self, own: ClassifySettings, only: Sequence[str] | None = None) -> tuple[Examples, Examples]:
+        """The training and the test pictures, or such as they would be; of the classes ``only``."""
+        name = digest_of([own.data, own.size, own.limit, own.test_limit, only])
         if name not in self.data:
             path = self.context.where(own.data)
             if own.data not in MADE_HERE and path.name in _KNOWN and not path.exists():
                 self.data[name] = fabricated(path.name, own)
             else:
-                self.data[name] = opened(own, "train", self.context).sorted(), opened(own, "test", self.context)
+                pair = opened(own, "train", self.context).sorted(), opened(own, "test", self.context)
+                self.data[name] = pair if only is None else (pair[0].of_classes(only), pair[1].of_classes(only))
         return self.data[name]
 
     def first(self, path: Path) -> bool:
@@ -126,94 +128,37 @@ class _Prober:
             self.known[name] = measure()
         return self.known[name]
 
-    def training(
-        self, data: Examples, test: Examples, own: TrainingSettings, epochs: int, adversary: Adversary | None = None
-    ) -> float:
+    def training(self, training: Training, joining: int = 0) -> float:
+        """Seconds of a whole training, with so many pictures ``joining`` its own."""
+        own, data, adversary = training.settings, training.data, training.adversary
         step, picture = self.once(
             [own.model, own.width, own.augment, min(own.batch, len(data)), data.images.shape[2:], len(data.classes),
              None if adversary is None else asdict(adversary)],
-            lambda: training_pace(data, test, own, self.context, adversary),
+            lambda: training_pace(training, self.context),
         )  # fmt: skip
-        return epochs * (-(-len(data) // own.batch) * step + len(test) * picture)
+        steps = -(-(len(data) + joining) // own.batch)
+        return (training.epochs or own.epochs) * (steps * step + len(training.test) * picture)
 
-    def noise(self, job: NoiseJob, data: Examples, own: ClassifySettings) -> float:
+    def made(self, key: Key, seed: int, data: Examples, test: Examples, own: ClassifySettings) -> float:
+        """Seconds of a cell's noise, with the training of the network that it may need; 0 for what is kept."""
+        if not self.first(noise_job(key, seed, data, own, self.context).path):
+            return 0.0
+        total = 0.0
+        if key["noise"] in TRAINED:
+            theirs, path = surrogate_training(seed, data, test, own, self.context)
+            if self.first(path):
+                total = self.training(theirs)
+        return total + self.noise(key, seed, data, own)
+
+    def noise(self, key: Key, seed: int, data: Examples, own: ClassifySettings) -> float:
+        job = noise_job(key, seed, data, own, self.context)
+
         def measure() -> tuple[float, ...]:
             network = fresh_surrogate(len(data.classes), 0, own)
             return (noise_seconds(job.method, data, learner(network, self.context.runtime, lr=job.rate)),)
 
         theta = [own.surrogate, own.surrogate_width or own.width]
         return self.once([str(job.method), *theta, list(data.images.shape), len(data.classes)], measure)[0]
-
-
-def training_pace(
-    data: Examples, test: Examples, own: TrainingSettings, context: Context, adversary: Adversary | None
-) -> tuple[float, float]:
-    """Seconds of one step of the training that ``own`` describes, and of the test of one picture."""
-    some, tested = thinned(data, STEPS * own.batch), thinned(test, _TESTED)
-    fitted(thinned(data, own.batch), tested, own, 0, context, epochs=1, adversary=adversary)  # warms up
-    pace = -(-len(some) // own.batch)
-    epochs = -(-STEPS // pace)
-    made = fitted(some, tested, own, 0, context, epochs=epochs, adversary=adversary)
-    begun = time.perf_counter()
-    predict(made.model, tested.images, context.runtime)
-    return made.history.seconds / (epochs * pace), (time.perf_counter() - begun) / len(tested)
-
-
-def noise_seconds(method: NoiseMethod, data: Examples, theta: Learner) -> float:
-    """What ``method`` would take for ``data``, as :func:`probe` says; 0 for a method that is not covered."""
-    if isinstance(method, Either | Added):
-        return sum(noise_seconds(one, data, theta) for one in (method.first, method.second))
-    if isinstance(method, ErrorMax):
-        steps = min(method.steps, STEPS)
-        own = [replace(method, steps=count) for count in (1, steps)]
-        return method.steps / steps * _picture(own, data, method.batch, 1, theta) * len(data)
-    if isinstance(method, ErrorMin):
-        one_pass = _error_min_picture(method, data, theta) * max(1, round(method.subset * len(data)))
-        return min(method.rounds, ROUNDS) * (method.fit_steps * _fit(data, method.batch, theta) + one_pass)
-    return 0.0
-
-
-def _error_min_picture(method: ErrorMin, data: Examples, theta: Learner) -> float:
-    """Seconds of a δ pass for one picture, by ten steps of a batch, or by one step of ten batches where T is 1."""
-    alone = replace(method, rounds=1, fit_steps=0, subset=1.0, checkpoint=None)
-    size = (method.delta_batch or method.batch) if method.update == "mean" else len(data.classes)
-    if isinstance(method.solver, Eq5):
-        solver, steps = method.solver, min(method.solver.steps, STEPS)
-        own = [replace(alone, solver=replace(solver, steps=count)) for count in (1, steps)]
-        return solver.steps / steps * _picture(own, data, size, 1, theta)
-    steps = min(method.steps, STEPS)
-    own = [replace(alone, steps=count) for count in (1, steps)]
-    return method.steps / steps * _picture(own, data, size, STEPS // steps, theta)
-
-
-def _picture(warm_and_own: Sequence[NoiseMethod], data: Examples, size: int, batches: int, theta: Learner) -> float:
-    """Seconds of the second method for one picture, by ``batches`` of ``size``, after the first one for one batch."""
-    some = thinned(data, batches * size)
-    warm, own = warm_and_own
-    warm.generate(thinned(data, size), theta, seed=0)
-    begun = time.perf_counter()
-    own.generate(some, theta, seed=0)
-    return (time.perf_counter() - begun) / len(some)
-
-
-def _fit(data: Examples, batch: int, theta: Learner) -> float:
-    """Seconds of one of θ's steps."""
-    some = thinned(data, batch)
-    images, labels = some.images.to(theta.device).float() / 255, some.labels.to(theta.device)
-    theta.model.train()
-    float(theta.fit(images, labels).sum())  # warms up, and waits for the device
-    begun = time.perf_counter()
-    for _ in range(STEPS):
-        losses = theta.fit(images, labels)
-    float(losses.sum())
-    return (time.perf_counter() - begun) / STEPS
-
-
-def thinned(data: Examples, count: int) -> Examples:
-    """``count`` of the examples at most, evenly from the first to the last: of every class, where they are sorted."""
-    chosen = torch.zeros(len(data), dtype=torch.bool)
-    chosen[torch.arange(min(count, len(data))) * len(data) // min(count, len(data))] = True
-    return data.select(chosen)
 
 
 def fabricated(name: str, own: TrainingSettings) -> tuple[Examples, Examples]:

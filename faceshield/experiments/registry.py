@@ -34,9 +34,10 @@ def _ablation() -> Experiment:
 
 
 def _added_class() -> Experiment:
+    from faceshield.experiments.probe import probe_transfer
     from faceshield.experiments.transfer import TransferSettings, added_class, inputs_of
 
-    return Experiment(added_class, TransferSettings, fingerprint=inputs_of)
+    return Experiment(added_class, TransferSettings, probe=probe_transfer, fingerprint=inputs_of)
 
 
 def _backdoor() -> Experiment:
@@ -69,8 +70,9 @@ def _classify() -> Experiment:
 def _cost() -> Experiment:
     from faceshield.experiments.classify import ClassifySettings, inputs_of
     from faceshield.experiments.cost import cost
+    from faceshield.experiments.probe import probe_cost
 
-    return Experiment(cost, ClassifySettings, fingerprint=inputs_of)
+    return Experiment(cost, ClassifySettings, probe=probe_cost, fingerprint=inputs_of)
 
 
 def _crops() -> Experiment:
@@ -119,9 +121,10 @@ def _verification() -> Experiment:
 
 
 def _mapped_classes() -> Experiment:
+    from faceshield.experiments.probe import probe_transfer
     from faceshield.experiments.transfer import TransferSettings, inputs_of, mapped_classes
 
-    return Experiment(mapped_classes, TransferSettings, fingerprint=inputs_of)
+    return Experiment(mapped_classes, TransferSettings, probe=probe_transfer, fingerprint=inputs_of)
 
 
 # each is imported when a recipe names it: one experiment's libraries are no other's business

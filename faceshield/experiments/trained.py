@@ -6,59 +6,34 @@ from dataclasses import asdict
 from pathlib import Path
 
 from faceshield.core.store import read_tensors, write_tensors
-from faceshield.data.examples import Examples
-from faceshield.experiments.fitted import Fitted, TrainingSettings, fitted
+from faceshield.experiments.fitted import Fitted, Training, TrainingSettings, fitted
 from faceshield.experiments.plan import digest_of
 from faceshield.experiments.run import Context
 from faceshield.models.zoo import build
 from faceshield.noise.file import data_digest
-from faceshield.training.adversarial import Adversary
 from faceshield.training.history import History
 
 
-def trained(
-    data: Examples,
-    test: Examples,
-    settings: TrainingSettings,
-    seed: int,
-    context: Context,
-    *,
-    adversary: Adversary | None = None,
-) -> Fitted:
+def trained(training: Training, context: Context) -> Fitted:
     """:func:`kept_training` under a name that tells all that decides it, shared by the cells of every recipe."""
-    path = network_path(data, test, settings, seed, context, adversary=adversary)
-    return kept_training(path, data, test, settings, seed, context, adversary=adversary)
+    return kept_training(network_path(training, context), training, context)
 
 
-def network_path(
-    data: Examples,
-    test: Examples,
-    settings: TrainingSettings,
-    seed: int,
-    context: Context,
-    *,
-    adversary: Adversary | None = None,
-) -> Path:
+def network_path(training: Training, context: Context) -> Path:
     """Where :func:`trained` keeps its network."""
+    settings, seed, adversary = training.settings, training.seed, training.adversary
     own = {name: getattr(settings, name) for name in TrainingSettings.model_fields if name not in _PICTURES}
+    if training.epochs is not None:
+        own["epochs"] = training.epochs
+    parts = (training.data, training.test)
     decides = [
-        own, seed, [[data_digest(part), part.sorted().labels.tolist(), part.classes] for part in (data, test)],
+        own, seed, [[data_digest(part), part.sorted().labels.tolist(), part.classes] for part in parts],
         None if adversary is None else asdict(adversary), str(context.runtime.dtype),
     ]  # fmt: skip
     return context.kept(f"network-{digest_of(decides)[:16]}.safetensors")
 
 
-def kept_training(
-    path: Path,
-    data: Examples,
-    test: Examples,
-    settings: TrainingSettings,
-    seed: int,
-    context: Context,
-    *,
-    epochs: int | None = None,
-    adversary: Adversary | None = None,
-) -> Fitted:
+def kept_training(path: Path, training: Training, context: Context) -> Fitted:
     """:func:`faceshield.experiments.fitted.fitted`, or what an earlier call kept at ``path``.
 
     Killed and called again, it goes on from a checkpoint beside ``path``, which is gone once the network is kept. The
@@ -66,11 +41,11 @@ def kept_training(
     """
     if path.is_file():
         tensors, told = read_tensors(path)
-        network = build(settings.model, len(data.classes), width=settings.width)
+        network = build(training.settings.model, len(training.data.classes), width=training.settings.width)
         network.load_state_dict(tensors)
         return Fitted(context.runtime.place(network).eval(), History.read(told))
     progress = path.with_suffix(".progress.safetensors")
-    made = fitted(data, test, settings, seed, context, epochs=epochs, adversary=adversary, checkpoint=progress)
+    made = fitted(training, context, checkpoint=progress)
     context.runtime.ranks.once(lambda: write_tensors(path, made.model.state_dict(), asdict(made.history)))
     context.runtime.ranks.once(lambda: progress.unlink(missing_ok=True))
     return made

@@ -43,7 +43,7 @@ def added_class(key: Key, seed: int, settings: dict[str, Any], context: Context)
     ``protected_accuracy`` is the added class's at the end, ``others_accuracy`` the mean of all others.
     Raises UsageError where a class is not there, or the data has the added one already.
     """
-    own = _checked(settings)
+    own = checked_transfer(settings)
     if own.added is None or own.compared is None:
         raise UsageError("this experiment needs the settings added and compared, a class of the source and of the data")
     source, source_test = _both(own, own.source, own.source_only, context)
@@ -78,7 +78,7 @@ def mapped_classes(key: Key, seed: int, settings: dict[str, Any], context: Conte
     Each class of the data gets the noise of the source's class that ``mapping`` names. Raises UsageError for a class
     of the data without one, StoreError for one that the source has not.
     """
-    own = _checked(settings)
+    own = checked_transfer(settings)
     data, test = _both(own, own.data, own.only, context)
     training, told = data, {}
     if key["noise"] != "none":
@@ -99,7 +99,7 @@ def renamed(noise: Noise, mapping: dict[str, str]) -> Noise:
 
 def inputs_of(key: Key, settings: dict[str, Any], context: Context) -> str:
     """What a cell reads, as a text that changes with it."""
-    own = _checked(settings)
+    own = checked_transfer(settings)
     return " ".join(data_of(own.model_copy(update={"data": name}), context) for name in (own.data, own.source))
 
 
@@ -113,7 +113,8 @@ def _both(own: TransferSettings, name: str, only: list[str] | None, context: Con
     return one("train"), one("test")
 
 
-def _checked(settings: dict[str, Any]) -> TransferSettings:
+def checked_transfer(settings: dict[str, Any]) -> TransferSettings:
+    """The settings as an experiment of this file has them. Raises UsageError for unknown, missing and wrong ones."""
     made = checked(TransferSettings, settings, "settings")
     assert isinstance(made, TransferSettings)
     return made

@@ -55,9 +55,9 @@ def test_success_is_the_share_that_obeys(context, monkeypatch):
     kept = {}
     real = training.fitted
 
-    def fitted(data, test, *of, **how):
-        made = real(data, test, *of, **how)
-        kept["data"] = data
+    def fitted(job, *of, **how):
+        made = real(job, *of, **how)
+        kept["data"] = job.data
         return made
 
     monkeypatch.setattr(training, "fitted", fitted)

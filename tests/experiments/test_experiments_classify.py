@@ -69,9 +69,9 @@ def trained_on(monkeypatch):
     seen = []
     real = training.fitted
 
-    def fitted(data, test, settings, *of, **how):
-        seen.append((data, settings))
-        return real(data, test, settings, *of, **how)
+    def fitted(job, *of, **how):
+        seen.append((job.data, job.settings))
+        return real(job, *of, **how)
 
     monkeypatch.setattr(training, "fitted", fitted)
     return seen

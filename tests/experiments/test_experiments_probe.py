@@ -9,11 +9,13 @@ import torch
 
 from faceshield.core.errors import UsageError
 from faceshield.data.sources import open_data
+from faceshield.experiments import pace
 from faceshield.experiments import probe as probing
 from faceshield.experiments.classify import classify
 from faceshield.experiments.noises import fresh_surrogate
+from faceshield.experiments.pace import ROUNDS, STEPS, noise_seconds, thinned
 from faceshield.experiments.plan import Planned
-from faceshield.experiments.probe import ROUNDS, STEPS, noise_seconds, probe, thinned
+from faceshield.experiments.probe import probe, probe_cost, probe_transfer
 from faceshield.noise.registry import noise_method
 from faceshield.training import learner as learning
 from faceshield.training import loop
@@ -70,6 +72,24 @@ def test_what_is_kept_counts_nothing(context, priced):
     assert asked(context, CLASS, adversary={"steps": 1}) == pytest.approx([trained_for(3)])
 
 
+def test_of_the_cost_neither_training_nor_noise_is_reused(context, priced):
+    classify(CLASS, 0, SETTINGS, context)
+    cells = [Planned({**CLASS, "setting": setting}, 0, SETTINGS, "") for setting in ("paper", "fast")]
+    assert probe_cost(cells, context) == pytest.approx([1000 + trained_for(3)] * 2)
+
+
+def test_a_transfer_is_the_noise_of_its_source_and_a_training_on_the_data(context, priced):
+    digits = {**SETTINGS, "only": ["0", "1", "2"], "source": "digits", "source_only": ["5", "6"]}
+    joined = {**digits, "added": "6", "compared": "1"}
+    sample = {**CLASS, "form": "sample"}
+    own, joining = 3 * (-(-36 // 16) + 18 * 0.01), 3 * (-(-48 // 16) + 18 * 0.01)
+    assert probe_transfer([Planned(NONE, 0, digits, "")], context) == pytest.approx([own])
+    assert probe_transfer([Planned(CLASS, 0, digits, ""), Planned(CLASS, 0, digits, "")], context) == pytest.approx(
+        [1000 + own, own]
+    )
+    assert probe_transfer([Planned(sample, 0, joined, "")], context) == pytest.approx([1000 + joining])
+
+
 def test_ten_steps_are_run_after_one_to_warm_up(context, monkeypatch):
     steps, real = [], loop.descend
     monkeypatch.setattr(loop, "descend", lambda *of: steps.append(1) or real(*of))
@@ -86,7 +106,7 @@ class Clock:
 
     def __init__(self, monkeypatch, theta):
         self.now = 0.0
-        monkeypatch.setattr(probing.time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(pace.time, "perf_counter", lambda: self.now)
         self.theta = replace(theta, forward=self.wrapped(theta.forward, 0.01), fit=self.fit(theta.fit))
 
     def wrapped(self, call, each):

@@ -12,6 +12,7 @@ from faceshield.data.exposure import Exposure
 from faceshield.data.sources import open_data
 from faceshield.experiments import trained as training
 from faceshield.experiments.classify import checked_settings, classify
+from faceshield.experiments.fitted import Training
 from faceshield.experiments.protected import exposure, part
 from faceshield.experiments.trained import trained
 
@@ -31,7 +32,7 @@ def context(context, tmp_path):
 def trained_on(monkeypatch):
     """What networks were really trained on."""
     seen, real = [], training.fitted
-    monkeypatch.setattr(training, "fitted", lambda data, *of, **how: seen.append(data) or real(data, *of, **how))
+    monkeypatch.setattr(training, "fitted", lambda job, *of, **how: seen.append(job.data) or real(job, *of, **how))
     return seen
 
 
@@ -105,9 +106,8 @@ def test_what_lies_in_the_recipes_own_folder_is_used(context, tmp_path):
 
 
 def test_a_kept_network_is_the_network(context):
-    own = checked_settings(SETTINGS)
-    data, test = clean(), open_data("digits", "test", 8, 6)
-    first, again = (trained(data, test, own, 0, context) for _ in range(2))
+    job = Training(clean(), open_data("digits", "test", 8, 6), checked_settings(SETTINGS), 0)
+    first, again = (trained(job, context) for _ in range(2))
     assert again.history == first.history
     assert again.history.seconds == first.history.seconds > 0
     assert not again.model.training
@@ -116,7 +116,7 @@ def test_a_kept_network_is_the_network(context):
 
 
 def test_curves_by_class_average_to_the_curve(context):
-    made = trained(clean(), open_data("digits", "test", 8, 6), checked_settings(SETTINGS), 0, context)
+    made = trained(Training(clean(), open_data("digits", "test", 8, 6), checked_settings(SETTINGS), 0), context)
     assert len(made.history.class_curves) == 10
     for epoch, share in enumerate(made.history.test_accuracy):
         assert sum(curve[epoch] for curve in made.history.class_curves) / 10 == pytest.approx(share)

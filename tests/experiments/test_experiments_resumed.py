@@ -13,6 +13,7 @@ from faceshield.core.store import read_tensors
 from faceshield.data.sources import open_data
 from faceshield.experiments import fitted as fitting
 from faceshield.experiments.classify import checked_settings, classify
+from faceshield.experiments.fitted import Training
 from faceshield.experiments.run import Context
 from faceshield.experiments.trained import network_path, trained
 from faceshield.training.adversarial import Adversary
@@ -65,17 +66,14 @@ def resumed(killed, monkeypatch, job):
 @pytest.mark.parametrize(("augment", "adversary"), [("cutout", None), ("mixup", None), ("none", Adversary(steps=1))])
 def test_a_killed_training_ends_as_if_it_had_not_been(context, killed, monkeypatch, tmp_path, augment, adversary):
     own = checked_settings({**SETTINGS, "augment": augment})
-    data, test = both()
-    path = network_path(data, test, own, 0, context, adversary=adversary)
+    job = Training(*both(), own, 0, adversary)
+    path = network_path(job, context)
     progress = path.with_suffix(".progress.safetensors")
 
-    def job():
-        return trained(data, test, own, 0, context, adversary=adversary)
-
-    made = resumed(killed, monkeypatch, job)
+    made = resumed(killed, monkeypatch, lambda: trained(job, context))
     assert killed == [2, 3], "it began anew"
     assert not progress.exists()
-    whole = fitting.fitted(data, test, own, 0, context, adversary=adversary)
+    whole = fitting.fitted(job, context)
     assert digest(made.model.state_dict().values()) == digest(whole.model.state_dict().values())
     assert made.history == whole.history
     assert [len(curve) for curve in made.history.class_curves] == [4] * 10
@@ -94,15 +92,15 @@ def test_the_network_for_error_max_goes_on_too(context, killed, monkeypatch):
 def test_a_small_network_is_not_written_after_each_epoch(context, monkeypatch):
     written = []
     monkeypatch.setattr("faceshield.training.checkpoint.write_tensors", lambda *of: written.append(of))
-    trained(*both(), checked_settings(SETTINGS), 0, context)
+    trained(Training(*both(), checked_settings(SETTINGS), 0), context)
     assert written == []
 
 
 def test_a_network_of_an_older_version_is_read(context):
     """Its curves stood beside the history in the file; they still do."""
-    own = checked_settings(SETTINGS)
-    made = trained(*both(), own, 0, context)
-    told = read_tensors(network_path(*both(), own, 0, context))[1]
+    job = Training(*both(), checked_settings(SETTINGS), 0)
+    made = trained(job, context)
+    told = read_tensors(network_path(job, context))[1]
     assert set(told) == {"train_loss", "test_accuracy", "class_curves", "seconds"}
     assert tuple(map(tuple, told["class_curves"])) == made.history.class_curves
 

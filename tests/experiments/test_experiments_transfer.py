@@ -31,9 +31,9 @@ def seen(monkeypatch):
     kept = {"data": [], "noise": []}
     real, real_noise = training.fitted, transfer.noise_of
 
-    def fitted(data, test, *of, **how):
-        kept["data"].append((data, test))
-        return real(data, test, *of, **how)
+    def fitted(job, *of, **how):
+        kept["data"].append((job.data, job.test))
+        return real(job, *of, **how)
 
     def noise_of(*of):
         kept["noise"].append((real_noise(*of), of[2]))
