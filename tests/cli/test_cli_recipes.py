@@ -112,7 +112,8 @@ def test_the_plan_runs_nothing(cli, tmp_path):
 
 def test_the_plan_with_a_probe_says_what_each_cell_takes(cli, tmp_path):
     places = ["--results", tmp_path / "results", "--work", tmp_path / "work"]
-    text = cli("recipes", "run", ROOT / "recipes/quickstart/digits.yaml", "--plan", "--probe", *places).stdout.splitlines()
+    run = ["recipes", "run", ROOT / "recipes/quickstart/digits.yaml", "--plan", "--probe"]
+    text = cli(*run, *places).stdout.splitlines()
     cells = text[1 : text.index("data: none needed")]
     assert all(line.endswith(" seconds)") or line.endswith(" minutes)") for line in cells), cells
     assert re.fullmatch(r"hours: \d+\.\d\d \(by a probe of a few steps\)", text[-1])
