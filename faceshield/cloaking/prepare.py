@@ -73,7 +73,7 @@ def make(
         delta, slot = private_noise(
             crops,
             len(bank.delta),
-            lambda batch: runtime.forward(surrogate, batch),
+            runtime.frozen(surrogate),
             Budget(options.epsilon),
             Views(),
             secret,

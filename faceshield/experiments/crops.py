@@ -166,7 +166,7 @@ def _tailored(
     delta, _ = private_noise(
         photos.to(runtime.device),
         slots,
-        lambda batch: runtime.forward(surrogate, batch),
+        runtime.frozen(surrogate),
         Budget(),
         view,
         secret,

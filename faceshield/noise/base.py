@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from faceshield.core.ranks import ALONE, Ranks
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 
+Forward = Callable[[Tensor], Tensor]
 OnRound = Callable[[int, float, Tensor], None]
 """``on_round(round, error, δ)`` hears of each finished round."""
 
@@ -22,15 +22,16 @@ OnRound = Callable[[int, float, Tensor], None]
 class Learner:
     """A network θ, how it is run, and how it is fitted: handed in, since noise picks no device and no optimiser.
 
-    ``forward`` gives float32 logits for float images in [0, 1] in the network's current mode; ``fit`` makes one
-    optimiser step on float images and int64 labels and gives the examples' losses (N,) from before it. ``state`` is a
-    flat copy of parameters, buffers and the optimiser's memory, ``restore`` its inverse: what a resumed job needs.
-    ``ranks`` are the processes that hold the same learner: ``fit`` is given the whole batch in each of them, and
-    ``forward`` works in each for itself.
+    ``frozen()`` is the network as it is now, in eval mode and for good: it gives float32 logits for float images in
+    [0, 1], and only these ask for gradients, so that many passes while θ stays cost no more than they must. ``fit``
+    makes one optimiser step on float images and int64 labels and gives the examples' losses (N,) from before it.
+    ``state`` is a flat copy of parameters, buffers and the optimiser's memory, ``restore`` its inverse: what a resumed
+    job needs. ``ranks`` are the processes that hold the same learner: ``fit`` is given the whole batch in each of them,
+    and what ``frozen`` gives works in each for itself.
     """
 
     model: nn.Module
-    forward: Callable[[Tensor], Tensor]
+    frozen: Callable[[], Forward]
     fit: Callable[[Tensor, Tensor], Tensor]
     state: Callable[[], dict[str, Tensor]]
     restore: Callable[[Mapping[str, Tensor]], None]
@@ -49,20 +50,6 @@ class NoiseMethod(Protocol):
         """Noise with one δ for each class or example of ``data``, on the CPU."""
 
 
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """``model`` in eval mode with parameters that ask for no gradient; both are put back afterwards."""
-    training = model.training
-    asked = [parameter.requires_grad for parameter in model.parameters()]
-    model.eval().requires_grad_(False)
-    try:
-        yield
-    finally:
-        model.train(training)
-        for parameter, wanted in zip(model.parameters(), asked, strict=True):
-            parameter.requires_grad_(wanted)
-
-
 def noisy(images: Tensor, delta: Tensor) -> Tensor:
     """uint8 pictures plus δ as float in [0, 1]."""
     return (images.float() / 255 + delta).clamp_(0, 1)
@@ -70,7 +57,7 @@ def noisy(images: Tensor, delta: Tensor) -> Tensor:
 
 @torch.no_grad()
 def misclassified(
-    chosen: Tensor, labels: Tensor, seen: Callable[[Tensor], Tensor], forward: Callable[[Tensor], Tensor], batch: int
+    chosen: Tensor, labels: Tensor, seen: Callable[[Tensor], Tensor], forward: Forward, batch: int
 ) -> Tensor:
     """(len(chosen),) bool: whose most likely class is not their label.
 

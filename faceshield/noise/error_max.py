@@ -11,7 +11,7 @@ from faceshield.core.budget import Budget
 from faceshield.core.rng import keyed_uniform
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Learner, OnRound, frozen, misclassified, noisy
+from faceshield.noise.base import Learner, OnRound, misclassified, noisy
 from faceshield.noise.pgd import Shape
 from faceshield.noise.sweep import sweep
 
@@ -40,15 +40,14 @@ class ErrorMax:
             drawn = keyed_uniform(data.ids, images[0].numel(), seed, "error-max").view(images.shape).to(learner.device)
             delta = noisy(images, self.budget.project((2 * drawn - 1) * self.budget.epsilon)) - images.float() / 255
         everyone = torch.arange(len(images), device=learner.device)
-        with frozen(learner.model):
-            taken = sweep(
-                images, labels, delta, lambda x, y: F.cross_entropy(learner.forward(x), y, reduction="none"),
-                self.budget, steps=self.steps, alpha=self.alpha, sign=1, batch=self.batch, enough=self.enough,
-                shape=self.shape,
-            )  # fmt: skip
-            wrong = misclassified(
-                everyone, labels, lambda index: noisy(images[index], delta[index]), learner.forward, 4 * self.batch
-            )
+        forward = learner.frozen()
+        taken = sweep(
+            images, labels, delta, lambda x, y: F.cross_entropy(forward(x), y, reduction="none"), self.budget,
+            steps=self.steps, alpha=self.alpha, sign=1, batch=self.batch, enough=self.enough, shape=self.shape,
+        )  # fmt: skip
+        wrong = misclassified(
+            everyone, labels, lambda index: noisy(images[index], delta[index]), forward, 4 * self.batch
+        )
         error = float(wrong.float().mean())
         if on_round is not None:
             on_round(0, error, delta)

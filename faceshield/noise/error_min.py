@@ -12,10 +12,11 @@ from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
+from faceshield.core.ranks import Ranks
 from faceshield.core.rng import generator
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Learner, OnRound, frozen, misclassified, noisy
+from faceshield.noise.base import Forward, Learner, OnRound, misclassified, noisy
 from faceshield.noise.patch import cut, paste, random_places, spread
 from faceshield.noise.pgd import Shape, View, step
 from faceshield.noise.progress import Order, Saved
@@ -117,17 +118,17 @@ class ErrorMin:
             for _ in range(self.fit_steps):
                 index = order.next().to(labels.device)
                 learner.fit(self._seen(images[index], delta[owner[index]], rng), labels[index])
-            with frozen(learner.model):
-                if self.redraw:
-                    chosen = torch.randperm(len(images), generator=rng)[: len(subset)].to(labels.device)
-                else:
-                    chosen = subset[torch.randperm(len(subset), generator=rng)].to(labels.device)
-                taken += self._pass(images, labels, delta, chosen, learner, rng)
-                wrong = misclassified(
-                    chosen, labels, lambda index: self._seen(images[index], delta[owner[index]], rng),
-                    learner.ranks.dealt(learner.forward), 4 * self.batch,
-                )  # fmt: skip
-                errors.append(float(wrong.float().mean()))
+            forward = learner.frozen()
+            if self.redraw:
+                chosen = torch.randperm(len(images), generator=rng)[: len(subset)].to(labels.device)
+            else:
+                chosen = subset[torch.randperm(len(subset), generator=rng)].to(labels.device)
+            taken += self._pass(images, labels, delta, chosen, forward, learner.ranks, rng)
+            wrong = misclassified(
+                chosen, labels, lambda index: self._seen(images[index], delta[owner[index]], rng),
+                learner.ranks.dealt(forward), 4 * self.batch,
+            )  # fmt: skip
+            errors.append(float(wrong.float().mean()))
             saved.keep(delta, errors, taken)
             if on_round is not None:
                 on_round(len(errors) - 1, errors[-1], delta)
@@ -148,17 +149,17 @@ class ErrorMin:
         return batch if self.view is None else self.view(batch, rng)
 
     def _pass(
-        self, images: Tensor, labels: Tensor, delta: Tensor, chosen: Tensor, learner: Learner, rng: Generator
-    ) -> int:
+        self, images: Tensor, labels: Tensor, delta: Tensor, chosen: Tensor, forward: Forward, ranks: Ranks,
+        rng: Generator,
+    ) -> int:  # fmt: skip
         """Change ``delta`` in place by the δ pass over the ``chosen`` examples; returns the number of steps taken.
 
         Each of several processes takes its share of the examples' steps. A class's views are drawn for the whole batch,
         as by one process; an example's own views by each process for its share.
         """
-        ranks = learner.ranks
 
         def losses(batch: Tensor, target: Tensor) -> Tensor:
-            return F.cross_entropy(learner.forward(batch), target, reduction="none")
+            return F.cross_entropy(forward(batch), target, reduction="none")
 
         def dealt(batch: Tensor, target: Tensor) -> Tensor:
             return losses(batch[ranks.share], target[ranks.share])

@@ -16,7 +16,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Learner, OnRound, frozen, misclassified, noisy
+from faceshield.noise.base import Forward, Learner, OnRound, misclassified, noisy
 from faceshield.noise.deepfool import deepfool
 from faceshield.noise.sweep import one_of_each
 
@@ -61,29 +61,29 @@ class Universal:
         chosen = torch.randperm(len(images), generator=rng)[:count].to(labels.device)
         delta = torch.zeros(len(data.classes), *images.shape[1:], device=learner.device)
         rates: list[float] = []
+        forward = learner.frozen()
 
         def fooled(index: Tensor) -> Tensor:
             seen = lambda part: noisy(images[part], delta[labels[part]])  # noqa: E731
-            return misclassified(index, labels, seen, learner.forward, 4 * self.batch)
+            return misclassified(index, labels, seen, forward, 4 * self.batch)
 
-        with frozen(learner.model):
-            while len(rates) < self.passes and not (rates and rates[-1] >= self.fooling):
-                order = chosen[torch.randperm(count, generator=rng).to(labels.device)]
-                batches = one_of_each(order, labels) if self.update == "sequential" else order.split(self.batch)
-                for batch in batches:
-                    active = batch[~fooled(batch)]
-                    if len(active):
-                        self._push(images[active], labels[active], delta, learner)
-                rates.append(float(fooled(chosen).float().mean()))
-                if on_round is not None:
-                    on_round(len(rates) - 1, rates[-1], delta)
+        while len(rates) < self.passes and not (rates and rates[-1] >= self.fooling):
+            order = chosen[torch.randperm(count, generator=rng).to(labels.device)]
+            batches = one_of_each(order, labels) if self.update == "sequential" else order.split(self.batch)
+            for batch in batches:
+                active = batch[~fooled(batch)]
+                if len(active):
+                    self._push(images[active], labels[active], delta, forward)
+            rates.append(float(fooled(chosen).float().mean()))
+            if on_round is not None:
+                on_round(len(rates) - 1, rates[-1], delta)
         provenance = {"method": "error-max", "errors": rates, "fooling": self.fooling}
         return Noise(delta.cpu(), "class", data.classes, self.budget, provenance)
 
-    def _push(self, images: Tensor, labels: Tensor, delta: Tensor, learner: Learner) -> None:
+    def _push(self, images: Tensor, labels: Tensor, delta: Tensor, forward: Forward) -> None:
         """Move the classes of ``labels`` in ``delta``, in place, by the mean of their examples' DeepFool steps."""
         move = deepfool(
-            noisy(images, delta[labels]), labels, learner.forward,
+            noisy(images, delta[labels]), labels, forward,
             steps=self.steps, candidates=self.candidates, overshoot=self.overshoot,
         )  # fmt: skip
         total = torch.zeros_like(delta).index_add_(0, labels, move)

@@ -32,10 +32,10 @@ def learner(
     """
     model = runtime.place(model)
     optimizer = sgd(model, lr=lr, momentum=momentum, weight_decay=weight_decay)
-    forward, ranks = partial(runtime.forward, model), runtime.ranks
+    ranks = runtime.ranks
 
     def fit(images: Tensor, labels: Tensor) -> Tensor:
-        losses = F.cross_entropy(forward(images[ranks.share]), labels[ranks.share], reduction="none")
+        losses = F.cross_entropy(runtime.forward(model, images[ranks.share]), labels[ranks.share], reduction="none")
         descend(losses.sum() / len(images), model, optimizer, ranks, clip)
         return ranks.gathered(losses.detach(), len(images))
 
@@ -45,4 +45,4 @@ def learner(
     def restore(tensors: Mapping[str, Tensor]) -> None:
         checkpoint.restore(model, optimizer, tensors)
 
-    return Learner(model, forward, fit, state, restore, runtime.device, ranks)
+    return Learner(model, partial(runtime.frozen, model), fit, state, restore, runtime.device, ranks)

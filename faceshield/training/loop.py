@@ -18,7 +18,7 @@ from faceshield.data.augment import Augment as Augment  # the experiments take t
 from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
 from faceshield.data.mixing import Mix
-from faceshield.noise.base import frozen
+from faceshield.models.frozen import frozen
 from faceshield.training.adversarial import Forward
 from faceshield.training.checkpoint import Checkpoint
 from faceshield.training.history import History, Tested

@@ -15,7 +15,9 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,10 @@ from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
-from faceshield.experiments.fitted import TrainingSettings, fitted
+from faceshield.experiments.fitted import Training, TrainingSettings, fitted
 from faceshield.experiments.noises import preset
 from faceshield.experiments.run import Context
+from faceshield.models.frozen import frozen
 from faceshield.models.zoo import build
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.sweep import Losses
@@ -40,7 +43,7 @@ from faceshield.training.loop import seeded
 from faceshield.training.runtime import Runtime, has_bf16
 
 STEPS = 20  # the paper's T
-ENOUGH = 0.001  # the loss at which an example takes no more steps: 0.01 leaves noise that protects less
+ENOUGH = 0.001  # the loss at which an example takes no more steps; the noise then protects less, so ours has none
 Metrics = dict[str, Any]
 Cell = dict[str, Any]
 NAMES = {"foolbox": "foolbox", "plain": "plain loop", "ours": "ours, the paper's T and α", "fast": "ours, fast"}
@@ -62,13 +65,14 @@ class Foolbox:
             def get_random_start(self, x0: Any, epsilon: float) -> Any:
                 return x0 + self.start
 
-        model = foolbox.PyTorchModel(self.network, bounds=(0, 1), device=images.device)
         attack = Warm(steps=STEPS, abs_stepsize=budget.epsilon / 10, random_start=True)
-        for index in torch.arange(len(images)).split(batch):
-            x = images[index].float() / 255
-            attack.start = foolbox.criteria.ep.astensor(delta[index])
-            towards = foolbox.criteria.TargetedMisclassification(labels[index])
-            delta[index] = attack.run(model, x, towards, epsilon=budget.epsilon) - x
+        with frozen(self.network):
+            model = foolbox.PyTorchModel(self.network, bounds=(0, 1), device=images.device)
+            for index in torch.arange(len(images)).split(batch):
+                x = images[index].float() / 255
+                attack.start = foolbox.criteria.ep.astensor(delta[index])
+                towards = foolbox.criteria.TargetedMisclassification(labels[index])
+                delta[index] = attack.run(model, x, towards, epsilon=budget.epsilon) - x
         return STEPS * len(images)
 
 
@@ -105,11 +109,15 @@ class Plain:
 
 @dataclass(frozen=True)
 class Arm:
-    """How the network is run, and the settings of ErrorMin; ``solver`` replaces our steps."""
+    """How the network is run, and the settings of ErrorMin; ``solver`` replaces our steps.
+
+    ``fold``: whether batch norms are folded into convolutions while θ stays, as ``Runtime.frozen`` does.
+    """
 
     runtime: Runtime
     settings: dict[str, Any] = field(default_factory=dict)
     solver: Callable[[nn.Module], Any] | None = None
+    fold: bool = False
 
 
 def arms(device: torch.device) -> dict[str, Arm]:
@@ -117,19 +125,19 @@ def arms(device: torch.device) -> dict[str, Arm]:
     best = torch.bfloat16 if has_bf16(device) else torch.float32
     rows, last = torch.contiguous_format, torch.channels_last
     plain = Runtime(device, torch.float32, rows)
-    screened = {"enough": ENOUGH}
     fast = preset("fast", "error-min", "sample", Budget().epsilon)
     return {
         "foolbox": Arm(plain, solver=Foolbox),
         "plain": Arm(plain, solver=lambda network: Plain()),
         "batched": Arm(plain),
+        "folding alone": Arm(plain, fold=True),
         "channels-last alone": Arm(Runtime(device, torch.float32, last)),
         "precision alone": Arm(Runtime(device, best, rows)),
-        "screening alone": Arm(plain, screened),
+        "screening alone": Arm(plain, {"enough": ENOUGH}),
         "fewer, larger steps alone": Arm(plain, fast),
         "+ channels-last, precision": Arm(Runtime(device, best, last)),
-        "ours": Arm(Runtime(device, best, last), screened),
-        "fast": Arm(Runtime(device, best, last), fast),
+        "ours": Arm(Runtime(device, best, last), fold=True),
+        "fast": Arm(Runtime(device, best, last), fast, fold=True),
     }
 
 
@@ -143,6 +151,8 @@ def generate(
         stop_error=stop_error, rounds=rounds, batch=choice.batch, solver=solver, **arm.settings
     )
     fit = learner(network, arm.runtime, lr=choice.lr)
+    if not arm.fold:
+        fit = replace(fit, frozen=lambda: partial(arm.runtime.forward, deepcopy(network).eval().requires_grad_(False)))
     begun = time.perf_counter()
     noise = method.generate(data, fit, seed=seed)
     return noise, time.perf_counter() - begun
@@ -185,13 +195,13 @@ def until_done(data: Examples, test: Examples, choice: argparse.Namespace, runti
     for name in NAMES:
         arm = arms(runtime.device)[name]
         noise, metrics = timed(arm, data, choice, seed, rounds=choice.rounds, stop_error=choice.stop_error)
-        history = fitted(unlearnable(data, noise), test, settings, seed, context).history
+        history = fitted(Training(unlearnable(data, noise), test, settings, seed), context).history
         metrics |= {
             "test_accuracy_final": history.test_accuracy_final,
             "test_accuracy_peak": history.test_accuracy_peak,
         }
         cells.append(cell(NAMES[name], seed, metrics))
-    clean = fitted(data, test, settings, seed, context).history
+    clean = fitted(Training(data, test, settings, seed), context).history
     return [*compared(cells), cell("none (clean data)", seed, {"test_accuracy_final": clean.test_accuracy_final})]
 
 

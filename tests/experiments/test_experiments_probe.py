@@ -107,7 +107,7 @@ class Clock:
     def __init__(self, monkeypatch, theta):
         self.now = 0.0
         monkeypatch.setattr(pace.time, "perf_counter", lambda: self.now)
-        self.theta = replace(theta, forward=self.wrapped(theta.forward, 0.01), fit=self.fit(theta.fit))
+        self.theta = replace(theta, frozen=lambda: self.wrapped(theta.frozen(), 0.01), fit=self.fit(theta.fit))
 
     def wrapped(self, call, each):
         def forward(batch):

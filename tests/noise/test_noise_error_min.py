@@ -29,7 +29,7 @@ def unfitted(model):
     def refused(*_):
         raise AssertionError("nobody asked to fit θ")
 
-    return Learner(model.eval(), model, refused, dict, refused, torch.device("cpu"))
+    return Learner(model, model.eval, refused, dict, refused, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def test_a_step_moves_delta_by_the_gradient_at_its_place(update):
     data = pictures(3, 1)
     model, seen = network().eval(), []
     method = replace(PATCH, fit_steps=0, rounds=2, subset=1.0, update=update, view=lambda x, _: seen.append(x) or x)
-    learner = replace(fresh(), model=model, forward=model)
+    learner = replace(fresh(), model=model, frozen=model.eval)
     noise = method.generate(data, learner, seed=0)
     rng = generator(0, "error-min", "class")
     clean, delta = data.images.float() / 255, torch.zeros(3, 3, 4, 3)

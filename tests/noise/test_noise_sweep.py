@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from noise_samples import EPSILON, network, pictures
 
 from faceshield.core.budget import Budget
-from faceshield.noise.base import frozen, misclassified, noisy
+from faceshield.noise.base import misclassified, noisy
 from faceshield.noise.pgd import pgd
 from faceshield.noise.sweep import one_of_each, sweep
 
@@ -143,13 +143,3 @@ def test_who_is_misclassified(data, model):
 def test_noisy_pictures_stay_in_range():
     pixels = torch.tensor([0, 128, 255], dtype=torch.uint8)
     assert noisy(pixels, torch.tensor([-0.1, 0.1, 0.1])).tolist() == pytest.approx([0, 128 / 255 + 0.1, 1])
-
-
-def test_a_frozen_network_is_put_back():
-    model = network().train()
-    model[0].weight.requires_grad_(False)
-    with frozen(model):
-        assert not model.training
-        assert not any(parameter.requires_grad for parameter in model.parameters())
-    assert model.training
-    assert [parameter.requires_grad for parameter in model.parameters()] == [False, *[True] * 5]

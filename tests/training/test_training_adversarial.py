@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from faceshield.core.budget import Budget
-from faceshield.noise.base import frozen
+from faceshield.models.frozen import frozen
 from faceshield.training.adversarial import Adversary
 
 LABELS = torch.tensor([0, 1, 2, 0])

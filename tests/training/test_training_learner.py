@@ -46,16 +46,19 @@ def test_fit_is_a_step_of_sgd(images, clip):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
-def test_forward_follows_the_models_mode_and_fit_leaves_it(images):
+def test_a_frozen_network_is_that_of_its_moment_and_fit_leaves_the_mode(images):
     made = learner(network(), RUNTIME)
     made.fit(images, LABELS)
     assert made.model.training
-    in_training = made.forward(images)
+    forward = made.frozen()
+    assert made.model.training
+    before = forward(images)
     made.model.eval()
-    assert not made.forward(images).allclose(in_training)
+    torch.testing.assert_close(before, made.model(images), rtol=1e-4, atol=1e-5)
     made.fit(images, LABELS)
     assert not made.model.training
-    assert made.forward(images).shape == (8, 3)
+    assert forward(images).equal(before)
+    assert not made.frozen()(images).allclose(before)
     assert made.device == RUNTIME.device
 
 

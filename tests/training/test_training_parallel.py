@@ -78,12 +78,17 @@ def network(seed=0):
 def watched(made, seen):
     """``made``, whose every picture that a step of δ is taken for is added to ``seen``."""
 
-    def forward(batch):
-        if batch.requires_grad:
-            seen.append((batch.detach() * 255).round().byte())
-        return made.forward(batch)
+    def frozen():
+        network = made.frozen()
 
-    return replace(made, forward=forward)
+        def forward(batch):
+            if batch.requires_grad:
+                seen.append((batch.detach() * 255).round().byte())
+            return network(batch)
+
+        return forward
+
+    return replace(made, frozen=frozen)
 
 
 def jobs(runtime, folder):
