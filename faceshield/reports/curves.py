@@ -34,6 +34,7 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     places = list(dict.fromkeys((metric, label(key, None, by) if by else "") for metric, key in found))
     if any(words for _, words in places):  # a line that leaves the panels' parts open is a baseline of them all
         places = [place for place in places if place[1]]
+    several = len({metric for metric, _ in places}) > 1
     figure, axes = panels(result, len(places))
     shade = colours(list(dict.fromkeys(str(key.get(by, "–")) if by else label(key) for _, key in found)))
     for panel, place in zip(axes, places, strict=True):
@@ -63,7 +64,7 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
         rate_axis(panel, [place[0]])
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set(xlabel="epoch", xlim=(min(1, last - 1), last * 1.05), title=place[1] if by else "")
-        if panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+        if several or panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]
             panel.set_ylabel(name_of(place[0]))
     legend(figure, axes)
     return figure

@@ -54,6 +54,8 @@ NAMES = {
     "curve_test": "clean test accuracy",
     "curve_protected": "accuracy on protected people",
     "curve_others": "accuracy on everybody else",
+    "curve_added": "accuracy on the added class",
+    "curve_compared": "accuracy on the class compared",
     "protected_accuracy": "accuracy on protected people",
     "others_accuracy": "accuracy on everybody else",
 }

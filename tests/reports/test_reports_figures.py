@@ -102,6 +102,17 @@ def test_curves_are_means_with_the_papers_value_at_their_end():
     ]
 
 
+def test_every_panel_names_its_metric_where_there_are_several():
+    drawn = {**result(), "cells": [cell for cell in result()["cells"] if cell["key"]["form"] == "class"]}
+    for cell in drawn["cells"]:
+        cell["metrics"]["curve_added"] = [0.5, 0.0]
+    named = [panel.get_ylabel() for panel in curves(drawn, Plot("curves"), EXPECTED).axes]
+    assert named == ["clean test accuracy", ""], "they share it"
+    both = Plot("curves", metrics=("curve_added", "curve_test"))
+    named = [panel.get_ylabel() for panel in curves(drawn, both, EXPECTED).axes]
+    assert named == ["accuracy on the added class"] * 2 + ["clean test accuracy"] * 2
+
+
 def test_bars_stand_beside_the_papers():
     figure = bars(result(), Plot("bars", x="percentage", by="noise"), EXPECTED)
     (panel,) = figure.axes
