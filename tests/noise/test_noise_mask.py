@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from faceshield.faces.align import DLIB_150, align_150, canvas_matrix
 from faceshield.imaging.blend import blend
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
-from faceshield.noise.mask import Handling, Sight, kept, likeness, mask
+from faceshield.noise.mask import MIDDLE, Handling, Sight, likeness, mask, middle
 
 EPSILON = 8 / 255
 
@@ -96,43 +97,39 @@ def _brightness(chips):
 
 
 @settings(max_examples=12)
-@given(share=st.floats(0.0, 0.95), levels=st.integers(1, 16), seed=st.integers(0, 99), asked=st.floats(0.5, 0.999))
-def test_mask_and_base_never_exceed_the_shared_epsilon(sight, share, levels, seed, asked):
+@given(levels=st.integers(1, 16), seed=st.integers(0, 99), asked=st.floats(0.5, 0.999))
+def test_mask_and_base_never_exceed_the_shared_epsilon(sight, levels, seed, asked):
     budget = Budget(levels / 255)
     base = budget.project(noise(seed) * 4)
     made = mask(
         sight, _brightness, _brightness(sight.chip(sight.photo)), None, budget,
-        torch.Generator().manual_seed(seed), base=base, share=share, steps=2, ssim=asked,
+        torch.Generator().manual_seed(seed), base=base, steps=2, ssim=asked,
     )  # fmt: skip
     assert made.abs().max() <= budget.epsilon * (1 + 1e-6)
 
 
-def test_what_is_kept_of_a_noise_is_its_projection_block_by_block():
-    base, delta = noise(1), noise(2)
-    base[:, :16, :16] = 0
-    found = kept(delta, base)
-    assert found.shape == (3, 8, 8)
-    x, y = delta[1, 32:48, 16:32].flatten().double(), base[1, 32:48, 16:32].flatten().double()
-    assert float(found[1, 2, 1]) == pytest.approx(float(x @ y / (y @ y)), rel=1e-4)
-    assert (found[:, 0, 0] == 1).all(), "where there is no noise, none is lost"
-    assert torch.allclose(kept(0.3 * base, base)[:, 1:], torch.tensor(0.3), atol=1e-5)
-
-
-def test_a_mask_leaves_the_share_of_the_noise_that_it_is_asked_to(sight):
+def test_a_mask_has_the_middle_of_the_face_and_the_noise_what_lies_around_it(sight):
     base = Budget().project(noise(7).sign())
     own = _brightness(sight.chip(sight.photo))
-    least, most = (
-        kept(
-            mask(
-                sight, _brightness, own, None, Budget(),
-                torch.Generator().manual_seed(0), base=base, share=share, steps=20, ssim=0.5,
-            ),
-            base,
-        )
-        for share in (0.0, 0.8)
-    )  # fmt: skip
-    assert most.amin() > least.amin()
-    assert most.mean() > 0.75
+    made = mask(
+        sight, _brightness, own, None, Budget(), torch.Generator().manual_seed(0), base=base, steps=20, ssim=0.5
+    )
+    place = middle(128).expand(3, -1, -1)
+    assert made[place == 0].equal(base[place == 0])
+    inside = made[place == 1]
+    assert float((inside * base[place == 1].sign()).mean().abs()) < 0.1 * Budget().epsilon, "the noise is not there"
+    assert float(inside.abs().mean()) > 0.5 * Budget().epsilon
+
+
+def test_the_middle_is_an_ellipse_with_a_soft_edge():
+    place = middle(128)
+    assert place.shape == (1, 128, 128)
+    x, y, half_width, half_height = MIDDLE
+    assert float(place.mean()) == pytest.approx(math.pi * half_width * half_height, rel=0.05)
+    rows, columns = (place[0] > 0).nonzero().T
+    assert float(rows.float().mean()) == pytest.approx(128 * y - 0.5, abs=0.5)
+    assert float(columns.float().mean()) == pytest.approx(128 * x - 0.5, abs=0.5)
+    assert {0.0, 1.0} < set(place.unique().tolist())
 
 
 @pytest.mark.parametrize("least", [0.98, 0.995])
@@ -153,9 +150,10 @@ def test_the_bound_of_similarity_is_the_masks_alone(sight):
         torch.Generator().manual_seed(0), base=base, steps=3, ssim=0.97,
     )  # fmt: skip
     small = sight.near(128)
-    assert float(likeness(small.photo, small.with_noise(base))) < 0.97
-    assert float((made - base).abs().max()) > 1 / 255
-    assert float(likeness(small.with_noise(base), small.with_noise(made))) >= 0.97 - 1e-5
+    around = base * (1 - middle(128))
+    assert float(likeness(small.photo, small.with_noise(around))) < 0.97
+    assert float((made - around).abs().max()) > 1 / 255
+    assert float(likeness(small.with_noise(around), small.with_noise(made))) >= 0.97 - 1e-5
 
 
 def test_equal_generators_give_equal_masks_and_other_ones_others(sight):
