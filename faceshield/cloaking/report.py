@@ -111,8 +111,8 @@ ABOUT = {
     "search": "Each face was moved away from the person for one frozen recogniser (dlib's ResNet-29). Others, later"
     " ones and ones trained on these photos may still find it, and copies already online are not covered."
     f" {_PRIVATE}",
-    "both": "Each face was moved away from the person for one frozen recogniser (dlib's ResNet-29) around the person's"
-    " noise against training. Measured, the mask undoes most of that noise: a recogniser trained on such photos knew"
-    " the person nearly as well as from clean ones (faces/selfie). Copies already online are not covered."
-    f" {_PRIVATE}",
+    "both": "The middle of each face was moved away from the person for one frozen recogniser (dlib's ResNet-29), and"
+    " what lies around it carries the person's noise against training. Measured, each does less than alone: that"
+    " recogniser still finds some of the photos (faces/search), and one trained on them still knows the person in a"
+    f" part of the clean ones (faces/selfie). Copies already online are not covered. {_PRIVATE}",
 }
