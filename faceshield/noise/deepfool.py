@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
+
+from faceshield.noise.base import Forward
 
 
 def deepfool(
     images: Tensor,
     labels: Tensor,
-    forward: Callable[[Tensor], Tensor],
+    forward: Forward,
     *,
     steps: int = 50,
     candidates: int = 10,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed, generator
+from faceshield.noise.base import Forward
 from faceshield.noise.pgd import View, pgd
 from faceshield.noise.smooth import amplified, smoothed
 
@@ -53,7 +54,7 @@ def slot_of(secret: str, slots: int, number: int = 0) -> int:
 def private_noise(
     crops: Tensor,
     slots: int,
-    forward: Callable[[Tensor], Tensor],
+    forward: Forward,
     budget: Budget,
     view: View,
     secret: str,
@@ -85,9 +86,7 @@ def private_noise(
 
 
 @torch.no_grad()
-def loss_of(
-    crops: Tensor, delta: Tensor, slot: int, forward: Callable[[Tensor], Tensor], view: View, secret: str
-) -> float:
+def loss_of(crops: Tensor, delta: Tensor, slot: int, forward: Forward, view: View, secret: str) -> float:
     """Mean cross-entropy towards ``slot`` of up to 64 ``crops`` (n, 3, S, S) uint8 with ``delta``, one view each."""
     rng = generator(secret, "loss")
     batch = view((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
@@ -97,7 +96,7 @@ def loss_of(
 def private_delta(
     crops: Tensor,
     slot: int,
-    forward: Callable[[Tensor], Tensor],
+    forward: Forward,
     budget: Budget,
     view: View,
     secret: str,

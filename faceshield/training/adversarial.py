@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -10,9 +9,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
+from faceshield.noise.base import Forward
 from faceshield.noise.pgd import pgd
-
-Forward = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
 from faceshield.data.mixing import Mix
 from faceshield.models.frozen import frozen
-from faceshield.training.adversarial import Forward
+from faceshield.noise.base import Forward
 from faceshield.training.checkpoint import Checkpoint
 from faceshield.training.history import History, Tested
 from faceshield.training.optim import Schedule, rate, set_rate, sgd

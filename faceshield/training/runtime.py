@@ -10,7 +10,6 @@ import atexit
 import functools
 import os
 import platform
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from faceshield.core.errors import UsageError
 from faceshield.core.ranks import ALONE, Ranks
 from faceshield.models.frozen import folded
+from faceshield.noise.base import Forward
 from faceshield.training.parallel import whole_batches
 
 # All wait while one works alone, as when it cloaks photos. That a process has died torchrun itself notices.
@@ -104,7 +104,7 @@ class Runtime:
             out: Tensor = model(batch.contiguous(memory_format=self.memory_format))
         return out.float()
 
-    def frozen(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
+    def frozen(self, model: nn.Module) -> Forward:
         """:meth:`forward` of the placed ``model`` as it is now, in eval mode, with its batch norms folded away.
 
         It is never compiled: it is another network after every change of ``model``.
