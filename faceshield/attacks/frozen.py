@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
@@ -13,12 +14,34 @@ def nearest(gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
     return labels[torch.cdist(queries, gallery).argmin(1)]
 
 
-def probe(features: Tensor, labels: Tensor, queries: Tensor, *, strength: float = 10.0) -> Tensor:
-    """(q,) labels by a linear classifier learned on frozen ``features`` (n, D) of ``labels`` (n,), by scikit-learn.
+@dataclass(frozen=True)
+class Probe:
+    """A linear classifier of features: ``weight`` (C, D), ``bias`` (C,), after ``mean`` and ``spread`` (D,).
+
+    classes (C,): the label of each row.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    weight: Tensor
+    bias: Tensor
+    classes: Tensor
+
+    def __call__(self, queries: Tensor) -> Tensor:
+        """(q,) int64 labels of ``queries`` (q, D)."""
+        return self.classes[(((queries - self.mean) / self.spread) @ self.weight.T + self.bias).argmax(1)]
+
+
+def probe(features: Tensor, labels: Tensor, *, strength: float = 10.0) -> Probe:
+    """Learned on frozen ``features`` (n, D) of ``labels`` (n,), by scikit-learn.
 
     Features are scaled to unit variance; ``strength`` is the inverse of the weights' penalty.
     """
     mean, spread = features.mean(0), features.std(0).clamp_min(1e-6)
-    known, asked = (((rows - mean) / spread).double().numpy() for rows in (features, queries))
-    learned = LogisticRegression(C=strength, max_iter=400).fit(known, labels.numpy())
-    return torch.from_numpy(np.asarray(learned.predict(asked), np.int64))
+    learned = LogisticRegression(C=strength, max_iter=400).fit(
+        ((features - mean) / spread).double().numpy(), labels.numpy()
+    )
+    weight, bias = (torch.from_numpy(part).to(features) for part in (learned.coef_, learned.intercept_))
+    if len(weight) == 1:  # of two classes scikit-learn gives the second one's logit alone
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    return Probe(mean, spread, weight, bias, torch.from_numpy(learned.classes_).to(labels))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from faceshield.attacks.base import Countermeasure, Pairs
+from faceshield.attacks.finetune import BATCH, CLIP, EPOCHS, RATE, FineTuned
 from faceshield.attacks.frozen import nearest, probe
 from faceshield.attacks.table import countermeasure
 from faceshield.core.errors import UsageError
@@ -24,13 +25,14 @@ from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.faces.align import CANVAS, DLIB_150, TEMPLATE_112
 from faceshield.imaging.warp import fit_similarity, warp
-from faceshield.models.resnet29 import CHIP
+from faceshield.models import resnet29
 from faceshield.noise.surrogate import load_bank
 
 ON_FEATURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "frozen-resnet29": nearest,
-    "probe-resnet29": probe,
+    "probe-resnet29": lambda features, labels, queries: probe(features, labels)(queries),
 }
+FINE_TUNED = "fine-tuned-resnet29"
 PAIRS = 500
 
 
@@ -41,22 +43,25 @@ class BatterySettings(CropsSettings):
 
 
 def battery(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
-    """One cell. ``key``: noise none|bank|tailored; attacker scratch|frozen-resnet29|probe-resnet29; countermeasure as
-    in ``attacks.table``.
+    """One cell. ``key``: noise none|bank|tailored; attacker scratch|frozen-resnet29|probe-resnet29|fine-tuned-resnet29;
+    countermeasure as in ``attacks.table``.
 
     A frozen recogniser takes each clean photo for the person of the nearest training photo; a probe learns a linear
-    classifier on its features. See :func:`faceshield.experiments.attack.attack` for the metrics of training.
+    classifier on its features; fine-tuning trains all its layers further. See
+    :func:`faceshield.experiments.attack.attack` for the metrics of training.
     """
     against = countermeasure(str(key["countermeasure"]))
     made = cloaked_people(key, seed, settings, context)
     attacker = str(key["attacker"])
     if attacker in ON_FEATURES:
         return _on_features(attacker, against, made, context)
-    if attacker != "scratch":
-        raise UsageError(f"attacker {attacker!r} is unknown; use scratch, {', '.join(ON_FEATURES)}")
     people = made.people
-    training = kept(replace(people, images=made.images).select(~made.held), against, settings["size"])
-    clean = kept(people.select(made.held), against, settings["size"])
+    training, clean = replace(people, images=made.images).select(~made.held), people.select(made.held)
+    if attacker == FINE_TUNED:
+        return _fine_tuned(against, training, clean, made.protected, seed, settings, context)
+    if attacker != "scratch":
+        raise UsageError(f"attacker {attacker!r} is unknown; use scratch, {', '.join(ON_FEATURES)}, {FINE_TUNED}")
+    training, clean = kept(training, against, settings["size"]), kept(clean, against, settings["size"])
     rng = generator("battery", seed)
     if against.undo is not None:
         others = people.select(~made.held & (people.labels < made.protected.start))
@@ -91,6 +96,21 @@ def tool_pairs(strangers: Tensor, size: int, rng: torch.Generator, **framing: in
     return Pairs(framed(clean, size, **framing), framed(cloaked, size, **framing))
 
 
+def _fine_tuned(
+    against: Countermeasure, training: Examples, clean: Examples, protected: range, seed: int,
+    settings: dict[str, Any], context: Context,
+) -> dict[str, Any]:  # fmt: skip
+    if against.undo is not None:
+        raise UsageError(f"attacker {FINE_TUNED!r} takes off no noise; give it another countermeasure")
+    start = probe(_embedded(against.applied(training.images), context), training.labels)
+    training, clean = (replace(data, images=_saved_chips(against.applied(data.images))) for data in (training, clean))
+    own = {"epochs": min(EPOCHS, settings["epochs"]), "lr": RATE}
+    return attack(
+        training, clean, protected, seed, own, context, network=FineTuned(resnet29.load(), start), batch=BATCH,
+        clip=CLIP, **against.training(),
+    )  # fmt: skip
+
+
 def _on_features(attacker: str, against: Countermeasure, made: Cloaked, context: Context) -> dict[str, Any]:
     if against.undo is not None or against.training():
         raise UsageError(f"attacker {attacker!r} trains no network; give it a countermeasure that changes pictures")
@@ -121,12 +141,21 @@ def _features(against: Countermeasure, images: Tensor, context: Context) -> Tens
 
 
 def _embedded(images: Tensor, context: Context) -> Tensor:
-    """(N, 128) of canvas pictures (N, 3, S, S) uint8: the canvas's template carried to the recogniser's chip."""
+    """(N, 128) of canvas pictures (N, 3, S, S) uint8."""
     recogniser = pretrained(context.runtime.device)
-    points = (TEMPLATE_112 + (CANVAS - 112) / 2 + 0.5) * (images.shape[-1] / CANVAS) - 0.5
-    matrix = fit_similarity(points, DLIB_150)
     parts = [
-        combined(outputs(warp(part.to(recogniser.device), matrix, (CHIP, CHIP)), recogniser.forward), unit=False)
+        combined(outputs(_chips(part.to(recogniser.device)), recogniser.forward), unit=False)
         for part in images.split(64)
     ]
     return torch.cat(parts)
+
+
+def _saved_chips(images: Tensor) -> Tensor:
+    """(N, 3, 150, 150) uint8, as pictures to train on."""
+    return torch.cat([_chips(part).mul(255).round().byte() for part in images.split(256)])
+
+
+def _chips(images: Tensor) -> Tensor:
+    """(N, 3, 150, 150) in [0, 1] of canvas pictures (N, 3, S, S) uint8: the canvas's template on ResNet-29's chip."""
+    points = (TEMPLATE_112 + (CANVAS - 112) / 2 + 0.5) * (images.shape[-1] / CANVAS) - 0.5
+    return warp(images, fit_similarity(points, DLIB_150), (resnet29.CHIP, resnet29.CHIP))

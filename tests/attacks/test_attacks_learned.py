@@ -11,6 +11,7 @@ import torch
 from faceshield.attacks.adversarial import FAST
 from faceshield.attacks.augment import STRONG
 from faceshield.attacks.base import Pairs
+from faceshield.attacks.finetune import FineTuned
 from faceshield.attacks.frozen import nearest, probe
 from faceshield.attacks.project import linear, projected, without
 from faceshield.attacks.purify import fitted, purified
@@ -88,8 +89,24 @@ def test_the_nearest_photo_and_the_probe_name_who_it_is():
     features = centres[labels] + torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
     queries = centres + 0.2
     assert nearest(features, labels, queries).tolist() == [0, 1, 2]
-    assert probe(features, labels, queries).tolist() == [0, 1, 2]
-    assert probe(features, labels + 4, queries).tolist() == [4, 5, 6]
+    assert probe(features, labels)(queries).tolist() == [0, 1, 2]
+    assert probe(features, labels + 4)(queries).tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize("people", [2, 5])
+def test_fine_tuning_starts_from_the_probe_and_moves_every_layer(people):
+    rng = torch.Generator().manual_seed(1)
+    labels = torch.arange(40) % people
+    images = (torch.rand(40, 3, 8, 8, generator=rng) + labels.view(-1, 1, 1, 1)) / (people + 1)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 6)).requires_grad_(False)
+    with torch.no_grad():
+        learned = probe(network(images), labels)
+        tuned = FineTuned(network, learned)
+        assert tuned(images).argmax(1).equal(learned(network(images)))
+    logits = tuned(images)
+    torch.nn.functional.cross_entropy(logits, labels).backward()
+    assert logits.shape == (40, people)
+    assert all(parameter.grad is not None for parameter in tuned.parameters())
 
 
 def test_strong_augmentation_and_the_adversary_stay_in_range():

@@ -47,6 +47,15 @@ def test_a_frozen_recogniser_does_not_mind_noise_against_training(recipe, contex
     assert metrics["others_accuracy"] > 2 * metrics["chance"]
 
 
+def test_a_fine_tuned_recogniser_learns_faces(recipe, context):
+    key = {"noise": "none", "attacker": "fine-tuned-resnet29", "countermeasure": "none"}
+    learned = battery(key, 0, recipe.at("smoke"), context)
+    assert len(learned["curve_protected"]) == 2
+    assert learned["others_accuracy"] > 2 * learned["chance"]
+    with pytest.raises(UsageError, match="takes off no noise"):
+        battery({**key, "countermeasure": "purify"}, 0, recipe.at("smoke"), context)
+
+
 def test_what_cannot_be_is_refused(recipe, context):
     key = {"noise": "none", "attacker": "frozen-resnet29", "countermeasure": "mixup"}
     with pytest.raises(UsageError, match="trains no network"):
