@@ -15,9 +15,9 @@ from faceshield.evaluation.embed import combined, outputs
 from faceshield.evaluation.strangers import load_strangers
 from faceshield.faces.align import DLIB_150, align_150, canvas_matrix
 from faceshield.imaging.warp import from_rgb
-from faceshield.models.resnet29 import ResNet29
+from faceshield.models.resnet29 import CHIP, ResNet29
 from faceshield.noise.identity import Identity
-from faceshield.noise.mask import Embed, Sight, mask
+from faceshield.noise.mask import Chip, Embed, Sight, Watcher, mask
 
 
 class Worn(Protocol):
@@ -79,11 +79,10 @@ class Masks:
         device = self.own.device
         rgb = photo.rgb8()
         here = features(align_150(rgb, face).image[None], self.network, device)
+        target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))]
         delta = mask(
-            Sight(from_rgb(rgb).to(device), canvas_matrix(face), face.landmarks, DLIB_150, grey=photo.grey),
-            self.forward,
-            torch.cat([self.own, here]),
-            self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))],
+            Sight(from_rgb(rgb).to(device), canvas_matrix(face), face.landmarks, grey=photo.grey),
+            [Watcher(Chip(DLIB_150, CHIP), self.forward, torch.cat([self.own, here]), target)],
             Budget(self.epsilon),
             rng,
             base=None if self.identity is None else self.identity.delta,

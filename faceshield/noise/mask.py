@@ -1,14 +1,14 @@
 """Masks in feature space: δ for one photo that carries its face away from the person, for a frozen recogniser.
 
 No training step stands between a face search and a photo, so error-minimizing noise (Eq. 2) does nothing against it.
-A mask is signed steps on the recogniser's own features instead: away from the person's clean photos, and each photo
+A mask is signed steps on recognisers' own features instead: away from the person's clean photos, and each photo
 towards a stranger of its own, so that a person's masked photos do not gather where only they are. It acts on the
-recogniser it was made with; others were measured only where a result says so.
+recognisers it was made with; others were measured only where a result says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,34 +27,65 @@ Embed = Callable[[Tensor], Tensor]
 MIDDLE = (0.5, 0.58, 0.203, 0.266)
 """The ellipse from the brows to the mouth, as shares of the canvas: its centre (x, y) and its half axes."""
 
-AWAY = 1.0
-"""Distance from the nearest clean photo at which the push ends: well above the match distance of 0.6."""
+
+@dataclass(frozen=True)
+class Chip:
+    """The crop that a recogniser takes in: a face's landmarks carried to ``template`` (5, 2), on ``size``² pixels."""
+
+    template: Matrix
+    size: int
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """A frozen recogniser that a mask is made against.
+
+    embed   chips (V, 3, size, size) RGB in [0, 1] to features (V, D), differentiable
+    own     (K, D) features of the person's clean photos, the masked one's among them
+    target  (D,) the stranger whom this photo is pulled to, or None
+    away    distance from the nearest clean photo at which the push ends: well above the distance of a match
+    weight  of its loss among those of several
+    """
+
+    chip: Chip
+    embed: Embed
+    own: Tensor
+    target: Tensor | None = None
+    away: float = 1.0
+    weight: float = 1.0
+
+    def loss(self, chips: Tensor) -> Tensor:
+        """Mean over views: how far short of ``away`` the nearest clean photo is, and the distance to the target."""
+        features = self.embed(chips)
+        distance = torch.cdist(features, self.own).amin(1)
+        if self.target is None:
+            return -distance.mean()
+        loss: Tensor = (F.relu(self.away - distance) + (features - self.target).norm(dim=1)).mean()
+        return loss
 
 
 @dataclass(frozen=True)
 class Sight:
-    """One face as a recogniser comes to see it: canvas → photo → chip.
+    """One face as recognisers come to see it: canvas → photo → chip.
 
     photo (1, 3, h, w) RGB, uint8 or float in [0, 1] · ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks``
-    (5, 2) in its pixels and the ``template`` (5, 2) that they are carried to, on a chip of ``size``² · ``grey``: δ
-    keeps it so
+    (5, 2) in its pixels · ``grey``: δ keeps it so
     """
 
     photo: Tensor
     to_canvas: Matrix
     landmarks: Matrix
-    template: Matrix
-    size: int = 150
     grey: bool = False
 
-    def near(self, canvas: int, finest: float = 2.0) -> Sight:
-        """The same face in a small picture: only what canvas and chip see, at most ``finest`` pixels for one of a chip.
+    def near(self, canvas: int, chips: Sequence[Chip], finest: float = 2.0) -> Sight:
+        """The same face in a small picture: only what canvas and chips see, at most ``finest`` pixels for one of a
+        chip.
 
         δ has no more detail than its canvas: the rest of a large photo costs time and changes nothing.
         """
-        to_chip = fit_similarity(self.landmarks, self.template)
-        scale = min(1.0, finest * scale_of(to_chip))
-        corners = np.concatenate([_corners(self.to_canvas, canvas), _corners(to_chip, self.size)])
+        ways = [(fit_similarity(self.landmarks, chip.template), chip.size) for chip in chips]
+        scale = min(1.0, finest * max(scale_of(matrix) for matrix, _ in ways))
+        corners = np.concatenate([_corners(matrix, size) for matrix, size in [(self.to_canvas, canvas), *ways]])
         height, width = self.photo.shape[-2:]
         low = np.clip(np.floor(corners.min(0)) - 2, 0, (width - 1, height - 1))
         high = np.clip(np.ceil(corners.max(0)) + 3, low + 1, (width, height))
@@ -77,10 +108,10 @@ class Sight:
         bottom, right = self.photo.shape[-2] - y - patch.shape[1], self.photo.shape[-1] - x - patch.shape[2]
         return (self.photo + F.pad(patch, (x, right, y, bottom))).clamp(0, 1)
 
-    def chip(self, photo: Tensor, moved: Matrix | None = None) -> Tensor:
+    def chip(self, photo: Tensor, chip: Chip, moved: Matrix | None = None) -> Tensor:
         """(1, 3, size, size): the aligned face of ``photo``; ``moved`` (5, 2) are the landmarks' errors in pixels."""
         landmarks = self.landmarks if moved is None else self.landmarks + moved
-        return warp(photo, fit_similarity(landmarks, self.template), (self.size, self.size))
+        return warp(photo, fit_similarity(landmarks, chip.template), (chip.size, chip.size))
 
 
 @dataclass(frozen=True)
@@ -97,25 +128,24 @@ class Handling:
     jpeg: float = 0.6
     quality: tuple[float, float] = (60.0, 95.0)
 
-    def __call__(self, sight: Sight, photo: Tensor, generator: Generator) -> Tensor:
-        """(1, 3, size, size): the chip of ``photo`` after one draw; differentiable."""
+    def __call__(self, sight: Sight, photo: Tensor, chips: Sequence[Chip], generator: Generator) -> list[Tensor]:
+        """(1, 3, size, size) each: the ``chips`` of ``photo`` after one draw; differentiable."""
         draw = torch.rand(4, generator=generator).tolist()
         if draw[0] < self.jpeg:
             low, high = self.quality
             photo = jpeg(photo, torch.tensor([low + (high - low) * draw[1]], device=photo.device))
         eyes = float(np.linalg.norm(sight.landmarks[1] - sight.landmarks[0]))
         moved = torch.randn(5, 2, generator=generator).numpy() * np.float32(self.jitter * eyes)
-        chip = sight.chip(photo, moved)
+        seen = [sight.chip(photo, chip, moved) for chip in chips]
         if draw[2] < self.resample:
-            chip = resize(resize(chip, round(sight.size * (self.smallest + (1 - self.smallest) * draw[3]))), sight.size)
-        return chip
+            share = self.smallest + (1 - self.smallest) * draw[3]
+            seen = [resize(resize(x, round(chip.size * share)), chip.size) for x, chip in zip(seen, chips, strict=True)]
+        return seen
 
 
 def mask(
     sight: Sight,
-    embed: Embed,
-    own: Tensor,
-    target: Tensor | None,
+    watchers: Sequence[Watcher],
     budget: Budget,
     generator: Generator,
     *,
@@ -128,12 +158,10 @@ def mask(
 ) -> Tensor:
     """δ (3, canvas, canvas) for one photo, |δ| ≤ ε, without gradient.
 
-    ``embed`` maps chips (V, 3, size, size) in [0, 1] to features (V, D) of a frozen network; ``own`` (K, D) are the
-    person's clean photos' features, this one's among them; ``target`` (D,) is the stranger that this photo is pulled
-    to, or None. Each of ``steps`` signed steps takes the mean gradient over ``views`` draws of ``handling``, the first
-    of them the plain photo, every other one mirrored (a recogniser may average a face with its mirror image); the step
-    size falls linearly. ``ssim`` is the least similarity to the photo that δ may leave (:func:`likeness`): it costs
-    during the steps, and what still exceeds it is scaled down at the end.
+    Each of ``steps`` signed steps takes the gradient of the ``watchers``' weighted losses over ``views`` draws of
+    ``handling``, the first of them the plain photo, every other one mirrored (a recogniser may average a face with its
+    mirror image); the step size falls linearly. ``ssim`` is the least similarity to the photo that δ may leave
+    (:func:`likeness`): it costs during the steps, and what still exceeds it is scaled down at the end.
 
     ``base`` (3, canvas, canvas) within ε, an identity's noise, shares the face with the mask: it keeps what lies around
     the :data:`MIDDLE` of the face, where the mask has all of ε for itself. A recogniser of faces looks there most; one
@@ -141,7 +169,8 @@ def mask(
     similarity is the mask's alone.
     """
     handling = handling or Handling()
-    near = sight.near(canvas)
+    chips = [watcher.chip for watcher in watchers]
+    near = sight.near(canvas, chips)
     device = near.photo.device
     place = torch.ones(1, canvas, canvas) if base is None else middle(canvas)
     start = (torch.zeros(3, canvas, canvas) if base is None else base.cpu() * (1 - place)).to(device)
@@ -152,9 +181,12 @@ def mask(
     for step in range(steps):
         delta.requires_grad_(True)
         photo = near.with_noise(delta)
-        seen = [near.chip(photo), *(handling(near, photo, generator) for _ in range(views - 1))]
-        seen[1::2] = [chip.flip(-1) for chip in seen[1::2]]
-        loss = _loss(embed(torch.cat(seen)), own, target) + 20 * F.relu(ssim - likeness(plain, photo))
+        drawn = [[near.chip(photo, chip) for chip in chips]]
+        drawn += [handling(near, photo, chips, generator) for _ in range(views - 1)]
+        drawn[1::2] = [[chip.flip(-1) for chip in view] for view in drawn[1::2]]
+        loss = 20 * F.relu(ssim - likeness(plain, photo))
+        for watcher, seen in zip(watchers, zip(*drawn, strict=True), strict=True):
+            loss = loss + watcher.weight * watcher.loss(torch.cat(seen))
         (gradient,) = torch.autograd.grad(loss, delta)
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
         delta = budget.project((delta - place * budget.step(gradient, alpha)).detach())
@@ -167,15 +199,6 @@ def middle(canvas: int) -> Tensor:
     place = (torch.arange(canvas) + 0.5) / canvas
     radius = (((place - x) / half_width)[None] ** 2 + ((place - y) / half_height)[:, None] ** 2).sqrt()
     return ((1 - radius) * 8 + 0.5).clamp(0, 1)[None]
-
-
-def _loss(features: Tensor, own: Tensor, target: Tensor | None) -> Tensor:
-    """Mean over views: how far short of AWAY the nearest clean photo is, and the distance to the target."""
-    distance = torch.cdist(features, own).amin(1)
-    if target is None:
-        return -distance.mean()
-    loss: Tensor = (F.relu(AWAY - distance) + (features - target).norm(dim=1)).mean()
-    return loss
 
 
 @torch.no_grad()

@@ -18,9 +18,10 @@ from faceshield.faces.align import DLIB_150, align_150, canvas_matrix
 from faceshield.imaging.blend import blend
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
-from faceshield.noise.mask import MIDDLE, Handling, Sight, likeness, mask, middle
+from faceshield.noise.mask import MIDDLE, Chip, Handling, Sight, Watcher, likeness, mask, middle
 
 EPSILON = 8 / 255
+DLIB = Chip(DLIB_150, resnet29.CHIP)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def face(portrait, detector):
 
 @pytest.fixture(scope="module")
 def sight(portrait, face):
-    return Sight(from_rgb(portrait).float() / 255, canvas_matrix(face), face.landmarks, DLIB_150)
+    return Sight(from_rgb(portrait).float() / 255, canvas_matrix(face), face.landmarks)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def noise(seed):
 @pytest.mark.parametrize("grey", [False, True])
 def test_a_picture_with_noise_is_the_one_that_is_written(portrait, sight, face, grey):
     pixels = np.repeat(portrait[..., :1], 3, 2) if grey else portrait
-    seen = Sight(from_rgb(pixels).float() / 255, sight.to_canvas, sight.landmarks, sight.template, grey=grey)
+    seen = Sight(from_rgb(pixels).float() / 255, sight.to_canvas, sight.landmarks, grey=grey)
     written, _ = blend(Photo(pixels, Path("a.png"), "PNG", grey), [(noise(1), canvas_matrix(face))], EPSILON)
     ours = seen.with_noise(noise(1))[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(written.astype(float) - pixels).max() >= 3
@@ -54,17 +55,17 @@ def test_a_picture_with_noise_is_the_one_that_is_written(portrait, sight, face, 
 
 
 def test_the_chip_is_that_of_the_recogniser(portrait, sight, face):
-    torch.testing.assert_close(sight.chip(sight.photo)[0], align_150(portrait, face).image, rtol=0, atol=1e-5)
+    torch.testing.assert_close(sight.chip(sight.photo, DLIB)[0], align_150(portrait, face).image, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_small_copy_shows_the_same_face(portrait, face, network, times):
     pixels = portrait.repeat(times, 0).repeat(times, 1)
     points = face.landmarks * times + (times - 1) / 2
-    whole = Sight(from_rgb(pixels).float() / 255, _canvas(points), points.astype(np.float32), DLIB_150)
-    small = whole.near(128, finest=1.5)
+    whole = Sight(from_rgb(pixels).float() / 255, _canvas(points), points.astype(np.float32))
+    small = whole.near(128, [DLIB], finest=1.5)
     assert small.photo.shape[-1] < whole.photo.shape[-1] or times == 1
-    one, other = (network(one.chip(one.with_noise(noise(2)))) for one in (whole, small))
+    one, other = (network(one.chip(one.with_noise(noise(2)), DLIB)) for one in (whole, small))
     assert float((one - other).norm()) < 0.12  # a person's own photos lie at 0.3 to 0.5
 
 
@@ -83,17 +84,43 @@ def test_likeness_is_the_similarity_of_finished_files(portrait):
 def test_a_mask_carries_a_face_away_from_its_person_and_to_the_stranger(sight, network, portrait, face):
     own = network.embed(align_150(portrait, face).image[None])
     target = torch.nn.functional.normalize(torch.randn(128, generator=torch.Generator().manual_seed(3)), dim=0)
-    made = mask(sight, network, own, target, Budget(), torch.Generator().manual_seed(4), steps=12)
+    made = mask(sight, [Watcher(DLIB, network, own, target)], Budget(), torch.Generator().manual_seed(4), steps=12)
     assert made.abs().max() <= EPSILON + 1e-7
     assert not made.requires_grad
-    masked = network.embed(sight.chip(sight.with_noise(made)))
+    masked = network.embed(sight.chip(sight.with_noise(made), DLIB))
     assert float((masked - own).norm()) > resnet29.MATCH_DISTANCE
     assert float((masked - target).norm()) < float((own - target).norm())
+
+
+def test_a_mask_is_against_all_its_watchers_by_weight(sight, network, portrait, face):
+    own = network.embed(align_150(portrait, face).image[None])
+    other = Chip(DLIB_150 / 2 - 0.25, 75)
+    light = _brightness(sight.chip(sight.photo, other))
+    made = [
+        mask(
+            sight,
+            [Watcher(DLIB, network, own), Watcher(other, _brightness, light, weight=weight)],
+            Budget(),
+            torch.Generator().manual_seed(4),
+            steps=6,
+        )
+        for weight in (0.0, 30.0)
+    ]
+    away = [
+        [float(torch.dist(net(sight.chip(sight.with_noise(delta), chip)), ref)) for delta in made]
+        for net, chip, ref in ((network, DLIB, own), (_brightness, other, light))
+    ]
+    assert away[0][0] > away[0][1]
+    assert away[1][0] < away[1][1]
 
 
 def _brightness(chips):
     """A network that costs nothing: means of 25 squares."""
     return torch.nn.functional.adaptive_avg_pool2d(chips, 5).flatten(1)
+
+
+def _watcher(sight):
+    return Watcher(DLIB, _brightness, _brightness(sight.chip(sight.photo, DLIB)))
 
 
 @settings(max_examples=12)
@@ -102,7 +129,7 @@ def test_mask_and_base_never_exceed_the_shared_epsilon(sight, levels, seed, aske
     budget = Budget(levels / 255)
     base = budget.project(noise(seed) * 4)
     made = mask(
-        sight, _brightness, _brightness(sight.chip(sight.photo)), None, budget,
+        sight, [_watcher(sight)], budget,
         torch.Generator().manual_seed(seed), base=base, steps=2, ssim=asked,
     )  # fmt: skip
     assert made.abs().max() <= budget.epsilon * (1 + 1e-6)
@@ -110,10 +137,7 @@ def test_mask_and_base_never_exceed_the_shared_epsilon(sight, levels, seed, aske
 
 def test_a_mask_has_the_middle_of_the_face_and_the_noise_what_lies_around_it(sight):
     base = Budget().project(noise(7).sign())
-    own = _brightness(sight.chip(sight.photo))
-    made = mask(
-        sight, _brightness, own, None, Budget(), torch.Generator().manual_seed(0), base=base, steps=20, ssim=0.5
-    )
+    made = mask(sight, [_watcher(sight)], Budget(), torch.Generator().manual_seed(0), base=base, steps=20, ssim=0.5)
     place = middle(128).expand(3, -1, -1)
     assert made[place == 0].equal(base[place == 0])
     inside = made[place == 1]
@@ -135,10 +159,10 @@ def test_the_middle_is_an_ellipse_with_a_soft_edge():
 @pytest.mark.parametrize("least", [0.98, 0.995])
 def test_similarity_is_kept_on_the_picture(sight, least):
     made = mask(
-        sight, _brightness, _brightness(sight.chip(sight.photo)), None, Budget(16 / 255),
+        sight, [_watcher(sight)], Budget(16 / 255),
         torch.Generator().manual_seed(0), steps=3, ssim=least,
     )  # fmt: skip
-    small = sight.near(128)
+    small = sight.near(128, [DLIB])
     assert made.abs().max() > 0
     assert float(likeness(small.photo, small.with_noise(made))) >= least - 1e-5
 
@@ -146,10 +170,10 @@ def test_similarity_is_kept_on_the_picture(sight, least):
 def test_the_bound_of_similarity_is_the_masks_alone(sight):
     base = noise(7).sign() * 16 / 255  # less like the photo than any mask may be
     made = mask(
-        sight, _brightness, _brightness(sight.chip(sight.photo)), None, Budget(16 / 255),
+        sight, [_watcher(sight)], Budget(16 / 255),
         torch.Generator().manual_seed(0), base=base, steps=3, ssim=0.97,
     )  # fmt: skip
-    small = sight.near(128)
+    small = sight.near(128, [DLIB])
     around = base * (1 - middle(128))
     assert float(likeness(small.photo, small.with_noise(around))) < 0.97
     assert float((made - around).abs().max()) > 1 / 255
@@ -157,10 +181,8 @@ def test_the_bound_of_similarity_is_the_masks_alone(sight):
 
 
 def test_equal_generators_give_equal_masks_and_other_ones_others(sight):
-    own = _brightness(sight.chip(sight.photo))
     first, second, third = (
-        mask(sight, _brightness, own, None, Budget(), torch.Generator().manual_seed(seed), steps=3)
-        for seed in (1, 1, 2)
+        mask(sight, [_watcher(sight)], Budget(), torch.Generator().manual_seed(seed), steps=3) for seed in (1, 1, 2)
     )
     assert first.equal(second)
     assert not first.equal(third)
@@ -168,9 +190,16 @@ def test_equal_generators_give_equal_masks_and_other_ones_others(sight):
 
 def test_handling_changes_what_is_seen_and_passes_gradients(sight):
     photo = sight.photo.clone().requires_grad_(True)
-    chips = [Handling(jpeg=1, resample=1)(sight, photo, torch.Generator().manual_seed(seed)) for seed in (0, 1)]
+    small = Chip(DLIB_150 / 2 - 0.25, 75)
+    seen = [
+        Handling(jpeg=1, resample=1)(sight, photo, [DLIB, small], torch.Generator().manual_seed(seed))
+        for seed in (0, 1)
+    ]
+    chips = [first for first, _ in seen]
+    half = torch.nn.functional.interpolate(chips[0], (75, 75), mode="bilinear", antialias=True)
+    assert float((half - seen[0][1]).detach().abs().mean()) < 0.02, "both recognisers see one handling"
     assert float((chips[0] - chips[1]).detach().abs().mean()) > 0.002
     (gradient,) = torch.autograd.grad(chips[0].sum(), photo)
     assert float(gradient.abs().max()) > 0
-    still = Handling(jitter=0, jpeg=0, resample=0)(sight, sight.photo, torch.Generator().manual_seed(0))
-    assert still.equal(sight.chip(sight.photo))
+    (still,) = Handling(jitter=0, jpeg=0, resample=0)(sight, sight.photo, [DLIB], torch.Generator().manual_seed(0))
+    assert still.equal(sight.chip(sight.photo, DLIB))
