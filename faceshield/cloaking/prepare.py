@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from faceshield.cloaking.opponents import opponents
 from faceshield.cloaking.options import Options
-from faceshield.cloaking.worn import OneNoise, Worn, masks
+from faceshield.cloaking.worn import Masks, OneNoise, Worn
 from faceshield.core.budget import Budget, epsilon_text
 from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
-from faceshield.models import resnet29
 from faceshield.models.weights import registry
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
@@ -94,16 +94,18 @@ def make(
     )
 
 
-def wear(options: Options, identity: Identity | None, chips: Sequence[Tensor], runtime: Runtime) -> Worn | None:
-    """What the photos of the person of ``chips`` (each (3, 150, 150)) get; None where nothing can be made."""
+def wear(
+    options: Options,
+    identity: Identity | None,
+    chips: Sequence[Tensor],
+    faces: Sequence[AlignedFace],
+    runtime: Runtime,
+) -> Worn | None:
+    """What the photos get of the person of ``chips`` (each (3, 150, 150)) and ``faces``; None where there are none."""
     if options.against == "training":
         return None if identity is None else OneNoise(identity)
     if not chips:
         return None
-    network = resnet29.load().to(runtime.device)
     secret = identity.secret if identity else os.environ.get(SECRET) or new_secret()
-
-    def forward(batch: Tensor) -> Tensor:
-        return runtime.forward(network, batch)
-
-    return masks(network, forward, torch.stack(list(chips)), options.epsilon, secret, runtime.device, identity)
+    known = opponents(torch.stack(list(chips)), faces, runtime)
+    return Masks(known, secret, options.epsilon, runtime.device, identity)

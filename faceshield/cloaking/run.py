@@ -28,6 +28,7 @@ from faceshield.core.types import AlignedFace
 from faceshield.evaluation.strangers import STRANGERS
 from faceshield.faces.align import align, align_150
 from faceshield.imaging.photo import decode, read
+from faceshield.models.recognisers import RECOGNISERS
 from faceshield.models.resnet29 import RECOGNISER
 from faceshield.models.weights import path_of
 from faceshield.noise import vault
@@ -76,7 +77,7 @@ def cloak(
             options, [face.on_canvas for face in faces], runtime, lambda done, total: say("making noise", done, total)
         )
         vault.save(identity)
-    worn = wear(options, identity, [face.chip for face in faces], runtime)
+    worn = wear(options, identity, [face.chip for face in faces], [face.on_canvas for face in faces], runtime)
     if identity is not None and identity.kind == "private" and identity.photos < FEW:
         notices.append(
             f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"
@@ -142,7 +143,7 @@ def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tupl
 
     Photos that could not be used are reported once, here, so that they are not looked at again.
     """
-    needed = {"training": (SURROGATE, BANK), "search": (RECOGNISER, STRANGERS)}
+    needed = {"training": (SURROGATE, BANK), "search": (RECOGNISER, RECOGNISERS, STRANGERS)}
     for name in (*needed["training"], *needed["search"]) if options.against == "both" else needed[options.against]:
         path_of(name)  # a missing weight file is told now, not after minutes of looking
     step = -(-len(album.items) // ENOUGH)

@@ -94,6 +94,12 @@ def _linkable() -> Experiment:
     return Experiment(linkable, LinkableSettings, fingerprint=data_of)
 
 
+def _recogniser() -> Experiment:
+    from faceshield.experiments.recognisers import RecogniserSettings, recogniser
+
+    return Experiment(recogniser, RecogniserSettings)
+
+
 def _recognition() -> Experiment:
     from faceshield.experiments.identities import data_of
     from faceshield.experiments.recognition import RecognitionSettings, recognition
@@ -137,6 +143,7 @@ KNOWN: dict[str, Callable[[], Experiment]] = {
     "classify": _classify,
     "cost": _cost,
     "crops": _crops,
+    "recogniser": _recogniser,
     "recognition": _recognition,
     "search": _search,
     "selfie": _selfie,

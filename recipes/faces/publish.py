@@ -1,39 +1,64 @@
-"""Put the bank and the surrogate that faces/bank made into weights/ and enter them in the registry."""
+"""Put what faces/bank or faces/recognisers made into weights/ and enter it there: publish.py bank|recognisers.
+
+Read is runs/faces/NAME/mini, as the recipe's result file names it.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from faceshield.core.store import read_json, read_tensors, write_tensors
+from faceshield.models.recognisers import RECOGNISERS
 from faceshield.models.weights import register
 from faceshield.noise.surrogate import BANK, SURROGATE
 
 WEIGHTS = Path("weights")
 LICENCE = "MIT; trained on CelebA (non-commercial research use)"
-SOURCE = "faceshield recipes run faces/bank --scale mini"
 
 
-def main() -> None:
-    """Read runs/faces/bank/mini, named by its result file, and write weights/."""
-    (cell,) = read_json(Path("recipes/results/faces/bank.mini.json"))["cells"]
-    tensors, fields = read_tensors(Path("runs/faces/bank/mini") / cell["metrics"]["file"])
-    network = {
-        name.removeprefix("model."): value.half() if value.is_floating_point() else value
-        for name, value in tensors.items()
-        if name.startswith("model.")
-    }
+def bank() -> None:
+    """The surrogate and its bank of noises."""
+    ((tensors, fields),) = _made("bank")
+    network = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
     levels = (tensors["delta"] * 255).round().to(torch.int8)
-    write_tensors(WEIGHTS / f"{SURROGATE}.safetensors", network, fields)
+    write_tensors(WEIGHTS / f"{SURROGATE}.safetensors", _half(network), fields)
     write_tensors(WEIGHTS / f"{BANK}.safetensors", {"delta": levels}, {"epsilon": fields["epsilon"]})
-    for name, reads in (
-        (SURROGATE, "RGB (N, 3, 64–112, 64–112) float32 in [0, 1], the middle of the face canvas"),
-        (BANK, "none: (K, 3, 128, 128) int8 levels of 255 on the face canvas"),
-    ):
-        entry = register(WEIGHTS, name, f"{name}.safetensors", licence=LICENCE, source=SOURCE, input=reads)
-        print(f"{name}: {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256[:16]}…")
+    _enter(SURROGATE, "bank", "RGB (N, 3, 64–112, 64–112) float32 in [0, 1], the middle of the face canvas")
+    _enter(BANK, "bank", "none: (K, 3, 128, 128) int8 levels of 255 on the face canvas")
+
+
+def recognisers() -> None:
+    """All sizes in one file."""
+    made = _made("recognisers")
+    tensors = {f"{number}.{name}": value for number, (own, _) in enumerate(made) for name, value in own.items()}
+    (width,) = {own["network.stem.0.weight"].shape[0] for own, _ in made}
+    write_tensors(
+        WEIGHTS / f"{RECOGNISERS}.safetensors", _half(tensors), {"sizes": [f["size"] for _, f in made], "width": width}
+    )
+    _enter(RECOGNISERS, "recognisers", "RGB (N, 3, size, size) float32 in [0, 1], the 112×112 crop at each one's size")
+
+
+def _made(recipe: str) -> list[tuple[dict[str, Tensor], dict[str, object]]]:
+    cells = read_json(Path(f"recipes/results/faces/{recipe}.mini.json"))["cells"]
+    return [read_tensors(Path(f"runs/faces/{recipe}/mini") / cell["metrics"]["file"]) for cell in cells]
+
+
+def _half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def _enter(name: str, recipe: str, reads: str) -> None:
+    source = f"faceshield recipes run faces/{recipe} --scale mini"
+    entry = register(WEIGHTS, name, f"{name}.safetensors", licence=LICENCE, source=source, input=reads)
+    print(f"{name}: {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256[:16]}…")
 
 
 if __name__ == "__main__":
-    main()
+    known = {"bank": bank, "recognisers": recognisers}
+    if len(sys.argv) != 2 or sys.argv[1] not in known:
+        sys.exit(f"publish.py {'|'.join(known)}")
+    known[sys.argv[1]]()

@@ -8,13 +8,17 @@ import torch
 
 from faceshield import cloak
 from faceshield.cloaking import worn
+from faceshield.cloaking.opponents import opponents
 from faceshield.cloaking.options import Options
 from faceshield.core.errors import UsageError
 from faceshield.evaluation.strangers import load_strangers
-from faceshield.faces.align import align, align_150
+from faceshield.faces.align import align, align_150, canvas_matrix
+from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
+from faceshield.models.recognisers import load_recognisers
 from faceshield.noise import vault
-from faceshield.noise.mask import mask
+from faceshield.noise.mask import Sight, mask
+from faceshield.training.runtime import Runtime
 
 
 @pytest.fixture(autouse=True)
@@ -85,14 +89,34 @@ def test_photos_without_a_face_are_left_unprotected(cli, put, report, tmp_path):
     assert report(tmp_path / "out")["photos"][0]["status"] == "unprotected"
 
 
-def test_a_person_is_sent_to_strangers_least_like_them(portrait, detector):
-    network = resnet29.load()
-    chips = align_150(portrait, detector.detect(portrait)[0]).image[None]
-    made = worn.masks(network, network, chips, 8 / 255, "secret", torch.device("cpu"))
-    distance = (load_strangers().targets - made.own).norm(dim=1)
-    assert len(made.targets) == len(distance) // 2
-    assert float((made.targets - made.own).norm(dim=1).min()) >= float(distance.sort().values[len(distance) // 2 - 1])
-    assert float((made.targets - made.own).norm(dim=1).min()) > resnet29.MATCH_DISTANCE
+@pytest.fixture
+def faced(portrait, detector):
+    """The portrait's sight, its chip and its face on the canvas."""
+    face = detector.detect(portrait)[0]
+    sight = Sight(from_rgb(portrait).float() / 255, canvas_matrix(face), face.landmarks)
+    return sight, align_150(portrait, face).image[None], [align(portrait, face)]
+
+
+def test_a_person_is_sent_to_strangers_least_like_them(faced):
+    _, chips, faces = faced
+    known = opponents(chips, faces, Runtime(torch.device("cpu"), torch.float32))
+    assert len(known) == 4
+    everybody = [load_strangers().targets, *(own.strangers for own in load_recognisers())]
+    for opponent, targets in zip(known, everybody, strict=True):
+        distance = (targets - opponent.own).norm(dim=1)
+        assert len(opponent.targets) == len(distance) // 2
+        nearest = float((opponent.targets - opponent.own).norm(dim=1).min())
+        assert nearest >= float(distance.sort().values[len(distance) // 2 - 1])
+    assert float((known[0].targets - known[0].own).norm(dim=1).min()) > resnet29.MATCH_DISTANCE
+
+
+def test_each_opponent_sees_the_photo_as_it_saw_the_person(faced):
+    sight, chips, faces = faced
+    for opponent in opponents(chips, faces, Runtime(torch.device("cpu"), torch.float32)):
+        watcher = opponent.watcher(sight, torch.Generator().manual_seed(1))
+        assert watcher.own.shape[0] == 2
+        assert float(torch.dist(*watcher.own)) < 0.15  # one face on two ways to its crop
+        assert any(watcher.target.equal(target) for target in opponent.targets)
 
 
 def test_choices_that_make_no_sense_are_refused():

@@ -1,0 +1,90 @@
+"""The recognisers that a person's masks are made against: how each sees the person, and whom it may take them for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Generator, Tensor
+
+from faceshield.core.types import AlignedFace
+from faceshield.evaluation.embed import combined, outputs
+from faceshield.evaluation.strangers import load_strangers
+from faceshield.faces.align import CANVAS, DLIB_150, TEMPLATE_112
+from faceshield.models import resnet29
+from faceshield.models.recognisers import load_recognisers
+from faceshield.noise.mask import Chip, Embed, Sight, Watcher
+from faceshield.noise.views import PlainCrop
+from faceshield.training.runtime import Runtime
+
+OTHERS = 3.0
+"""The weight of our own recognisers together; ResNet-29's is 1. See recipes/faces/search.yaml for what it leads to."""
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """A recogniser, with what a mask needs to know of the person.
+
+    chip    its input · network: chips to features (N, D) in float32 · forward: the same in the fastest precision
+    own     (K, D): features of the person's clean photos · targets (m, D): strangers unlike them, one drawn for a photo
+    away, weight   of :class:`faceshield.noise.mask.Watcher` · unit: whether features have unit length
+    """
+
+    chip: Chip
+    network: Embed
+    forward: Embed
+    own: Tensor
+    targets: Tensor
+    away: float
+    weight: float
+    unit: bool
+
+    def watcher(self, sight: Sight, rng: Generator) -> Watcher:
+        """It before the photo of ``sight``, with a stranger drawn from ``rng``."""
+        here = _features(sight.chip(sight.photo, self.chip), self.network, self.unit)
+        target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))]
+        own = torch.cat([self.own, here])
+        return Watcher(self.chip, self.forward, own, target, self.away, self.weight)
+
+
+def opponents(chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime) -> list[Opponent]:
+    """ResNet-29 and our own recognisers, before a person of ``chips`` (K, 3, 150, 150) and the same ``faces`` on the
+    canvas.
+
+    Photos are sent to the half of the strangers who are least like the person: near ones leave a face nearer to its
+    owner, and could be them. Raises StoreError where weights are absent or damaged.
+    """
+    network = resnet29.load().to(runtime.device)
+    dlib = Chip(DLIB_150, resnet29.CHIP)
+    made = [_opponent(network, dlib, chips, load_strangers().targets, runtime, away=1.0, weight=1.0, unit=False)]
+    canvases = torch.stack([face.image for face in faces])
+    recognisers = load_recognisers()
+    for own in recognisers:
+        crops = PlainCrop(size=own.size)(canvases, Generator())
+        weight, targets = OTHERS / len(recognisers), own.strangers
+        own.to(runtime.device)
+        made.append(_opponent(own, crop_of(own.size), crops, targets, runtime, away=1.4, weight=weight, unit=True))
+    return made
+
+
+def crop_of(size: int) -> Chip:
+    """The field's 112×112 crop, the middle of the canvas, at ``size``² pixels."""
+    return Chip((TEMPLATE_112 + 0.5) * (size / (CANVAS - 16)) - 0.5, size)
+
+
+def _opponent(
+    network: torch.nn.Module, chip: Chip, chips: Tensor, targets: Tensor, runtime: Runtime, *, away: float,
+    weight: float, unit: bool,
+) -> Opponent:  # fmt: skip
+    own = _features(chips.to(runtime.device), network, unit)
+    targets = targets.to(own)
+    distance = (targets - own.mean(0)).norm(dim=1)
+    far = targets[distance > distance.median()]
+    return Opponent(chip, network, partial(runtime.forward, network), own, far, away, weight, unit)
+
+
+def _features(chips: Tensor, network: Embed, unit: bool) -> Tensor:
+    """(K, D) where ``chips`` are: each of them (K, 3, S, S) and its mirror image, averaged."""
+    return combined(outputs(chips, network), unit=unit).to(chips.device)

@@ -1,0 +1,53 @@
+"""The small recognisers that ship in weights/: ResNet-18 on CelebA-100, each for crops of its own size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from faceshield.core.store import write_tensors
+from faceshield.experiments.attack import framed
+from faceshield.experiments.bank import source_faces
+from faceshield.experiments.recipe import Key
+from faceshield.experiments.run import Context
+from faceshield.experiments.settings import Settings, Source
+from faceshield.models.recognisers import own_recogniser
+from faceshield.models.resnet import resnet18
+from faceshield.training.loop import predict, seeded, train
+
+
+class RecogniserSettings(Settings):
+    """``photos`` a person are for fabricated people only; ``held_out``: the share of everybody's photos for tests."""
+
+    people: Source
+    classes: int
+    photos: int | None = None
+    held_out: float
+    width: int
+    epochs: int
+    lr: float
+
+
+def recogniser(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Train and keep one; ``key["size"]`` is the side of its crops in pixels."""
+    size = int(key["size"])
+    data = source_faces(settings, context)
+    data = replace(data, images=framed(data.images, size))
+    held = data.held_out(settings["held_out"], seed=0)
+    training, clean = data.select(~held), data.select(held)
+    network = seeded(lambda: resnet18(len(data.classes), width=settings["width"], stem="stride2"), seed + size)
+    history = train(
+        network, training, context.runtime, epochs=settings["epochs"], seed=seed + size, lr=settings["lr"],
+        on_epoch=context.epochs(settings["epochs"]),
+    )  # fmt: skip
+    right = predict(network, clean.images, context.runtime) == clean.labels
+    path = context.work / f"recogniser-{size}-{seed}.safetensors"
+    made = own_recogniser(network.float().cpu(), size, training.images, training.labels)
+    context.runtime.ranks.once(lambda: write_tensors(path, made.state_dict(), {"size": size}))
+    return {
+        "test_accuracy_final": float(right.double().mean()),
+        "train_loss": history.train_loss[-1],
+        "identities": len(data.classes),
+        "photos": len(training),
+        "file": path.name,
+    }
