@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,15 +29,16 @@ from faceshield.noise.file import data_digest
 from faceshield.training.loop import seeded, train
 from faceshield.training.runtime import Runtime
 
-KNOWN = ("resnet29", "trained")
+KNOWN = ("resnet29", "trained", "disjoint")
 SEED = 0
 
 
 class TrainedSettings(Settings):
     """An RN-18 of ``width`` at ``size`` pixels that learns the people of ``people`` and ``others`` as its classes.
 
-    Both are crops on the noise canvas. The photos of ``lfw`` (``pairs.txt`` and ``images/``) that the pairs name are
-    the strangers.
+    ``others`` taught the recognisers that ship, and masks are made against those: the extractor "disjoint" does without
+    them. Both are crops on the noise canvas. The photos of ``lfw`` (``pairs.txt`` and ``images/``) that the pairs name
+    are the strangers.
     """
 
     people: Source
@@ -60,27 +62,30 @@ class Extractor:
 
 
 def extractor_of(key: Key, trained: TrainedSettings | None, context: Context) -> Extractor:
-    """``key["extractor"]``: resnet29, also where there is none, or trained, as ``trained`` has it.
+    """``key["extractor"]``: resnet29, also where there is none, or trained, as ``trained`` has it, on all or disjoint.
 
-    Raises UsageError for another one, for trained without settings, and where data is not there.
+    Raises UsageError for another one, for a trained one without settings, and where data is not there.
     """
     name = str(key.get("extractor", "resnet29"))
     if name not in KNOWN:
-        raise UsageError(f"extractor {name!r} is unknown; use {' or '.join(KNOWN)}{nearest(name, KNOWN)}")
+        raise UsageError(f"extractor {name!r} is unknown; use {', '.join(KNOWN)}{nearest(name, KNOWN)}")
     if name == "resnet29":
         return Extractor(pretrained(context.runtime.device), load_strangers().crowd, unit=False)
     if trained is None:
-        raise UsageError("extractor trained needs the setting trained: who it is trained on, and how")
-    recogniser = trained_recogniser(trained, context)
+        raise UsageError(f"extractor {name} needs the setting trained: who it is trained on, and how")
+    sources = [trained.people] if name == "disjoint" else [trained.people, trained.others]
+    recogniser = trained_recogniser(trained, sources, context)
     return Extractor(recogniser, _strangers(recogniser, trained.lfw, context), unit=True)
 
 
-def trained_recogniser(settings: TrainedSettings, context: Context) -> Recogniser:
-    """The recogniser trained now, or kept by an earlier cell; it embeds the canvas of :func:`faces.align.align`.
+def trained_recogniser(settings: TrainedSettings, sources: Sequence[str], context: Context) -> Recogniser:
+    """The recogniser trained on ``sources`` now, or kept by an earlier cell.
+
+    It embeds the canvas of :func:`faces.align.align`.
 
     Raises UsageError where the people are not there.
     """
-    data = concatenate([read_tree(context.source(name)) for name in (settings.people, settings.others)])
+    data = concatenate([read_tree(context.source(name)) for name in sources])
     data = replace(data, images=framed(data.images, settings.size))
     own = settings.model_dump(exclude={"people", "others", "lfw"})
     decides = [own, SEED, data_digest(data), str(context.runtime.dtype)]

@@ -73,7 +73,7 @@ def _own(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
     Nor has a cell ``trained``, what an extractor that the recipe trains is made of, unless its extractor is that one. A
     cell that is finished stays so when another noise's or extractor's settings change.
     """
-    if key.get("extractor") != "trained":
+    if key.get("extractor", "resnet29") == "resnet29":
         settings = {name: value for name, value in settings.items() if name != "trained"}
     if "generate" not in settings:
         return settings

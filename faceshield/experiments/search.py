@@ -41,17 +41,17 @@ class SearchSettings(Settings):
 
     def sources(self, key: Key) -> tuple[str, ...]:
         """See :class:`Settings`."""
-        used = self if key.get("extractor") == "trained" else self.model_copy(update={"trained": None})
+        used = self if _trained(key) else self.model_copy(update={"trained": None})
         return super(SearchSettings, used).sources(key)
 
 
 def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
     """One cell. ``key``: noise none|mask|mask-16|both; query, gallery clean|cloaked; countermeasure none|jpeg-QUALITY;
-    extractor resnet29 (where there is none) | trained.
+    extractor resnet29 (where there is none) | trained | disjoint.
 
     Each side's photos are cloaked by a run of the command that knows nothing of the other side, as with photos that
     were put online earlier. A countermeasure is applied to the cloaked sides only. Both extractors search the same
-    crowd, less the strangers whom ResNet-29 takes for somebody searched for. ``rank1_clean`` is what the trained one
+    crowd, less the strangers whom ResNet-29 takes for somebody searched for. ``rank1_clean`` is what a trained one
     finds of the photos as they were, and ``rank1_of_clean`` the share of it that the cloak leaves (absent where the
     former is 0).
     """
@@ -82,11 +82,15 @@ def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context)
     if extractor.recogniser.name != shipped.recogniser.name:
         limits.pop("match_rate")  # dlib's limit says nothing of other features
     metrics = _found(sides, crowd).metrics(limits)
-    if key.get("extractor") == "trained":
+    if _trained(key):
         metrics["rank1_clean"] = _found(clean, crowd).metrics({})["rank1"]
         if metrics["rank1_clean"]:
             metrics["rank1_of_clean"] = metrics["rank1"] / metrics["rank1_clean"]
     return {**metrics, **visible, "crowd": len(crowd), "limit": round(limit, 4)}
+
+
+def _trained(key: Key) -> bool:
+    return key.get("extractor", "resnet29") != "resnet29"
 
 
 def _found(sides: Mapping[str, Sequence[Tensor]], crowd: Tensor) -> Search:

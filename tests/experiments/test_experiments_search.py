@@ -67,7 +67,7 @@ def test_the_extractors_settings_are_no_part_of_the_cells_of_another(root, conte
     dropped = recipe.model_copy(update={"settings": {k: v for k, v in settings.items() if k != "trained"}})
     cells, others, older = (plan(each, "mini") for each in (recipe, changed, dropped))
     for cell, other, old in zip(cells, others, older, strict=True):
-        trained = cell.key.get("extractor") == "trained"
+        trained = "extractor" in cell.key
         assert (cell.digest != other.digest) == trained
         assert (cell.digest != old.digest) == trained
         own = module.SearchSettings.model_validate(settings).sources(cell.key)
@@ -76,7 +76,7 @@ def test_the_extractors_settings_are_no_part_of_the_cells_of_another(root, conte
 
 
 def test_an_unknown_extractor_and_one_without_settings_are_refused(context):
-    with pytest.raises(UsageError, match=r"use resnet29 or trained; did you mean 'trained'\?"):
+    with pytest.raises(UsageError, match=r"use resnet29, trained, disjoint; did you mean 'trained'\?"):
         extractor_of({"extractor": "train"}, None, context)
     with pytest.raises(UsageError, match="needs the setting trained"):
         extractor_of({"extractor": "trained"}, None, context)
@@ -98,7 +98,7 @@ def settings(context):
 
 
 def test_an_extractor_is_trained_once_and_of_its_people(settings, context, monkeypatch):
-    made = trained_recogniser(settings, context)
+    made = trained_recogniser(settings, ["a", "b"], context)
     canvases = torch.rand(3, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     features = outputs(canvases, made.forward)
     assert features.shape == (3, 2, made.size)
@@ -106,11 +106,13 @@ def test_an_extractor_is_trained_once_and_of_its_people(settings, context, monke
     edged[..., :8] = 0
     assert outputs(edged, made.forward).equal(features), "the margin of the canvas is not looked at"
     monkeypatch.setattr(extractor, "train", None)
-    again = trained_recogniser(settings, context)
+    again = trained_recogniser(settings, ["a", "b"], context)
     assert again.name == made.name
     assert outputs(canvases, again.forward).equal(features)
     with pytest.raises(TypeError):
-        trained_recogniser(settings.model_copy(update={"epochs": 2}), context)
+        trained_recogniser(settings.model_copy(update={"epochs": 2}), ["a", "b"], context)
+    with pytest.raises(TypeError):
+        trained_recogniser(settings, ["a"], context)
 
 
 def test_other_strangers_than_the_shipped_ones_are_refused(settings, context, monkeypatch, tmp_path):
