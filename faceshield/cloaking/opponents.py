@@ -49,9 +49,9 @@ class Opponent:
         return Watcher(self.chip, self.forward, own, target, self.away, self.weight)
 
 
-def opponents(chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime) -> list[Opponent]:
-    """ResNet-29 and our own recognisers, before a person of ``chips`` (K, 3, 150, 150) and the same ``faces`` on the
-    canvas.
+def opponents(chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime, *, own: bool = True) -> list[Opponent]:
+    """ResNet-29 and with ``own`` our recognisers, before a person of ``chips`` (K, 3, 150, 150) and the same ``faces``
+    on the canvas.
 
     Photos are sent to the half of the strangers who are least like the person: near ones leave a face nearer to its
     owner, and could be them. Raises StoreError where weights are absent or damaged.
@@ -60,12 +60,12 @@ def opponents(chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime) -> 
     dlib = Chip(DLIB_150, resnet29.CHIP)
     made = [_opponent(network, dlib, chips, load_strangers().targets, runtime, away=1.0, weight=1.0, unit=False)]
     canvases = torch.stack([face.image for face in faces])
-    recognisers = load_recognisers()
-    for own in recognisers:
-        crops = PlainCrop(size=own.size)(canvases, Generator())
-        weight, targets = OTHERS / len(recognisers), own.strangers
-        own.to(runtime.device)
-        made.append(_opponent(own, crop_of(own.size), crops, targets, runtime, away=1.4, weight=weight, unit=True))
+    recognisers = load_recognisers() if own else []
+    for other in recognisers:
+        crops = PlainCrop(size=other.size)(canvases, Generator())
+        weight, targets = OTHERS / len(recognisers), other.strangers
+        other.to(runtime.device)
+        made.append(_opponent(other, crop_of(other.size), crops, targets, runtime, away=1.4, weight=weight, unit=True))
     return made
 
 

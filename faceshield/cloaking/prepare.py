@@ -107,5 +107,6 @@ def wear(
     if not chips:
         return None
     secret = identity.secret if identity else os.environ.get(SECRET) or new_secret()
-    known = opponents(torch.stack(list(chips)), faces, runtime)
+    # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
+    known = opponents(torch.stack(list(chips)), faces, runtime, own=identity is None)
     return Masks(known, secret, options.epsilon, runtime.device, identity)
