@@ -108,9 +108,9 @@ _PRIVATE = "Keep this file to yourself: it links output to input."
 ABOUT = {
     "training": "Cloaking acts on recognisers trained on these photos. It does not hide a face from a search that"
     f" compares photos without training on them, nor cover copies already online. {_PRIVATE}",
-    "search": "Each face was moved away from the person for one frozen recogniser (dlib's ResNet-29). Others, later"
-    " ones and ones trained on these photos may still find it, and copies already online are not covered."
-    f" {_PRIVATE}",
+    "search": "Each face was moved away from the person for four frozen recognisers (dlib's ResNet-29 and three small"
+    " ones of our own). Others find it less often than without, not never (faces/search); later ones and ones trained"
+    f" on these photos may still find it, and copies already online are not covered. {_PRIVATE}",
     "both": "The middle of each face was moved away from the person for one frozen recogniser (dlib's ResNet-29), and"
     " what lies around it carries the person's noise against training. Measured, each does less than alone: that"
     " recogniser still finds some of the photos (faces/search), and one trained on them still knows the person in a"

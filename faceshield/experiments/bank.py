@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from faceshield.core.budget import Budget
@@ -18,13 +19,27 @@ from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
-from faceshield.noise.pgd import View
+from faceshield.noise.pgd import Shape, View
 from faceshield.noise.smooth import amplified, smoothed
 from faceshield.noise.views import PlainCrop, Views
 from faceshield.training.learner import learner
 from faceshield.training.loop import seeded
 
 VIEWS: dict[str, View] = {"collector": Views(), "none": PlainCrop()}
+
+
+def _together(channels: int) -> Shape:
+    """The first ``channels`` of δ (…, 3, H, W), red first, become their mean."""
+
+    def shape(delta: Tensor) -> Tensor:
+        first = delta[..., :channels, :, :]
+        return torch.cat([first.mean(-3, keepdim=True).expand_as(first), delta[..., channels:, :, :]], -3)
+
+    return shape
+
+
+CHANNELS: dict[str, Shape | None] = {"free": None, "blue-apart": _together(2), "equal": _together(3)}
+"""How free δ is in colour: "equal" is luminance only, all of which a collector without colour keeps."""
 
 
 class BankSettings(Settings):
@@ -65,7 +80,13 @@ def source_faces(settings: dict[str, Any], context: Context) -> Examples:
 
 
 def make_bank(
-    data: Examples, view: View, seed: int, settings: dict[str, Any], context: Context, path: Path
+    data: Examples,
+    view: View,
+    seed: int,
+    settings: dict[str, Any],
+    context: Context,
+    path: Path,
+    shape: Shape | None = None,
 ) -> dict[str, Any]:
     """Run Algorithm 1 on ``data`` and write δ and the surrogate to ``path``; returns the run's figures."""
     classes, budget = len(data.classes), Budget(settings["epsilon_255"] / 255)
@@ -86,8 +107,9 @@ def make_bank(
         subset=settings["subset"],
         redraw=settings["redraw"],
         view=view,
+        shape=shape,
     ).generate(data, learner(surrogate, context.runtime, lr=settings["lr"]), seed=seed, on_round=tell)
-    delta = amplified(smoothed(noise.delta), budget)
+    delta = amplified(smoothed(noise.delta if shape is None else shape(noise.delta)), budget)
     tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
     fields = {"epsilon": budget.epsilon, "width": settings["width"], "classes": classes, "seed": seed}
     context.runtime.ranks.once(lambda: write_tensors(path, tensors, fields))

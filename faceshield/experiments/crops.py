@@ -16,7 +16,7 @@ from faceshield.data.examples import Examples
 from faceshield.data.exposure import Exposure
 from faceshield.data.tree import read_tree
 from faceshield.experiments.attack import attack, framed
-from faceshield.experiments.bank import VIEWS, BankSettings, make_bank, source_faces
+from faceshield.experiments.bank import CHANNELS, VIEWS, BankSettings, make_bank, source_faces
 from faceshield.experiments.fabricated import fabricated_people
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
@@ -81,7 +81,8 @@ def cloaked_people(
     """The people of a cell, the last ``settings["protect"]`` of them protected, tailored noise made under ``view``.
 
     ``key``: noise none|bank|tailored; photos (tailored: how many of the person's crops make the noise); views
-    none|collector (bank made here, without or with the collector's views); percent (of each protected person's training
+    none|collector (bank made here, without or with the collector's views); channels free|blue-apart|equal (bank made
+    here, so free in colour); percent (of each protected person's training
     photos that carry noise, by seed; else all); noises (how many a person has: each is on an equal part of the photos);
     people_percent (of the people who are protected, one at least, in place of the settings' number).
     """
@@ -143,12 +144,14 @@ def _people(settings: dict[str, Any], context: Context) -> Examples:
 
 def _bank(key: Key, settings: dict[str, Any], context: Context) -> Tensor:
     """The shipped bank, or one made here for a recipe that varies how it is made."""
-    if key["noise"] != "bank" or "views" not in key:
+    if key["noise"] != "bank" or not {"views", "channels"} & set(key):
         return load_bank().delta
-    path = context.work / f"bank-{key['views']}.safetensors"
+    views, channels = str(key.get("views", "collector")), str(key.get("channels", "free"))
+    path = context.work / f"bank-{views}-{channels}.safetensors"
     if not path.is_file():
         made = settings["bank"]
-        make_bank(source_faces(made, context), VIEWS[str(key["views"])], derive_seed("bank"), made, context, path)
+        data, seed = source_faces(made, context), derive_seed("bank")
+        make_bank(data, VIEWS[views], seed, made, context, path, CHANNELS[channels])
     return read_tensors(path)[0]["delta"]
 
 
