@@ -19,8 +19,11 @@ from faceshield.noise.mask import Chip, Embed, Sight, Watcher
 from faceshield.noise.views import PlainCrop
 from faceshield.training.runtime import Runtime
 
-OTHERS = 3.0
-"""The weight of our own recognisers together; ResNet-29's is 1. See recipes/faces/search.yaml for what it leads to."""
+OTHERS = 1.0
+"""The weight of our own recognisers together, as ResNet-29's; recipes/faces/search.yaml measures what it leads to."""
+
+PULL = 0.3
+"""How strongly several opponents pull a photo to a stranger each: with more, what they ask for is less in agreement."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Opponent:
 
     chip    its input · network: chips to features (N, D) in float32 · forward: the same in the fastest precision
     own     (K, D): features of the person's clean photos · targets (m, D): strangers unlike them, one drawn for a photo
-    away, weight   of :class:`faceshield.noise.mask.Watcher` · unit: whether features have unit length
+    unit    whether features have unit length · pull, away, weight: of :class:`faceshield.noise.mask.Watcher`
     """
 
     chip: Chip
@@ -37,16 +40,17 @@ class Opponent:
     forward: Embed
     own: Tensor
     targets: Tensor
-    away: float
-    weight: float
     unit: bool
+    pull: float
+    away: float
+    weight: float = 1.0
 
     def watcher(self, sight: Sight, rng: Generator) -> Watcher:
         """It before the photo of ``sight``, with a stranger drawn from ``rng``."""
         here = _features(sight.chip(sight.photo, self.chip), self.network, self.unit)
         target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))]
         own = torch.cat([self.own, here])
-        return Watcher(self.chip, self.forward, own, target, self.away, self.weight)
+        return Watcher(self.chip, self.forward, own, target, self.pull, self.away, self.weight)
 
 
 def opponents(chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime, *, own: bool = True) -> list[Opponent]:
@@ -56,16 +60,17 @@ def opponents(chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime, *, 
     Photos are sent to the half of the strangers who are least like the person: near ones leave a face nearer to its
     owner, and could be them. Raises StoreError where weights are absent or damaged.
     """
-    network = resnet29.load().to(runtime.device)
-    dlib = Chip(DLIB_150, resnet29.CHIP)
-    made = [_opponent(network, dlib, chips, load_strangers().targets, runtime, away=1.0, weight=1.0, unit=False)]
+    shipped, dlib = resnet29.load().to(runtime.device), Chip(DLIB_150, resnet29.CHIP)
+    targets = load_strangers().targets
+    if not own:
+        return [_opponent(shipped, dlib, chips, targets, runtime, unit=False, pull=1.0, away=1.0)]
+    made = [_opponent(shipped, dlib, chips, targets, runtime, unit=False, pull=PULL, away=1.3)]
     canvases = torch.stack([face.image for face in faces])
-    recognisers = load_recognisers() if own else []
-    for other in recognisers:
-        crops = PlainCrop(size=other.size)(canvases, Generator())
-        weight, targets = OTHERS / len(recognisers), other.strangers
-        other.to(runtime.device)
-        made.append(_opponent(other, crop_of(other.size), crops, targets, runtime, away=1.4, weight=weight, unit=True))
+    others = [other.to(runtime.device) for other in load_recognisers()]
+    for other in others:
+        crops, chip = PlainCrop(size=other.size)(canvases, Generator()), crop_of(other.size)
+        how = {"pull": PULL, "away": 1.4, "weight": OTHERS / len(others)}
+        made.append(_opponent(other, chip, crops, other.strangers, runtime, unit=True, **how))
     return made
 
 
@@ -75,14 +80,13 @@ def crop_of(size: int) -> Chip:
 
 
 def _opponent(
-    network: torch.nn.Module, chip: Chip, chips: Tensor, targets: Tensor, runtime: Runtime, *, away: float,
-    weight: float, unit: bool,
-) -> Opponent:  # fmt: skip
+    network: torch.nn.Module, chip: Chip, chips: Tensor, targets: Tensor, runtime: Runtime, *, unit: bool, **how: float
+) -> Opponent:
     own = _features(chips.to(runtime.device), network, unit)
     targets = targets.to(own)
     distance = (targets - own.mean(0)).norm(dim=1)
     far = targets[distance > distance.median()]
-    return Opponent(chip, network, partial(runtime.forward, network), own, far, away, weight, unit)
+    return Opponent(chip, network, partial(runtime.forward, network), own, far, unit, **how)
 
 
 def _features(chips: Tensor, network: Embed, unit: bool) -> Tensor:

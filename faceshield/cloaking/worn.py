@@ -18,6 +18,8 @@ from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
 from faceshield.noise.mask import Sight, mask
 
+STEPS, STEPS_FOR_SEVERAL = 40, 60
+
 
 class Worn(Protocol):
     """``name`` of the identity whose noise it holds (None: no noise), its ``epsilon``, and δ for a face."""
@@ -75,4 +77,5 @@ class Masks:
         sight = Sight(pixels, canvas_matrix(face), face.landmarks, grey=photo.grey)
         base = None if self.identity is None else self.identity.delta
         watchers = [opponent.watcher(sight, rng) for opponent in self.opponents]
-        return mask(sight, watchers, Budget(self.epsilon), rng, base=base).cpu()
+        steps = STEPS if len(watchers) == 1 else STEPS_FOR_SEVERAL
+        return mask(sight, watchers, Budget(self.epsilon), rng, base=base, steps=steps).cpu()

@@ -42,7 +42,7 @@ class Watcher:
 
     embed   chips (V, 3, size, size) RGB in [0, 1] to features (V, D), differentiable
     own     (K, D) features of the person's clean photos, the masked one's among them
-    target  (D,) the stranger whom this photo is pulled to, or None
+    target  (D,) the stranger whom this photo is pulled to, or None · pull: how strongly
     away    distance from the nearest clean photo at which the push ends: well above the distance of a match
     weight  of its loss among those of several
     """
@@ -51,6 +51,7 @@ class Watcher:
     embed: Embed
     own: Tensor
     target: Tensor | None = None
+    pull: float = 1.0
     away: float = 1.0
     weight: float = 1.0
 
@@ -60,7 +61,7 @@ class Watcher:
         distance = torch.cdist(features, self.own).amin(1)
         if self.target is None:
             return -distance.mean()
-        loss: Tensor = (F.relu(self.away - distance) + (features - self.target).norm(dim=1)).mean()
+        loss: Tensor = (F.relu(self.away - distance) + self.pull * (features - self.target).norm(dim=1)).mean()
         return loss
 
 
@@ -68,8 +69,8 @@ class Watcher:
 class Sight:
     """One face as recognisers come to see it: canvas → photo → chip.
 
-    photo (1, 3, h, w) RGB, uint8 or float in [0, 1] · ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks``
-    (5, 2) in its pixels · ``grey``: δ keeps it so
+    photo (1, 3, h, w) RGB, uint8 or float in [0, 1]; noise is laid on a float one, as :meth:`near` gives it ·
+    ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks`` (5, 2) in its pixels · ``grey``: δ keeps it so
     """
 
     photo: Tensor

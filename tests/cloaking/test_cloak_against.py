@@ -24,7 +24,7 @@ from faceshield.training.runtime import Runtime
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
     """Four steps of forty: what is tested here does not depend on how far a mask gets."""
-    monkeypatch.setattr(worn, "mask", lambda *given, **options: mask(*given, **options, steps=4))
+    monkeypatch.setattr(worn, "mask", lambda *given, **options: mask(*given, **{**options, "steps": 4}))
 
 
 @pytest.fixture
