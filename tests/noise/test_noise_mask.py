@@ -114,6 +114,18 @@ def test_a_mask_is_against_all_its_watchers_by_weight(sight, network, portrait, 
     assert away[1][0] < away[1][1]
 
 
+def test_a_stronger_pull_leads_nearer_to_the_stranger(sight, network, portrait, face):
+    own = network.embed(align_150(portrait, face).image[None])
+    target = torch.nn.functional.normalize(torch.randn(128, generator=torch.Generator().manual_seed(3)), dim=0)
+    left = []
+    for pull in (0.0, 3.0):
+        watcher = Watcher(DLIB, network, own, target, pull=pull, away=2.0)
+        made = mask(sight, [watcher], Budget(), torch.Generator().manual_seed(4), steps=8)
+        masked = network.embed(sight.chip(sight.with_noise(made), DLIB))
+        left.append(float((masked - target).norm()))
+    assert left[1] < left[0]
+
+
 def _brightness(chips):
     """A network that costs nothing: means of 25 squares."""
     return torch.nn.functional.adaptive_avg_pool2d(chips, 5).flatten(1)
