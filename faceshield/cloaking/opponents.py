@@ -23,7 +23,8 @@ OTHERS = 1.0
 """The weight of our own recognisers together, as ResNet-29's; recipes/faces/search.yaml measures what it leads to."""
 
 PULL = 0.3
-"""How strongly several opponents pull a photo to a stranger each: with more, what they ask for is less in agreement."""
+"""How strongly a photo is pulled to a stranger: with more, it comes to stay nearer to its person, and several opponents
+ask for what agrees less."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,9 @@ def opponents(chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime, *, 
     owner, and could be them. Raises StoreError where weights are absent or damaged.
     """
     shipped, dlib = resnet29.load().to(runtime.device), Chip(DLIB_150, resnet29.CHIP)
-    targets = load_strangers().targets
-    if not own:
-        return [_opponent(shipped, dlib, chips, targets, runtime, unit=False, pull=1.0, away=1.0)]
-    made = [_opponent(shipped, dlib, chips, targets, runtime, unit=False, pull=PULL, away=1.3)]
+    made = [_opponent(shipped, dlib, chips, load_strangers().targets, runtime, unit=False, pull=PULL, away=1.3)]
     canvases = torch.stack([face.image for face in faces])
-    others = [other.to(runtime.device) for other in load_recognisers()]
+    others = [other.to(runtime.device) for other in load_recognisers()] if own else []
     for other in others:
         crops, chip = PlainCrop(size=other.size)(canvases, Generator()), crop_of(other.size)
         how = {"pull": PULL, "away": 1.4, "weight": OTHERS / len(others)}
