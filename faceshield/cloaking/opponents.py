@@ -63,8 +63,10 @@ def opponents(chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime, *, 
     """
     shipped, dlib = resnet29.load().to(runtime.device), Chip(DLIB_150, resnet29.CHIP)
     made = [_opponent(shipped, dlib, chips, load_strangers().targets, runtime, unit=False, pull=PULL, away=1.3)]
+    if not own:
+        return made
     canvases = torch.stack([face.image for face in faces])
-    others = [other.to(runtime.device) for other in load_recognisers()] if own else []
+    others = [other.to(runtime.device) for other in load_recognisers()]
     for other in others:
         crops, chip = PlainCrop(size=other.size)(canvases, Generator()), crop_of(other.size)
         how = {"pull": PULL, "away": 1.4, "weight": OTHERS / len(others)}

@@ -143,8 +143,12 @@ def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tupl
 
     Photos that could not be used are reported once, here, so that they are not looked at again.
     """
-    needed = {"training": (SURROGATE, BANK), "search": (RECOGNISER, RECOGNISERS, STRANGERS)}
-    for name in (*needed["training"], *needed["search"]) if options.against == "both" else needed[options.against]:
+    needed = {
+        "training": (SURROGATE, BANK),
+        "search": (RECOGNISER, RECOGNISERS, STRANGERS),
+        "both": (SURROGATE, BANK, RECOGNISER, STRANGERS),
+    }
+    for name in needed[options.against]:
         path_of(name)  # a missing weight file is told now, not after minutes of looking
     step = -(-len(album.items) // ENOUGH)
     order = [item for first in range(step) for item in album.items[first::step]]
