@@ -18,7 +18,7 @@ from faceshield.core.types import AlignedFace
 from faceshield.models.weights import registry
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
-from faceshield.noise.surrogate import BANK, SURROGATE, load_bank, load_surrogate
+from faceshield.noise.surrogate import BANK, load_bank, load_surrogates, surrogates_digest, together
 from faceshield.noise.views import Views
 from faceshield.training.runtime import Runtime
 
@@ -68,12 +68,12 @@ def make(
         slot = slot_of(secret, len(bank.delta))
         delta = Budget(options.epsilon).project(bank.delta[slot] * (options.epsilon / bank.epsilon))
     else:
-        surrogate = runtime.place(load_surrogate())
+        surrogates = [runtime.frozen(runtime.place(surrogate)) for surrogate in load_surrogates()]
         crops = torch.stack([face.image for face in faces]).mul(255).round().byte().to(runtime.device)
         delta, slot = private_noise(
             crops,
             len(bank.delta),
-            runtime.frozen(surrogate),
+            together(surrogates),
             Budget(options.epsilon),
             Views(),
             secret,
@@ -89,7 +89,7 @@ def make(
         secret=secret,
         photos=0 if options.fast else len(faces),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        surrogate=registry()[BANK if options.fast else SURROGATE].sha256,
+        surrogate=registry()[BANK].sha256 if options.fast else surrogates_digest(),
         bank_correlation=max(correlation(delta, other) for other in bank.delta),
     )
 

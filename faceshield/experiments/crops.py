@@ -21,9 +21,8 @@ from faceshield.experiments.fabricated import fabricated_people
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source
-from faceshield.models import weights
 from faceshield.noise.identity import correlation, private_noise, slot_of
-from faceshield.noise.surrogate import SURROGATE, load_bank, load_surrogate
+from faceshield.noise.surrogate import load_bank, load_surrogates, surrogates_digest, together
 from faceshield.noise.views import Views
 
 
@@ -84,7 +83,8 @@ def cloaked_people(
     none|collector (bank made here, without or with the collector's views); channels free|blue-apart|equal (bank made
     here, so free in colour); percent (of each protected person's training
     photos that carry noise, by seed; else all); noises (how many a person has: each is on an equal part of the photos);
-    people_percent (of the people who are protected, one at least, in place of the settings' number).
+    people_percent (of the people who are protected, one at least, in place of the settings' number); person (the only
+    one who is protected, counted from the last, 1).
     """
     people = _people(settings, context)
     protected = _protected(key, len(people.classes), settings)
@@ -110,7 +110,9 @@ def cloaked_people(
 
 
 def _protected(key: Key, people: int, settings: dict[str, Any]) -> range:
-    """The labels of the last people."""
+    """The labels of the last people, or of one of them."""
+    if "person" in key:
+        return range(people - int(key["person"]), people - int(key["person"]) + 1)
     count = settings["protect"]
     if "people_percent" in key:
         count = max(1, round(float(key["people_percent"]) / 100 * people))
@@ -160,16 +162,16 @@ def _tailored(
 ) -> Tensor:
     """A private noise made from ``photos``; it is made once for all that decides it."""
     runtime, steps = context.runtime, settings["steps"]
-    decides = [secret, steps, repr(view), weights.registry()[SURROGATE].sha256, str(runtime.dtype)]
+    decides = [secret, steps, repr(view), surrogates_digest(), str(runtime.dtype)]
     digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
     path = context.kept(f"tailored-{digest[:16]}.safetensors")
     if path.is_file():
         return read_tensors(path)[0]["delta"]
-    surrogate = runtime.place(load_surrogate())
+    surrogates = [runtime.frozen(runtime.place(surrogate)) for surrogate in load_surrogates()]
     delta, _ = private_noise(
         photos.to(runtime.device),
         slots,
-        runtime.frozen(surrogate),
+        together(surrogates),
         Budget(),
         view,
         secret,

@@ -119,6 +119,12 @@ def _selfie() -> Experiment:
     return Experiment(selfie, SelfieSettings)
 
 
+def _surrogate() -> Experiment:
+    from faceshield.experiments.surrogates import SurrogateSettings, surrogate
+
+    return Experiment(surrogate, SurrogateSettings)
+
+
 def _verification() -> Experiment:
     from faceshield.experiments.identities import data_of
     from faceshield.experiments.verification import VerificationSettings, verification
@@ -147,6 +153,7 @@ KNOWN: dict[str, Callable[[], Experiment]] = {
     "recognition": _recognition,
     "search": _search,
     "selfie": _selfie,
+    "surrogate": _surrogate,
     "lfw-pretrained": _lfw,
     "linkable": _linkable,
     "mapped-classes": _mapped_classes,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from faceshield.core.errors import StoreError
 from faceshield.models.resnet import ResNet, resnet18
-from faceshield.models.weights import load
+from faceshield.models.weights import load, numbered
 
 RECOGNISERS = "recognisers_rn18"
 """Their name among the weights."""
@@ -52,17 +52,12 @@ def load_recognisers() -> list[OwnRecogniser]:
     tensors, fields = load(RECOGNISERS)
     try:
         made = []
-        for number, size in enumerate(fields["sizes"]):
-            own = {
-                name.split(".", 1)[1]: tensor.float()
-                for name, tensor in tensors.items()
-                if name.startswith(f"{number}.")
-            }
+        for own, size in zip(numbered(tensors), fields["sizes"], strict=True):
             classes, width = own["strangers"].shape[0], int(fields["width"])
             network = resnet18(classes, width=width, stem="stride2")
             recogniser = OwnRecogniser(network, int(size), own["centre"], own["strangers"])
             recogniser.load_state_dict(own)
             made.append(recogniser.eval().requires_grad_(False))
-    except (KeyError, RuntimeError, TypeError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise StoreError(f"weights {RECOGNISERS}: do not fit this version of faceshield ({error})") from None
     return made

@@ -81,6 +81,15 @@ def load(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return read_tensors(path_of(name))
 
 
+def numbered(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """The networks of one file, in float32: what "0.NAME", "1.NAME", … name, in this order; else raises KeyError."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, rest = name.split(".", 1)
+        found.setdefault(number, {})[rest] = tensor.float()
+    return [found[str(place)] for place in range(len(found))]
+
+
 def register(place: Path, name: str, file: str, *, licence: str, source: str, input: str) -> Entry:
     """Enter (or replace) ``place/file`` in ``place``'s registry with its present size and hash.
 

@@ -1,7 +1,13 @@
-"""The shipped surrogate f′ and the bank of ready-made identity noises, both made by recipes/faces/bank.yaml."""
+"""The shipped surrogates f′ and the bank of ready-made identity noises.
+
+The first surrogate is the θ of Algorithm 1 that the bank was made with (recipes/faces/bank.yaml): noise fitted to it
+alone has what only it has come to see. The others were trained from the start on people who wear the bank
+(recipes/faces/surrogates.yaml), as a recogniser will be that is trained on cloaked photos.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,9 +15,11 @@ from torch import Tensor
 
 from faceshield.core.errors import StoreError
 from faceshield.models.resnet import ResNet, resnet18
-from faceshield.models.weights import load
+from faceshield.models.weights import load, numbered, registry
+from faceshield.noise.base import Forward
 
 SURROGATE = "surrogate_rn18"
+FRESH = "fresh_surrogates_rn18"
 BANK = "identity_bank"
 
 
@@ -23,15 +31,26 @@ class Bank:
     epsilon: float
 
 
-def load_surrogate() -> ResNet:
-    """RN-18, one output for each bank slot, frozen and in eval mode. Raises StoreError if its file is damaged."""
-    tensors, fields = load(SURROGATE)
-    try:
-        model = resnet18(int(fields["classes"]), width=int(fields["width"]), stem="stride2")
-        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except (KeyError, RuntimeError) as error:
-        raise StoreError(f"weights {SURROGATE}: do not fit this version of faceshield ({error})") from None
-    return model.eval().requires_grad_(False)
+def load_surrogates() -> list[ResNet]:
+    """RN-18s, one output for each bank slot, frozen and in eval mode: the bank's own one first.
+
+    Raises StoreError if a file is absent or damaged.
+    """
+    return [*_of(SURROGATE), *_of(FRESH)]
+
+
+def together(surrogates: Sequence[Forward]) -> Forward:
+    """The mean of the networks' log-probabilities, as logits (N, K): what all agree on counts."""
+
+    def forward(batch: Tensor) -> Tensor:
+        return torch.stack([torch.log_softmax(surrogate(batch), 1) for surrogate in surrogates]).mean(0)
+
+    return forward
+
+
+def surrogates_digest() -> str:
+    """The checksums of the surrogates' files: a private noise made with others is another noise."""
+    return " ".join(registry()[name].sha256 for name in (SURROGATE, FRESH))
 
 
 def load_bank() -> Bank:
@@ -41,3 +60,19 @@ def load_bank() -> Bank:
     if levels is None or levels.dtype != torch.int8 or "epsilon" not in fields:
         raise StoreError(f"weights {BANK}: do not fit this version of faceshield; install the matching file")
     return Bank(levels.float() / 255, float(fields["epsilon"]))
+
+
+def _of(name: str) -> list[ResNet]:
+    """The networks of a file, one or several numbered ones. Raises StoreError."""
+    tensors, fields = load(name)
+    try:
+        states = numbered(tensors) if name == FRESH else [tensors]
+        return [_network(state, int(fields["classes"]), int(fields["width"])) for state in states]
+    except (KeyError, RuntimeError) as error:
+        raise StoreError(f"weights {name}: do not fit this version of faceshield ({error})") from None
+
+
+def _network(state: dict[str, Tensor], classes: int, width: int) -> ResNet:
+    model = resnet18(classes, width=width, stem="stride2")
+    model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    return model.eval().requires_grad_(False)

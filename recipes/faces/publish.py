@@ -1,4 +1,5 @@
-"""Put what faces/bank or faces/recognisers made into weights/ and enter it there: publish.py bank|recognisers.
+"""Put what faces/bank, faces/surrogates or faces/recognisers made into weights/ and enter it there:
+publish.py bank|surrogates|recognisers.
 
 Read is runs/faces/NAME/mini, as the recipe's result file names it.
 """
@@ -14,7 +15,7 @@ from torch import Tensor
 from faceshield.core.store import read_json, read_tensors, write_tensors
 from faceshield.models.recognisers import RECOGNISERS
 from faceshield.models.weights import register
-from faceshield.noise.surrogate import BANK, SURROGATE
+from faceshield.noise.surrogate import BANK, FRESH, SURROGATE
 
 WEIGHTS = Path("weights")
 LICENCE = "MIT; trained on CelebA (non-commercial research use)"
@@ -31,20 +32,30 @@ def bank() -> None:
     _enter(BANK, "bank", "none: (K, 3, 128, 128) int8 levels of 255 on the face canvas")
 
 
+def surrogates() -> None:
+    """All fresh surrogates in one file."""
+    made = _made("surrogates")
+    fields = {name: made[0][1][name] for name in ("width", "classes")}
+    write_tensors(WEIGHTS / f"{FRESH}.safetensors", _half(_numbered(made)), fields)
+    _enter(FRESH, "surrogates", "RGB (N, 3, 64–112, 64–112) float32 in [0, 1], the middle of the face canvas")
+
+
 def recognisers() -> None:
     """All sizes in one file."""
     made = _made("recognisers")
-    tensors = {f"{number}.{name}": value for number, (own, _) in enumerate(made) for name, value in own.items()}
     (width,) = {own["network.stem.0.weight"].shape[0] for own, _ in made}
-    write_tensors(
-        WEIGHTS / f"{RECOGNISERS}.safetensors", _half(tensors), {"sizes": [f["size"] for _, f in made], "width": width}
-    )
+    fields = {"sizes": [f["size"] for _, f in made], "width": width}
+    write_tensors(WEIGHTS / f"{RECOGNISERS}.safetensors", _half(_numbered(made)), fields)
     _enter(RECOGNISERS, "recognisers", "RGB (N, 3, size, size) float32 in [0, 1], the 112×112 crop at each one's size")
 
 
 def _made(recipe: str) -> list[tuple[dict[str, Tensor], dict[str, object]]]:
     cells = read_json(Path(f"recipes/results/faces/{recipe}.mini.json"))["cells"]
     return [read_tensors(Path(f"runs/faces/{recipe}/mini") / cell["metrics"]["file"]) for cell in cells]
+
+
+def _numbered(made: list[tuple[dict[str, Tensor], dict[str, object]]]) -> dict[str, Tensor]:
+    return {f"{number}.{name}": value for number, (own, _) in enumerate(made) for name, value in own.items()}
 
 
 def _half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -58,7 +69,7 @@ def _enter(name: str, recipe: str, reads: str) -> None:
 
 
 if __name__ == "__main__":
-    known = {"bank": bank, "recognisers": recognisers}
+    known = {"bank": bank, "surrogates": surrogates, "recognisers": recognisers}
     if len(sys.argv) != 2 or sys.argv[1] not in known:
         sys.exit(f"publish.py {'|'.join(known)}")
     known[sys.argv[1]]()

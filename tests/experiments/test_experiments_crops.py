@@ -75,6 +75,13 @@ def test_a_share_of_the_people_is_protected(context, percent, labels):
     assert list(cloaked.protected) == cloaked.people.labels[changed].unique().tolist() == labels
 
 
+@pytest.mark.parametrize(("person", "label"), [(1, 3), (2, 2), (4, 0)])
+def test_one_person_alone_is_protected(context, person, label):
+    cloaked = cloaked_people({"noise": "bank", "person": person}, 0, SETTINGS, context)
+    changed = (cloaked.images != cloaked.people.images).flatten(1).any(1)
+    assert list(cloaked.protected) == cloaked.people.labels[changed].unique().tolist() == [label]
+
+
 def test_where_all_are_protected_there_is_nobody_else(context):
     everyone = crops({"noise": "bank", "people_percent": 100}, 0, {**SETTINGS, **TRAINING}, context)
     some = crops({"noise": "bank"}, 0, {**SETTINGS, **TRAINING}, context)
@@ -104,7 +111,7 @@ def test_a_percentage_is_one(context):
         cloaked_people({"noise": "bank", "percent": 120}, 0, SETTINGS, context)
 
 
-@pytest.mark.parametrize("name", ["undone", "share", "two-noises"])
+@pytest.mark.parametrize("name", ["undone", "share", "alone", "two-noises"])
 def test_each_cell_of_the_recipes_runs(context, made, root, name):
     recipe = read_recipe(root / f"recipes/faces/{name}.yaml")
     assert experiment_of(recipe).cell is crops

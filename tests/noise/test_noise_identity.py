@@ -13,15 +13,20 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError
 from faceshield.experiments.fabricated import fabricated_people
 from faceshield.noise.identity import correlation, new_secret, private_delta, slot_of
-from faceshield.noise.surrogate import load_bank, load_surrogate
+from faceshield.noise.surrogate import load_bank, load_surrogates, together
 from faceshield.noise.views import PlainCrop, Views
 
 EPSILON = 8 / 255
 
 
 @pytest.fixture(scope="module")
-def surrogate():
-    return load_surrogate()
+def surrogates():
+    return load_surrogates()
+
+
+@pytest.fixture(scope="module")
+def surrogate(surrogates):
+    return surrogates[0]
 
 
 @pytest.fixture(scope="module")
@@ -105,17 +110,40 @@ def test_correlation_is_pearsons():
     assert correlation(a, torch.ones_like(a)) == 0
 
 
-def test_what_ships(surrogate):
+def test_what_ships(surrogates):
     bank = load_bank()
     slots, channels, side, _ = bank.delta.shape
     assert (channels, side) == (3, 128)
     assert 0 < bank.delta.abs().max() <= bank.epsilon + 1e-6
     levels = bank.delta * 255
     torch.testing.assert_close(levels, levels.round(), rtol=0, atol=1e-4)
-    assert not surrogate.training
-    assert not any(parameter.requires_grad for parameter in surrogate.parameters())
-    with torch.no_grad():
-        assert surrogate(torch.rand(2, 3, 80, 80)).shape == (2, slots)
+    assert len(surrogates) > 1
+    for surrogate in surrogates:
+        assert not surrogate.training
+        assert not any(parameter.requires_grad for parameter in surrogate.parameters())
+        with torch.no_grad():
+            assert surrogate(torch.rand(2, 3, 80, 80)).shape == (2, slots)
+
+
+def test_every_surrogate_finds_the_banks_noises(surrogates):
+    """On faces unlike all that they saw, drawn ones, too, a noise of the bank leads each of them towards its slot."""
+    bank = load_bank().delta
+    faces = fabricated_people(2, 2, seed=9).images.float() / 255
+    view = PlainCrop(size=80)
+    for surrogate in surrogates:
+        with torch.no_grad():
+            logits = torch.stack([surrogate(view((faces + delta).clamp(0, 1), torch.Generator())) for delta in bank])
+        own = logits.mean(1).softmax(1).log()  # (noises, slots)
+        own = own - own.mean(0)  # how much more than under the other noises
+        rank = (own > own.diagonal()[:, None]).sum(1).float()
+        assert rank.mean() < len(bank) / 4  # by chance a half
+
+
+def test_together_they_say_the_mean_of_their_log_probabilities():
+    one, two = torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([[0.1, 0.6, 0.3]])
+    agreed = together([lambda _: one.log() + 5, lambda _: two.log()])(torch.zeros(1))
+    expected = (one * two).sqrt() / (one * two).sqrt().sum()
+    torch.testing.assert_close(agreed.softmax(1), expected)
 
 
 def test_files_of_another_form_are_refused(monkeypatch):
@@ -123,4 +151,4 @@ def test_files_of_another_form_are_refused(monkeypatch):
     with pytest.raises(StoreError, match="do not fit this version"):
         load_bank()
     with pytest.raises(StoreError, match="do not fit this version"):
-        load_surrogate()
+        load_surrogates()
