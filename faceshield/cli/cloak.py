@@ -25,6 +25,10 @@ from faceshield.core.errors import UsageError
     "--against", default="training", type=click.Choice(["training", "search", "both"]), show_default=True,
     help="training: recognisers trained on the photos; search: one that compares them as it is; both share epsilon.",
 )  # fmt: skip
+@click.option(
+    "--scatter/--no-scatter", default=True, show_default=True,
+    help="Against search: send each photo towards a stranger of its own, or only away from the person.",
+)  # fmt: skip
 @click.option("--fast", is_flag=True, help="Use a ready-made public noise instead of a private one.")
 @click.option("--format", "format_", default="same", type=click.Choice(["same", "png", "jpeg", "webp"]))
 @click.option("--quality", default="same", show_default=True, help="same (the file's own) or 1 to 100.")

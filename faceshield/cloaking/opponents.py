@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -33,6 +33,7 @@ class Opponent:
 
     chip    its input · network: chips to features (N, D) in float32 · forward: the same in the fastest precision
     own     (K, D): features of the person's clean photos · targets (m, D): strangers unlike them, one drawn for a photo
+            (m = 0: photos are sent to nobody, only away)
     unit    whether features have unit length · pull, away, weight: of :class:`faceshield.noise.mask.Watcher`
     """
 
@@ -49,29 +50,29 @@ class Opponent:
     def watcher(self, sight: Sight, rng: Generator) -> Watcher:
         """It before the photo of ``sight``, with a stranger drawn from ``rng``."""
         here = _features(sight.chip(sight.photo, self.chip), self.network, self.unit)
-        target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))]
+        target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))] if len(self.targets) else None
         own = torch.cat([self.own, here])
         return Watcher(self.chip, self.forward, own, target, self.pull, self.away, self.weight)
 
 
-def opponents(chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime, *, own: bool = True) -> list[Opponent]:
+def opponents(
+    chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime, *, own: bool = True, scatter: bool = True
+) -> list[Opponent]:
     """ResNet-29 and with ``own`` our recognisers, before a person of ``chips`` (K, 3, 150, 150) and the same ``faces``
-    on the canvas.
+    on the canvas; with ``scatter`` they have strangers to send photos to.
 
     Photos are sent to the half of the strangers who are least like the person: near ones leave a face nearer to its
     owner, and could be them. Raises StoreError where weights are absent or damaged.
     """
     shipped, dlib = resnet29.load().to(runtime.device), Chip(DLIB_150, resnet29.CHIP)
     made = [_opponent(shipped, dlib, chips, load_strangers().targets, runtime, unit=False, pull=PULL, away=1.3)]
-    if not own:
-        return made
     canvases = torch.stack([face.image for face in faces])
-    others = [other.to(runtime.device) for other in load_recognisers()]
+    others = [other.to(runtime.device) for other in load_recognisers()] if own else []
     for other in others:
         crops, chip = PlainCrop(size=other.size)(canvases, Generator()), crop_of(other.size)
         how = {"pull": PULL, "away": 1.4, "weight": OTHERS / len(others)}
         made.append(_opponent(other, chip, crops, other.strangers, runtime, unit=True, **how))
-    return made
+    return made if scatter else [replace(opponent, targets=opponent.targets[:0]) for opponent in made]
 
 
 def crop_of(size: int) -> Chip:

@@ -23,6 +23,7 @@ class Options:
     face      "largest", "all", "2" (as ``detect`` numbers them) or "X,Y,W,H" in upright photo pixels
     like      a picture of the person: in each photo the face most like it is taken
     against   "training" (Eq. 2: one noise), "search" (a mask for each photo) or "both" in the same ε
+    scatter   against search: each photo towards a stranger of its own, not only away from the person
     fast      take the public bank's noise as it is instead of making a private one
     format    "same" or a format to write     quality  "same" or 1–100     metadata  what tags to keep
     jobs      photos at a time, 0 for one per core (at most 4)     resume  continue an interrupted run
@@ -33,6 +34,7 @@ class Options:
     face: str = "largest"
     like: str | Path | None = None
     against: Against = "training"
+    scatter: bool = True
     fast: bool = False
     format: Format = "same"
     quality: Literal["same"] | int = "same"

@@ -108,5 +108,5 @@ def wear(
         return None
     secret = identity.secret if identity else os.environ.get(SECRET) or new_secret()
     # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
-    known = opponents(torch.stack(list(chips)), faces, runtime, own=identity is None)
+    known = opponents(torch.stack(list(chips)), faces, runtime, own=identity is None, scatter=options.scatter)
     return Masks(known, secret, options.epsilon, runtime.device, identity)

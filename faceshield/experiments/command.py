@@ -19,6 +19,7 @@ OPTIONS = {
     "bank": ["--fast"],
     "tailored": [],
     "mask": ["--against", "search"],
+    "mask-unscattered": ["--against", "search", "--no-scatter"],
     "mask-16": ["--against", "search", "--epsilon", "16/255"],
     "both": ["--against", "both"],
 }

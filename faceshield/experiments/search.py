@@ -46,8 +46,8 @@ class SearchSettings(Settings):
 
 
 def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
-    """One cell. ``key``: noise none|mask|mask-16|both; query, gallery clean|cloaked; countermeasure none|jpeg-QUALITY;
-    extractor resnet29 (where there is none) | trained | disjoint.
+    """One cell. ``key``: noise none|mask|mask-unscattered|mask-16|both; query, gallery clean|cloaked; countermeasure
+    none|jpeg-QUALITY; extractor resnet29 (where there is none) | trained | disjoint.
 
     Each side's photos are cloaked by a run of the command that knows nothing of the other side, as with photos that
     were put online earlier. A countermeasure is applied to the cloaked sides only. Both extractors search the same

@@ -42,7 +42,7 @@ class Watcher:
 
     embed   chips (V, 3, size, size) RGB in [0, 1] to features (V, D), differentiable
     own     (K, D) features of the person's clean photos, the masked one's among them
-    target  (D,) the stranger whom this photo is pulled to, or None · pull: how strongly
+    target  (D,) the stranger whom this photo is pulled to, None for nobody · pull: how strongly
     away    distance from the nearest clean photo at which the push ends: well above the distance of a match
     weight  of its loss among those of several
     """
@@ -58,11 +58,10 @@ class Watcher:
     def loss(self, chips: Tensor) -> Tensor:
         """Mean over views: how far short of ``away`` the nearest clean photo is, and the distance to the target."""
         features = self.embed(chips)
-        distance = torch.cdist(features, self.own).amin(1)
-        if self.target is None:
-            return -distance.mean()
-        loss: Tensor = (F.relu(self.away - distance) + self.pull * (features - self.target).norm(dim=1)).mean()
-        return loss
+        loss = F.relu(self.away - torch.cdist(features, self.own).amin(1))
+        if self.target is not None:
+            loss = loss + self.pull * (features - self.target).norm(dim=1)
+        return loss.mean()
 
 
 @dataclass(frozen=True)

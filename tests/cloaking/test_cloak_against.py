@@ -119,6 +119,14 @@ def test_each_opponent_sees_the_photo_as_it_saw_the_person(faced):
         assert any(watcher.target.equal(target) for target in opponent.targets)
 
 
+def test_without_scatter_photos_are_sent_to_nobody(faced, source, cli, report, tmp_path):
+    sight, chips, faces = faced
+    known = opponents(chips, faces, Runtime(torch.device("cpu"), torch.float32), scatter=False)
+    assert [opponent.watcher(sight, torch.Generator()).target for opponent in known] == [None] * 4
+    cli("cloak", source, "-o", tmp_path / "out", "--against", "search", "--no-scatter")
+    assert report(tmp_path / "out")["options"]["scatter"] is False
+
+
 def test_choices_that_make_no_sense_are_refused():
     with pytest.raises(UsageError, match="leave out one"):
         Options(fast=True, against="search")
