@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -25,6 +26,14 @@ from faceshield.training.runtime import Runtime
 SECRET = "FACESHIELD_SECRET"
 FEW = 3  # below this the user is told that the noise stands on little
 ENOUGH = 60  # photos looked at to make a noise; more add time, not protection
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face of the person on the canvas of noise, and as the recogniser's ``chip`` (3, 150, 150)."""
+
+    on_canvas: AlignedFace
+    chip: Tensor
 
 
 def kept(options: Options) -> tuple[Identity | None, list[str]]:
@@ -53,11 +62,11 @@ def kept(options: Options) -> tuple[Identity | None, list[str]]:
 
 def make(
     options: Options,
-    faces: Sequence[AlignedFace],
+    faces: Sequence[Seen],
     runtime: Runtime,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Identity:
-    """A new identity from the person's own aligned faces on the canvas; it is not kept yet.
+    """A new identity from the person's own faces on the canvas; it is not kept yet.
 
     Its secret is drawn from the operating system, or is the environment's FACESHIELD_SECRET where a recipe or a test
     must be repeatable. ``on_step(done, total)`` hears of the steps.
@@ -69,7 +78,7 @@ def make(
         delta = Budget(options.epsilon).project(bank.delta[slot] * (options.epsilon / bank.epsilon))
     else:
         surrogates = [runtime.frozen(runtime.place(surrogate)) for surrogate in load_surrogates()]
-        crops = torch.stack([face.image for face in faces]).mul(255).round().byte().to(runtime.device)
+        crops = torch.stack([face.on_canvas.image for face in faces]).mul(255).round().byte().to(runtime.device)
         delta, slot = private_noise(
             crops,
             len(bank.delta),
@@ -94,19 +103,14 @@ def make(
     )
 
 
-def wear(
-    options: Options,
-    identity: Identity | None,
-    chips: Sequence[Tensor],
-    faces: Sequence[AlignedFace],
-    runtime: Runtime,
-) -> Worn | None:
-    """What the photos get of the person of ``chips`` (each (3, 150, 150)) and ``faces``; None where there are none."""
+def wear(options: Options, identity: Identity | None, faces: Sequence[Seen], runtime: Runtime) -> Worn | None:
+    """What the photos get of the person of ``faces``; None where there is nothing to give."""
     if options.against == "training":
         return None if identity is None else OneNoise(identity)
-    if not chips:
+    if not faces:
         return None
     secret = identity.secret if identity else os.environ.get(SECRET) or new_secret()
     # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
-    known = opponents(torch.stack(list(chips)), faces, runtime, own=identity is None, scatter=options.scatter)
+    chips, canvases = torch.stack([face.chip for face in faces]), [face.on_canvas for face in faces]
+    known = opponents(chips, canvases, runtime, own=identity is None, scatter=options.scatter)
     return Masks(known, secret, options.epsilon, runtime.device, identity)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from faceshield.cloaking.album import Album, Item, free, gather, refuse_strangers, stem
 from faceshield.cloaking.detect import Finder
@@ -19,12 +17,11 @@ from faceshield.cloaking.leftovers import sweep
 from faceshield.cloaking.one import cloak_one, failed, unprotected
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.places import Places
-from faceshield.cloaking.prepare import ENOUGH, FEW, kept, make, wear
+from faceshield.cloaking.prepare import ENOUGH, FEW, Seen, kept, make, wear
 from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.store import sha256, write_json
-from faceshield.core.types import AlignedFace
 from faceshield.evaluation.strangers import STRANGERS
 from faceshield.faces.align import align, align_150
 from faceshield.imaging.photo import decode, read
@@ -73,11 +70,9 @@ def cloak(
     if identity is None or options.against != "training":
         faces, problems = _look(album, options, finder, say)
     if identity is None and faces and options.against != "search":
-        identity = make(
-            options, [face.on_canvas for face in faces], runtime, lambda done, total: say("making noise", done, total)
-        )
+        identity = make(options, faces, runtime, lambda done, total: say("making noise", done, total))
         vault.save(identity)
-    worn = wear(options, identity, [face.chip for face in faces], [face.on_canvas for face in faces], runtime)
+    worn = wear(options, identity, faces, runtime)
     if identity is not None and identity.kind == "private" and identity.photos < FEW:
         notices.append(
             f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"
@@ -128,14 +123,6 @@ def _guarded(item: Item, places: Places, worn: Worn | None, finder: Finder, opti
         return unprotected(item, error)
     except FaceshieldError as error:
         return failed(item, error)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A face of the person on the canvas of noise, and as the recogniser's ``chip`` (3, 150, 150)."""
-
-    on_canvas: AlignedFace
-    chip: Tensor
 
 
 def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tuple[list[Seen], dict[Path, PhotoReport]]:
