@@ -16,10 +16,17 @@ from faceshield.cloaking.worn import Masks, OneNoise, Worn
 from faceshield.core.budget import Budget, epsilon_text
 from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
-from faceshield.models.weights import registry
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
-from faceshield.noise.surrogate import BANK, load_bank, load_surrogates, surrogates_digest, together
+from faceshield.noise.surrogate import (
+    BANK,
+    SURROGATE,
+    SURROGATES,
+    load_bank,
+    load_surrogates,
+    surrogates_digest,
+    together,
+)
 from faceshield.noise.views import Views
 from faceshield.training.runtime import Runtime
 
@@ -71,13 +78,15 @@ def make(
     Its secret is drawn from the operating system, or is the environment's FACESHIELD_SECRET where a recipe or a test
     must be repeatable. ``on_step(done, total)`` hears of the steps.
     """
+    # beside a mask, which takes the middle of the face, noise that was fitted to all surrogates holds less
+    names = [SURROGATE] if options.against == "both" else SURROGATES
     bank = load_bank()
     secret = os.environ.get(SECRET) or new_secret()
     if options.fast:
         slot = slot_of(secret, len(bank.delta))
         delta = Budget(options.epsilon).project(bank.delta[slot] * (options.epsilon / bank.epsilon))
     else:
-        surrogates = [runtime.frozen(runtime.place(surrogate)) for surrogate in load_surrogates()]
+        surrogates = [runtime.frozen(runtime.place(surrogate)) for surrogate in load_surrogates(names)]
         crops = torch.stack([face.on_canvas.image for face in faces]).mul(255).round().byte().to(runtime.device)
         delta, slot = private_noise(
             crops,
@@ -98,7 +107,7 @@ def make(
         secret=secret,
         photos=0 if options.fast else len(faces),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        surrogate=registry()[BANK].sha256 if options.fast else surrogates_digest(),
+        surrogate=surrogates_digest([BANK] if options.fast else names),
         bank_correlation=max(correlation(delta, other) for other in bank.delta),
     )
 
@@ -110,7 +119,7 @@ def wear(options: Options, identity: Identity | None, faces: Sequence[Seen], run
     if not faces:
         return None
     secret = identity.secret if identity else os.environ.get(SECRET) or new_secret()
-    # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
     chips, canvases = torch.stack([face.chip for face in faces]), [face.on_canvas for face in faces]
+    # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
     known = opponents(chips, canvases, runtime, own=identity is None, scatter=options.scatter)
     return Masks(known, secret, options.epsilon, runtime.device, identity)

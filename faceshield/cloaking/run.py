@@ -30,7 +30,7 @@ from faceshield.models.resnet29 import RECOGNISER
 from faceshield.models.weights import path_of
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity
-from faceshield.noise.surrogate import BANK, FRESH, SURROGATE
+from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES
 from faceshield.training.runtime import Runtime
 
 Progress = Callable[[str, int, int], None]
@@ -131,9 +131,9 @@ def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tupl
     Photos that could not be used are reported once, here, so that they are not looked at again.
     """
     needed = {
-        "training": (SURROGATE, FRESH, BANK),
+        "training": (*SURROGATES, BANK),
         "search": (RECOGNISER, RECOGNISERS, STRANGERS),
-        "both": (SURROGATE, FRESH, BANK, RECOGNISER, STRANGERS),
+        "both": (SURROGATE, BANK, RECOGNISER, STRANGERS),
     }
     for name in needed[options.against]:
         path_of(name)  # a missing weight file is told now, not after minutes of looking

@@ -20,6 +20,7 @@ from faceshield.noise.base import Forward
 
 SURROGATE = "surrogate_rn18"
 FRESH = "fresh_surrogates_rn18"
+SURROGATES = (SURROGATE, FRESH)
 BANK = "identity_bank"
 
 
@@ -31,16 +32,18 @@ class Bank:
     epsilon: float
 
 
-def load_surrogates() -> list[ResNet]:
-    """RN-18s, one output for each bank slot, frozen and in eval mode: the bank's own one first.
+def load_surrogates(names: Sequence[str] = SURROGATES) -> list[ResNet]:
+    """The RN-18s of the files ``names``, one output for each bank slot, frozen and in eval mode.
 
     Raises StoreError if a file is absent or damaged.
     """
-    return [*_of(SURROGATE), *_of(FRESH)]
+    return [network for name in names for network in _of(name)]
 
 
 def together(surrogates: Sequence[Forward]) -> Forward:
-    """The mean of the networks' log-probabilities, as logits (N, K): what all agree on counts."""
+    """The mean of the networks' log-probabilities, as logits (N, K): what all agree on counts. One is as it is."""
+    if len(surrogates) == 1:
+        return surrogates[0]
 
     def forward(batch: Tensor) -> Tensor:
         return torch.stack([torch.log_softmax(surrogate(batch), 1) for surrogate in surrogates]).mean(0)
@@ -48,9 +51,9 @@ def together(surrogates: Sequence[Forward]) -> Forward:
     return forward
 
 
-def surrogates_digest() -> str:
-    """The checksums of the surrogates' files: a private noise made with others is another noise."""
-    return " ".join(registry()[name].sha256 for name in (SURROGATE, FRESH))
+def surrogates_digest(names: Sequence[str] = SURROGATES) -> str:
+    """The checksums of the files ``names``: a private noise made with others is another noise."""
+    return " ".join(registry()[name].sha256 for name in names)
 
 
 def load_bank() -> Bank:
