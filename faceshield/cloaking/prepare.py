@@ -16,6 +16,7 @@ from faceshield.cloaking.worn import Masks, OneNoise, Worn
 from faceshield.core.budget import Budget, epsilon_text
 from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
+from faceshield.models.weights import digest
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
 from faceshield.noise.surrogate import (
@@ -24,7 +25,6 @@ from faceshield.noise.surrogate import (
     SURROGATES,
     load_bank,
     load_surrogates,
-    surrogates_digest,
     together,
 )
 from faceshield.noise.views import Views
@@ -107,7 +107,7 @@ def make(
         secret=secret,
         photos=0 if options.fast else len(faces),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        surrogate=surrogates_digest([BANK] if options.fast else names),
+        surrogate=digest([BANK] if options.fast else names),
         bank_correlation=max(correlation(delta, other) for other in bank.delta),
     )
 

@@ -42,14 +42,19 @@ CHANNELS: dict[str, Shape | None] = {"free": None, "blue-apart": _together(2), "
 """How free δ is in colour: "equal" is luminance only, all of which a collector without colour keeps."""
 
 
-class BankSettings(Settings):
-    """``photos`` a class are for fabricated people only."""
+class NetworkSettings(Settings):
+    """Of a small network made on :func:`source_faces`; ``photos`` a class are for fabricated people only."""
 
     people: Source
     classes: int
     photos: int | None = None
     width: int
     lr: float
+
+
+class BankSettings(NetworkSettings):
+    """And of the noises beside it: Algorithm 1's, see ``noise.error_min``."""
+
     epsilon_255: float
     fit_steps: int
     subset: float

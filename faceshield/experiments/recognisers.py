@@ -7,25 +7,19 @@ from typing import Any
 
 from faceshield.core.store import write_tensors
 from faceshield.experiments.attack import framed
-from faceshield.experiments.bank import source_faces
+from faceshield.experiments.bank import NetworkSettings, source_faces
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.experiments.settings import Settings, Source
 from faceshield.models.recognisers import own_recogniser
 from faceshield.models.resnet import resnet18
 from faceshield.training.loop import predict, seeded, train
 
 
-class RecogniserSettings(Settings):
-    """``photos`` a person are for fabricated people only; ``held_out``: the share of everybody's photos for tests."""
+class RecogniserSettings(NetworkSettings):
+    """``held_out``: the share of everybody's photos for tests."""
 
-    people: Source
-    classes: int
-    photos: int | None = None
     held_out: float
-    width: int
     epochs: int
-    lr: float
 
 
 def recogniser(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from faceshield.core.rng import derive_seed, generator
 from faceshield.core.store import write_tensors
-from faceshield.experiments.bank import source_faces
+from faceshield.experiments.bank import NetworkSettings, source_faces
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.experiments.settings import Settings, Source
 from faceshield.models.resnet import resnet18
 from faceshield.noise.surrogate import load_bank
 from faceshield.noise.views import Views
@@ -24,14 +23,9 @@ from faceshield.training.loop import seeded
 LAST = 50  # steps over which the loss is told
 
 
-class SurrogateSettings(Settings):
-    """``photos`` a class are for fabricated people only; ``steps`` of ``batch`` photos each."""
+class SurrogateSettings(NetworkSettings):
+    """``steps`` of ``batch`` photos each."""
 
-    people: Source
-    classes: int
-    photos: int | None = None
-    width: int
-    lr: float
     steps: int
     batch: int
 

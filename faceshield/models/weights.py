@@ -7,6 +7,7 @@ the file (and NAME.md, its model card) into the folder and call ``register(folde
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,12 @@ def registry(place: Path | None = None) -> dict[str, Entry]:
         return {name: Entry(**fields) for name, fields in read_json(path).items()}
     except (AttributeError, TypeError) as error:
         raise StoreError(f"{path}: is not a registry of weights ({error}); restore it from the source") from error
+
+
+def digest(names: Sequence[str]) -> str:
+    """The checksums of the files ``names``, as registered: what was made with others is something else."""
+    entries = registry()
+    return " ".join(entries[name].sha256 for name in names)
 
 
 def path_of(name: str) -> Path:

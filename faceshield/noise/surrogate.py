@@ -15,7 +15,7 @@ from torch import Tensor
 
 from faceshield.core.errors import StoreError
 from faceshield.models.resnet import ResNet, resnet18
-from faceshield.models.weights import load, numbered, registry
+from faceshield.models.weights import load, numbered
 from faceshield.noise.base import Forward
 
 SURROGATE = "surrogate_rn18"
@@ -51,11 +51,6 @@ def together(surrogates: Sequence[Forward]) -> Forward:
     return forward
 
 
-def surrogates_digest(names: Sequence[str] = SURROGATES) -> str:
-    """The checksums of the files ``names``: a private noise made with others is another noise."""
-    return " ".join(registry()[name].sha256 for name in names)
-
-
 def load_bank() -> Bank:
     """The bank's noises. They are stored as whole levels of 255 (int8), the form in which they are used."""
     tensors, fields = load(BANK)
@@ -77,5 +72,5 @@ def _of(name: str) -> list[ResNet]:
 
 def _network(state: dict[str, Tensor], classes: int, width: int) -> ResNet:
     model = resnet18(classes, width=width, stem="stride2")
-    model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    model.load_state_dict(state)
     return model.eval().requires_grad_(False)
