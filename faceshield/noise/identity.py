@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -23,6 +24,7 @@ from faceshield.noise.smooth import amplified, smoothed
 
 Kind = Literal["private", "bank"]
 START = 16  # random values along each side of the secret start
+SMOOTH = 2.0  # pixels; finer than the bank's noises, so that it can be fitted better, and coarse enough for photos
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,11 @@ def private_delta(
     smoothed away and leave no secret. ``on_step(done, steps)`` follows each. Returns δ (3, S, S). Equal arguments give
     equal bytes on one machine.
     """
-    rng = generator(secret, "delta")
+    rng, shape = generator(secret, "delta"), partial(smoothed, sigma=SMOOTH)
     device, size = crops.device, crops.shape[-1]
     coarse = (2 * torch.rand(1, 3, START, START, generator=rng) - 1).mul(2 * budget.epsilon)
     start = F.interpolate(coarse, (size, size), mode="bilinear", align_corners=False).to(device)
-    delta = budget.project(smoothed(start))
+    delta = budget.project(shape(start))
     label = torch.full((batch,), slot, device=device)
     for step in range(steps):
         index = torch.randint(len(crops), (batch,), generator=rng).to(device)
@@ -131,7 +133,7 @@ def private_delta(
             sign=-1,
             view=view,
             generator=rng,
-            shape=smoothed,
+            shape=shape,
         )
         if on_step is not None:
             on_step(step + 1, steps)
