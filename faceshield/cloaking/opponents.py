@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from faceshield.core.types import AlignedFace
 from faceshield.evaluation.embed import combined, outputs
 from faceshield.evaluation.strangers import load_strangers
-from faceshield.faces.align import CANVAS, DLIB_150, TEMPLATE_112
+from faceshield.faces.align import DLIB_150, template
 from faceshield.models import resnet29
 from faceshield.models.recognisers import load_recognisers
 from faceshield.noise.mask import Chip, Embed, Sight, Watcher
@@ -77,7 +77,7 @@ def opponents(
 
 def crop_of(size: int) -> Chip:
     """The field's 112×112 crop, the middle of the canvas, at ``size``² pixels."""
-    return Chip((TEMPLATE_112 + 0.5) * (size / (CANVAS - 16)) - 0.5, size)
+    return Chip(template(size), size)
 
 
 def _opponent(

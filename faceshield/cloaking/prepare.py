@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from faceshield.cloaking.opponents import opponents
-from faceshield.cloaking.options import Options
+from faceshield.cloaking.options import Against, Options
 from faceshield.cloaking.worn import Masks, OneNoise, Worn
 from faceshield.core.budget import Budget, epsilon_text
 from faceshield.core.errors import UsageError
@@ -23,9 +23,8 @@ from faceshield.noise.surrogate import (
     BANK,
     SURROGATE,
     SURROGATES,
+    joined,
     load_bank,
-    load_surrogates,
-    together,
 )
 from faceshield.noise.views import Views
 from faceshield.training.runtime import Runtime
@@ -64,7 +63,18 @@ def kept(options: Options) -> tuple[Identity | None, list[str]]:
             f"identity {identity.name!r} carries a public noise (it was made with --fast);"
             " use another --identity name for a private one"
         )
+    other: Against = "training" if options.against == "both" else "both"
+    if identity.surrogate == digest(_surrogates(other)):
+        notices.append(
+            f"identity {identity.name!r} was made with --against {other}; its noise holds less with --against"
+            f" {options.against}; use another --identity name for one made for that"
+        )
     return identity, notices
+
+
+def _surrogates(against: Against) -> tuple[str, ...]:
+    """Beside a mask, which takes the middle of the face, noise that was fitted to all of them holds less."""
+    return (SURROGATE,) if against == "both" else SURROGATES
 
 
 def make(
@@ -78,20 +88,18 @@ def make(
     Its secret is drawn from the operating system, or is the environment's FACESHIELD_SECRET where a recipe or a test
     must be repeatable. ``on_step(done, total)`` hears of the steps.
     """
-    # beside a mask, which takes the middle of the face, noise that was fitted to all surrogates holds less
-    names = [SURROGATE] if options.against == "both" else SURROGATES
+    names = _surrogates(options.against)
     bank = load_bank()
     secret = os.environ.get(SECRET) or new_secret()
     if options.fast:
         slot = slot_of(secret, len(bank.delta))
         delta = Budget(options.epsilon).project(bank.delta[slot] * (options.epsilon / bank.epsilon))
     else:
-        surrogates = [runtime.frozen(runtime.place(surrogate)) for surrogate in load_surrogates(names)]
         crops = torch.stack([face.on_canvas.image for face in faces]).mul(255).round().byte().to(runtime.device)
         delta, slot = private_noise(
             crops,
             len(bank.delta),
-            together(surrogates),
+            joined(names, runtime.ready),
             Budget(options.epsilon),
             Views(),
             secret,

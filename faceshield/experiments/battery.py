@@ -23,7 +23,7 @@ from faceshield.experiments.crops import Cloaked, CropsSettings, cloaked_people
 from faceshield.experiments.lfw import pretrained
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.faces.align import CANVAS, DLIB_150, TEMPLATE_112
+from faceshield.faces.align import CANVAS, DLIB_150, template
 from faceshield.imaging.warp import fit_similarity, warp
 from faceshield.models import resnet29
 from faceshield.noise.surrogate import load_bank
@@ -157,5 +157,5 @@ def _saved_chips(images: Tensor) -> Tensor:
 
 def _chips(images: Tensor) -> Tensor:
     """(N, 3, 150, 150) in [0, 1] of canvas pictures (N, 3, S, S) uint8: the canvas's template on ResNet-29's chip."""
-    points = (TEMPLATE_112 + (CANVAS - 112) / 2 + 0.5) * (images.shape[-1] / CANVAS) - 0.5
+    points = template(images.shape[-1], (CANVAS - 112) / 2)
     return warp(images, fit_similarity(points, DLIB_150), (resnet29.CHIP, resnet29.CHIP))

@@ -23,7 +23,7 @@ from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source
 from faceshield.models import weights
 from faceshield.noise.identity import SMOOTH, correlation, private_noise, slot_of
-from faceshield.noise.surrogate import SURROGATES, load_bank, load_surrogates, together
+from faceshield.noise.surrogate import SURROGATES, joined, load_bank
 from faceshield.noise.views import Views
 
 
@@ -168,11 +168,10 @@ def _tailored(
     path = context.kept(f"tailored-{digest[:16]}.safetensors")
     if path.is_file():
         return read_tensors(path)[0]["delta"]
-    surrogates = [runtime.frozen(runtime.place(surrogate)) for surrogate in load_surrogates()]
     delta, _ = private_noise(
         photos.to(runtime.device),
         slots,
-        together(surrogates),
+        joined(SURROGATES, runtime.ready),
         Budget(),
         view,
         secret,

@@ -32,6 +32,15 @@ CANVAS = 128
 """Side of the noise canvas: the 112×112 crop with 8 pixels around it."""
 
 
+def template(side: float = 112, margin: float = 0) -> Matrix:
+    """(5, 2) the template's points in a square picture of ``side`` pixels: the 112×112 crop and ``margin`` around it.
+
+    ``margin`` is in the crop's own pixels, on each side.
+    """
+    points: Matrix = (TEMPLATE_112 + margin + 0.5) * (side / (112 + 2 * margin)) - 0.5  # centres lie at whole numbers
+    return points
+
+
 def canvas_matrix(face: Face, size: int = CANVAS) -> Matrix:
     """(2, 3) float32, photo → canvas of ``size``² pixels with the 112×112 template crop in its middle.
 

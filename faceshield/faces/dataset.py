@@ -22,7 +22,7 @@ from faceshield.core.errors import PhotoError, UsageError
 from faceshield.core.store import read_json, write_bytes, write_json
 from faceshield.core.types import Face
 from faceshield.data.layouts import FaceIndex
-from faceshield.faces.align import TEMPLATE_112
+from faceshield.faces.align import template
 from faceshield.faces.detector import Detector
 from faceshield.imaging.encoders import jpeg
 from faceshield.imaging.photo import load
@@ -50,8 +50,7 @@ class Frame:
 
     def matrix(self, landmarks: Points) -> Matrix:
         """(2, 3) float32, photo → crop, for five points as a :class:`Face` has them. PhotoError where they coincide."""
-        template = (TEMPLATE_112 + 0.5) * (self.size / 112) - 0.5  # pixel centres lie at whole numbers
-        return shifted(fit_similarity(landmarks, template), self.margin, self.margin)
+        return shifted(fit_similarity(landmarks, template(self.size)), self.margin, self.margin)
 
     def crop(self, rgb: NDArray[np.uint8], landmarks: Points) -> NDArray[np.uint8]:
         """(S, S, 3) uint8, S = size + 2·margin; black where the photo ends."""

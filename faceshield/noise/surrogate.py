@@ -7,7 +7,7 @@ alone has what only it has come to see. The others were trained from the start o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +49,13 @@ def together(surrogates: Sequence[Forward]) -> Forward:
         return torch.stack([torch.log_softmax(surrogate(batch), 1) for surrogate in surrogates]).mean(0)
 
     return forward
+
+
+def joined(names: Sequence[str], place: Callable[[ResNet], Forward]) -> Forward:
+    """:func:`together` of the files' surrogates, each made ready by ``place``: a runtime's
+    :meth:`~faceshield.training.runtime.Runtime.ready`, for noise knows none. Raises StoreError.
+    """
+    return together([place(surrogate) for surrogate in load_surrogates(names)])
 
 
 def load_bank() -> Bank:

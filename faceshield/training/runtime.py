@@ -111,6 +111,10 @@ class Runtime:
         """
         return functools.partial(self.forward, folded(model))
 
+    def ready(self, model: nn.Module) -> Forward:
+        """:meth:`frozen` of ``model``, placed here first."""
+        return self.frozen(self.place(model))
+
     def describe(self) -> str:
         """One line for result files: device, threads, instruction set, precision, number of processes."""
         name = str(self.dtype).removeprefix("torch.")

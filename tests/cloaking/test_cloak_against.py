@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,14 +12,17 @@ from faceshield import cloak
 from faceshield.cloaking import worn
 from faceshield.cloaking.opponents import opponents
 from faceshield.cloaking.options import Options
+from faceshield.cloaking.prepare import kept
 from faceshield.core.errors import UsageError
 from faceshield.evaluation.strangers import load_strangers
 from faceshield.faces.align import align, align_150, canvas_matrix
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
 from faceshield.models.recognisers import load_recognisers
+from faceshield.models.weights import digest
 from faceshield.noise import vault
 from faceshield.noise.mask import Sight, mask
+from faceshield.noise.surrogate import SURROGATE, SURROGATES
 from faceshield.training.runtime import Runtime
 
 
@@ -146,3 +151,13 @@ def test_the_default_makes_no_mask(cli, source, me, tmp_path, monkeypatch):
     monkeypatch.setattr(worn, "mask", None)
     cli("cloak", source, "-o", tmp_path / "out")
     assert torch.equal(vault.load("me").delta, me.delta)
+
+
+@pytest.mark.parametrize(("names", "made_for"), [(SURROGATES, "training"), ([SURROGATE], "both"), ([], "neither")])
+def test_noise_made_for_the_other_aim_is_used_and_told(names, made_for, me):
+    vault.save(replace(me, surrogate=digest(names)))
+    for against in ("training", "both"):
+        identity, notices = kept(Options(against=against))
+        assert identity.delta.equal(me.delta)
+        assert bool(notices) == (made_for not in (against, "neither"))
+        assert not notices or f"made with --against {made_for}" in notices[0]
