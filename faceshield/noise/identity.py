@@ -117,8 +117,8 @@ def private_delta(
     crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
     Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random view; the
     step size falls linearly so that δ settles; δ is kept smooth (``noise.smooth``) by ``sigma`` pixels, its start
-    too: a fine one would be smoothed away and leave no secret. ``on_step(done, steps)`` follows each. Returns δ (3, S, S).
-    Equal arguments give equal bytes on one machine.
+    too: a fine one would be smoothed away and leave no secret. ``on_step(done, steps)`` follows each. Returns
+    δ (3, S, S). Equal arguments give equal bytes on one machine.
     """
     rng, shape = generator(secret, "delta"), partial(smoothed, sigma=sigma)
     device, size = crops.device, crops.shape[-1]
