@@ -18,8 +18,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
 from faceshield.models.weights import digest
 from faceshield.noise import vault
-from faceshield.noise.identity import SMOOTH, Identity, correlation, new_secret, private_noise, slot_of
-from faceshield.noise.smooth import SIGMA
+from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
 from faceshield.noise.surrogate import (
     BANK,
     SURROGATE,
@@ -32,9 +31,9 @@ from faceshield.training.runtime import Runtime
 
 SECRET = "FACESHIELD_SECRET"
 FEW = 3  # below this the user is told that the noise stands on little
-FIT: dict[Against, tuple[tuple[str, ...], float]] = {"training": (SURROGATES, SMOOTH), "both": ((SURROGATE,), SIGMA)}
-"""Surrogates and smoothness of a private noise: beside a mask, which takes the middle of the face, noise that was
-fitted to all surrogates holds less."""
+FIT: dict[Against, tuple[str, ...]] = {"training": SURROGATES, "both": (SURROGATE,)}
+"""What a private noise is fitted to: beside a mask, which takes the middle of the face, noise that was fitted to all
+surrogates holds less."""
 ENOUGH = 60  # photos looked at to make a noise; more add time, not protection
 
 
@@ -68,7 +67,7 @@ def kept(options: Options) -> tuple[Identity | None, list[str]]:
             " use another --identity name for a private one"
         )
     other: Against = "training" if options.against == "both" else "both"
-    if identity.surrogate == digest(FIT[other][0]):
+    if identity.surrogate == digest(FIT[other]):
         notices.append(
             f"identity {identity.name!r} was made with --against {other}; its noise holds less with --against"
             f" {options.against}; use another --identity name for one made for that"
@@ -87,7 +86,7 @@ def make(
     Its secret is drawn from the operating system, or is the environment's FACESHIELD_SECRET where a recipe or a test
     must be repeatable. ``on_step(done, total)`` hears of the steps.
     """
-    names, sigma = FIT["both" if options.against == "both" else "training"]
+    names = FIT["both" if options.against == "both" else "training"]
     bank = load_bank()
     secret = os.environ.get(SECRET) or new_secret()
     if options.fast:
@@ -102,7 +101,6 @@ def make(
             Budget(options.epsilon),
             Views(),
             secret,
-            sigma=sigma,
             on_step=on_step,
         )
         delta = delta.cpu()

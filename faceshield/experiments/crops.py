@@ -22,7 +22,7 @@ from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source
 from faceshield.models import weights
-from faceshield.noise.identity import SMOOTH, correlation, private_noise, slot_of
+from faceshield.noise.identity import correlation, private_noise, slot_of
 from faceshield.noise.surrogate import SURROGATES, joined, load_bank
 from faceshield.noise.views import Views
 
@@ -163,7 +163,7 @@ def _tailored(
 ) -> Tensor:
     """A private noise made from ``photos``; it is made once for all that decides it."""
     runtime, steps = context.runtime, settings["steps"]
-    decides = [secret, steps, SMOOTH, repr(view), weights.digest(SURROGATES), str(runtime.dtype)]
+    decides = [secret, steps, repr(view), weights.digest(SURROGATES), str(runtime.dtype)]
     digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
     path = context.kept(f"tailored-{digest[:16]}.safetensors")
     if path.is_file():

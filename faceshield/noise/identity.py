@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
@@ -24,9 +23,6 @@ from faceshield.noise.smooth import amplified, smoothed
 
 Kind = Literal["private", "bank"]
 START = 16  # random values along each side of the secret start
-SMOOTH = 2.0
-"""Pixels of the canvas by which a private noise is smoothed. Finer than the bank's, it is fitted better, and holds
-longer where its person is the only one who wears any (recipes/faces/alone.yaml); still finer, photos lose it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,6 @@ def private_noise(
     *,
     steps: int = 60,
     tries: int = 4,
-    sigma: float = SMOOTH,
     on_step: Callable[[int, int], None] | None = None,
 ) -> tuple[Tensor, int]:
     """A person's noise and its slot: of ``tries`` slots that the secret names, the one that suits their face best.
@@ -82,13 +77,12 @@ def private_noise(
     for number in range(tries):
         slot = slot_of(secret, slots, number)
         trial = private_delta(
-            crops, slot, forward, budget, view, secret,
-            steps=steps // 4, sigma=sigma, on_step=tell(number * (steps // 4)),
-        )  # fmt: skip
+            crops, slot, forward, budget, view, secret, steps=steps // 4, on_step=tell(number * (steps // 4))
+        )
         losses[slot] = loss_of(crops, trial, slot, forward, view, secret)
     best = min(losses, key=lambda slot: losses[slot])
     last = tell(tries * (steps // 4))
-    return private_delta(crops, best, forward, budget, view, secret, steps=steps, sigma=sigma, on_step=last), best
+    return private_delta(crops, best, forward, budget, view, secret, steps=steps, on_step=last), best
 
 
 @torch.no_grad()
@@ -109,22 +103,21 @@ def private_delta(
     *,
     steps: int = 60,
     batch: int = 24,
-    sigma: float = SMOOTH,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """The inner minimisation of Eq. 2 for one person, from a secret start, towards the label ``slot``.
 
     crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
     Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random view; the
-    step size falls linearly so that δ settles; δ is kept smooth (``noise.smooth``) by ``sigma`` pixels, its start
-    too: a fine one would be smoothed away and leave no secret. ``on_step(done, steps)`` follows each. Returns
-    δ (3, S, S). Equal arguments give equal bytes on one machine.
+    step size falls linearly so that δ settles; δ is kept smooth (``noise.smooth``), its start too: a fine one would be
+    smoothed away and leave no secret. ``on_step(done, steps)`` follows each. Returns δ (3, S, S). Equal arguments give
+    equal bytes on one machine.
     """
-    rng, shape = generator(secret, "delta"), partial(smoothed, sigma=sigma)
+    rng = generator(secret, "delta")
     device, size = crops.device, crops.shape[-1]
     coarse = (2 * torch.rand(1, 3, START, START, generator=rng) - 1).mul(2 * budget.epsilon)
     start = F.interpolate(coarse, (size, size), mode="bilinear", align_corners=False).to(device)
-    delta = budget.project(shape(start))
+    delta = budget.project(smoothed(start))
     label = torch.full((batch,), slot, device=device)
     for step in range(steps):
         index = torch.randint(len(crops), (batch,), generator=rng).to(device)
@@ -138,7 +131,7 @@ def private_delta(
             sign=-1,
             view=view,
             generator=rng,
-            shape=shape,
+            shape=smoothed,
         )
         if on_step is not None:
             on_step(step + 1, steps)
