@@ -92,12 +92,15 @@ def _people(result: dict[str, Any]) -> str:
 
 
 def _alone(result: dict[str, Any]) -> str:
-    worn = [cell["metrics"] for cell in result["cells"] if cell["key"]["noise"] == "tailored"]
+    cells = [cell for cell in result["cells"] if cell["key"]["noise"] == "tailored"]
+    worn = [cell["metrics"] for cell in cells]
     final = [metrics["protected_accuracy"] for metrics in worn]
+    people, seeds = {cell["key"]["person"] for cell in cells}, {cell["seed"] for cell in cells}
+    told = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds, another noise in each"
     return (
-        f"**Alone it holds less.** With each of {len(final)} people the only one to wear a noise, and a longer training"
-        f" (`recipes/faces/alone.yaml`, one seed), {statistics.fmean(final):.1%} of their clean crops are recognised"
-        f" ({min(final):.1%} to {max(final):.1%}), at the best epoch"
+        f"**Alone it holds less.** With each of {len(people)} people the only one to wear a noise, and a longer"
+        f" training (`recipes/faces/alone.yaml`, {told}), {statistics.fmean(final):.1%} of their clean crops are"
+        f" recognised ({min(final):.1%} to {max(final):.1%}), at the best epoch"
         f" {statistics.fmean(metrics['protected_accuracy_peak'] for metrics in worn):.1%}; without a noise"
         f" {_mean(result, {'noise': 'none'}, 'protected_accuracy'):.1%}."
     )
