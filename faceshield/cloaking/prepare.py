@@ -19,22 +19,17 @@ from faceshield.core.types import AlignedFace
 from faceshield.models.weights import digest
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
-from faceshield.noise.surrogate import (
-    BANK,
-    SURROGATE,
-    SURROGATES,
-    joined,
-    load_bank,
-)
+from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES, joined, load_bank
 from faceshield.noise.views import Views
 from faceshield.training.runtime import Runtime
 
 SECRET = "FACESHIELD_SECRET"
 FEW = 3  # below this the user is told that the noise stands on little
+ENOUGH = 60  # photos looked at to make a noise; more add time, not protection
+
 FIT: dict[Against, tuple[str, ...]] = {"training": SURROGATES, "both": (SURROGATE,)}
 """What a private noise is fitted to: beside a mask, which takes the middle of the face, noise that was fitted to all
 surrogates holds less."""
-ENOUGH = 60  # photos looked at to make a noise; more add time, not protection
 
 
 @dataclass(frozen=True)
@@ -69,8 +64,8 @@ def kept(options: Options) -> tuple[Identity | None, list[str]]:
     other: Against = "training" if options.against == "both" else "both"
     if identity.surrogate == digest(FIT[other]):
         notices.append(
-            f"identity {identity.name!r} was made with --against {other}; its noise holds less with --against"
-            f" {options.against}; use another --identity name for one made for that"
+            f"identity {identity.name!r} has a noise as it is made with --against {other}, which holds less with"
+            f" --against {options.against}; use another --identity name for one made for that"
         )
     return identity, notices
 
@@ -86,7 +81,7 @@ def make(
     Its secret is drawn from the operating system, or is the environment's FACESHIELD_SECRET where a recipe or a test
     must be repeatable. ``on_step(done, total)`` hears of the steps.
     """
-    names = FIT["both" if options.against == "both" else "training"]
+    names = FIT[options.against]
     bank = load_bank()
     secret = os.environ.get(SECRET) or new_secret()
     if options.fast:

@@ -17,7 +17,7 @@ from faceshield.cloaking.leftovers import sweep
 from faceshield.cloaking.one import cloak_one, failed, unprotected
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.places import Places
-from faceshield.cloaking.prepare import ENOUGH, FEW, Seen, kept, make, wear
+from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, Seen, kept, make, wear
 from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
@@ -30,7 +30,7 @@ from faceshield.models.resnet29 import RECOGNISER
 from faceshield.models.weights import path_of
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity
-from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES
+from faceshield.noise.surrogate import BANK
 from faceshield.training.runtime import Runtime
 
 Progress = Callable[[str, int, int], None]
@@ -131,9 +131,9 @@ def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tupl
     Photos that could not be used are reported once, here, so that they are not looked at again.
     """
     needed = {
-        "training": (*SURROGATES, BANK),
+        "training": (*FIT["training"], BANK),
         "search": (RECOGNISER, RECOGNISERS, STRANGERS),
-        "both": (SURROGATE, BANK, RECOGNISER, STRANGERS),
+        "both": (*FIT["both"], BANK, RECOGNISER, STRANGERS),
     }
     for name in needed[options.against]:
         path_of(name)  # a missing weight file is told now, not after minutes of looking

@@ -32,7 +32,7 @@ CANVAS = 128
 """Side of the noise canvas: the 112×112 crop with 8 pixels around it."""
 
 
-def template(side: float = 112, margin: float = 0) -> Matrix:
+def template(side: float, margin: float = 0) -> Matrix:
     """(5, 2) the template's points in a square picture of ``side`` pixels: the 112×112 crop and ``margin`` around it.
 
     ``margin`` is in the crop's own pixels, on each side.
