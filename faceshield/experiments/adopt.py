@@ -9,7 +9,9 @@ from typing import Any
 from faceshield.core.store import read_json, write_json
 from faceshield.experiments.plan import Planned, digest_of
 
-KEPT = ("key", "seed", "metrics", "wall_s", "device")
+KEPT = ("key", "seed", "metrics", "wall_s")
+ORIGIN = ("device", "versions")
+"""Where and by what a cell was made: told of each, since a file may join what several machines ran; where a cell does not tell, its file does."""
 
 
 def adopt(result: Path, config: str, data: Mapping[str, str], cells: Sequence[Planned], work: Path) -> None:
@@ -29,7 +31,10 @@ def stored(result: Path, config: str, data: Mapping[str, str], cells: Sequence[P
     if file.get("config_sha256") != config or file.get("data") != data:
         return [None] * len(cells)
     found = {
-        digest_of([cell["key"], cell["seed"]]): {name: cell.get(name, file["device"]) for name in KEPT}
+        digest_of([cell["key"], cell["seed"]]): {
+            **{name: cell[name] for name in KEPT},
+            **{name: cell.get(name, file[name]) for name in ORIGIN},
+        }
         for cell in file["cells"]
     }
     return [found.get(digest_of([planned.key, planned.seed])) for planned in cells]

@@ -161,6 +161,7 @@ def _run_one(planned: Planned, number: str, experiment: Experiment, context: Con
             "metrics": metrics,
             "wall_s": round(time.monotonic() - begun, 1),
             "device": context.runtime.describe(),
+            "versions": versions(),
         }
         context.runtime.ranks.once(lambda: write_json(cache, finished))
     if cache.is_file():

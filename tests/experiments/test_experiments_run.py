@@ -302,6 +302,20 @@ def test_a_run_without_caches_adds_to_the_stored_result(context, tmp_path):
     assert read(path)["not_run"] == []
 
 
+def test_cells_of_several_machines_each_tell_their_own(context, tmp_path):
+    recipe, calls = Recipe(**GOOD), []
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, "smoke", adding(calls, stop_at=2), context, tmp_path / "results")
+    path = tmp_path / "results/tests/good.smoke.json"
+    there = {"device": "another machine", "versions": {"torch": "0.4"}}
+    cells = [{name: cell[name] for name in ("key", "seed", "metrics", "wall_s")} for cell in read(path)["cells"]]
+    path.write_text(json.dumps({**read(path), **there, "cells": cells}), encoding="utf-8")  # as files were before
+    run(recipe, "smoke", adding(calls), replace(context, work=tmp_path / "another clone"), tmp_path / "results")
+    told = [{name: cell[name] for name in there} for cell in read(path)["cells"]]
+    here = {"device": context.runtime.describe(), "versions": read(path)["versions"]}
+    assert told == [there] * 2 + [here] * 3
+
+
 @pytest.mark.parametrize("change", ["settings", "data"])
 def test_a_stored_result_of_another_configuration_or_other_data_does_not_count(context, tmp_path, change):
     recipe, calls = Recipe(**GOOD), []
