@@ -49,9 +49,8 @@ def ablation(key: Key, seed: int, settings: dict[str, Any], context: Context) ->
     if name not in VIEWS:
         raise UsageError(f"views {name!r} is unknown; use {', '.join(VIEWS)}{nearest(name, VIEWS)}")
     made = cloaked_people(key, seed, settings, context, VIEWS[name])
-    people, held, size = made.people, made.held, settings["size"]
-    training, clean = replace(people, images=made.images).select(~held), people.select(held)
-    network = seeded(lambda: resnet18(len(people.classes), width=settings["width"], stem="stride2"), seed)
+    training, clean, size = made.training(), made.clean(), settings["size"]
+    network = seeded(lambda: resnet18(len(clean.classes), width=settings["width"], stem="stride2"), seed)
     metrics = attack(
         _handled(training, size), _handled(clean, size), made.protected, seed, settings, context, network=network
     )

@@ -11,7 +11,8 @@ from faceshield.experiments.plan import Planned, digest_of
 
 KEPT = ("key", "seed", "metrics", "wall_s")
 ORIGIN = ("device", "versions")
-"""Where and by what a cell was made: told of each, since a file may join what several machines ran; where a cell does not tell, its file does."""
+"""Where and by what a cell was made, for a file may join what several machines ran. Where a cell does not tell, its
+file does."""
 
 
 def adopt(result: Path, config: str, data: Mapping[str, str], cells: Sequence[Planned], work: Path) -> None:

@@ -43,8 +43,8 @@ class BatterySettings(CropsSettings):
 
 
 def battery(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
-    """One cell. ``key``: noise none|bank|tailored; attacker scratch|frozen-resnet29|probe-resnet29|fine-tuned-resnet29;
-    countermeasure as in ``attacks.table``.
+    """One cell. ``key``: noise as :func:`faceshield.experiments.crops.cloaked_people` reads it; attacker
+    scratch|frozen-resnet29|probe-resnet29|fine-tuned-resnet29; countermeasure as in ``attacks.table``.
 
     A frozen recogniser takes each clean photo for the person of the nearest training photo; a probe learns a linear
     classifier on its features; fine-tuning trains all its layers further. See
@@ -55,8 +55,7 @@ def battery(key: Key, seed: int, settings: dict[str, Any], context: Context) -> 
     attacker = str(key["attacker"])
     if attacker in ON_FEATURES:
         return _on_features(attacker, against, made, context)
-    people = made.people
-    training, clean = replace(people, images=made.images).select(~made.held), people.select(made.held)
+    training, clean = made.training(), made.clean()
     if attacker == FINE_TUNED:
         return _fine_tuned(against, training, clean, made.protected, seed, settings, context)
     if attacker != "scratch":
@@ -64,7 +63,7 @@ def battery(key: Key, seed: int, settings: dict[str, Any], context: Context) -> 
     training, clean = kept(training, against, settings["size"]), kept(clean, against, settings["size"])
     rng = generator("battery", seed)
     if against.undo is not None:
-        others = people.select(~made.held & (people.labels < made.protected.start))
+        others = made.people.select(~made.held & (made.people.labels < made.protected.start))
         training = against.undo(training, tool_pairs(others.images, settings["size"], rng), rng)
     epochs = settings["adversarial_epochs"] if against.adversary is not None else settings["epochs"]
     chosen = {**settings, "epochs": epochs}
@@ -120,13 +119,13 @@ def _on_features(attacker: str, against: Countermeasure, made: Cloaked, context:
     features = clean.clone()
     if changed.any():
         features[changed] = _embedded(against.applied(made.images[changed]), context)
-    guess = ON_FEATURES[attacker](features[~held], labels[~held], clean[held])
+    guess = ON_FEATURES[attacker](features[made.used], labels[made.used], clean[held])
     right, who = guess == labels[held], torch.isin(labels[held], torch.tensor(list(made.protected)))
     return {
         "protected_accuracy": float(right[who].double().mean()),
         "others_accuracy": float(right[~who].double().mean()),
         "chance": 1 / len(made.people.classes),
-        "training_photos": int((~held).sum()),
+        "training_photos": int(made.used.sum()),
         "test_photos": int(held.sum()),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,8 @@ from faceshield.models import weights
 from faceshield.noise.identity import correlation, private_noise, slot_of
 from faceshield.noise.surrogate import SURROGATES, joined, load_bank
 from faceshield.noise.views import Views
+
+LEFT_OUT = "left-out"
 
 
 class CloakedSettings(Settings):
@@ -50,13 +52,9 @@ class CropsSettings(CloakedSettings):
 def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
     """One cell. ``key``: as :func:`cloaked_people` reads it; augment crop-flip|flip."""
     made = cloaked_people(key, seed, settings, context)
-    people, held = made.people, made.held
-    training = Examples(made.images, people.labels, people.ids, people.classes).select(~held)
-    clean = people.select(held)
-    metrics = attack(
-        _small(training, settings), _small(clean, settings), made.protected, seed, settings, context, _augment(key)
-    )
-    if len(made.protected) == len(people.classes):  # nobody else is there to be recognised
+    training, clean = _small(made.training(), settings), _small(made.clean(), settings)
+    metrics = attack(training, clean, made.protected, seed, settings, context, _augment(key))
+    if len(made.protected) == len(clean.classes):  # nobody else is there to be recognised
         del metrics["others_accuracy"], metrics["curve_others"]
     return {**metrics, "bank_correlation": max(made.similar)} if made.similar else metrics
 
@@ -64,15 +62,24 @@ def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> di
 @dataclass(frozen=True)
 class Cloaked:
     """``people`` as they are and their ``images`` (N, 3, S, S) uint8 on the canvas, the training photos of the
-    ``protected`` labels with noise; ``held`` (N,) bool are for the test. ``similar``: each noise's correlation with the
-    bank's most similar one.
+    ``protected`` labels with noise; ``held`` (N,) bool are for the test, ``used`` for training. ``similar``: each
+    noise's correlation with the bank's most similar one.
     """
 
     people: Examples
     images: Tensor
     held: Tensor
+    used: Tensor
     protected: range
     similar: list[float]
+
+    def training(self) -> Examples:
+        """What the collector trains on."""
+        return replace(self.people, images=self.images).select(self.used)
+
+    def clean(self) -> Examples:
+        """Photos that nobody trained on, without noise."""
+        return self.people.select(self.held)
 
 
 def cloaked_people(
@@ -80,7 +87,8 @@ def cloaked_people(
 ) -> Cloaked:
     """The people of a cell, the last ``settings["protect"]`` of them protected, tailored noise made under ``view``.
 
-    ``key``: noise none|bank|tailored; photos (tailored: how many of the person's crops make the noise); views
+    ``key``: noise none|left-out|bank|tailored (left-out: no photo of a protected person is there to train on, which is
+    the most that any noise can do); photos (tailored: how many of the person's crops make the noise); views
     none|collector (bank made here, without or with the collector's views); channels free|blue-apart|equal (bank made
     here, so free in colour); percent (of each protected person's training
     photos that carry noise, by seed; else all); noises (how many a person has: each is on an equal part of the photos);
@@ -90,9 +98,11 @@ def cloaked_people(
     people = _people(settings, context)
     protected = _protected(key, len(people.classes), settings)
     held = people.held_out(0.2, seed=0)
-    images = people.images.clone()
+    images, used = people.images.clone(), ~held
     similar: list[float] = []
-    if key["noise"] != "none":
+    if key["noise"] == LEFT_OUT:
+        used = used & (people.labels < protected.start)
+    elif key["noise"] != "none":
         bank = _bank(key, settings, context)
         worn = _worn(key, people, held, seed)
         for label in protected:
@@ -107,7 +117,7 @@ def cloaked_people(
                 levels = (delta * 255).round().to(torch.int16)
                 chosen = own & (worn == number)
                 images[chosen] = (images[chosen].to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
-    return Cloaked(people, images, held, protected, similar)
+    return Cloaked(people, images, held, used, protected, similar)
 
 
 def _protected(key: Key, people: int, settings: dict[str, Any]) -> range:

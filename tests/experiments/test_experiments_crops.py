@@ -68,6 +68,15 @@ def test_two_noises_share_a_persons_photos(context):
     assert len(two.similar) == 2 * len(one.similar) == 4
 
 
+def test_photos_that_are_left_out_are_not_trained_on_and_are_tested(context):
+    cloaked, whole = (cloaked_people({"noise": noise}, 0, SETTINGS, context) for noise in ("left-out", "bank"))
+    assert cloaked.images.equal(cloaked.people.images)
+    assert torch.bincount(cloaked.training().labels, minlength=4).tolist() == [20, 20, 0, 0]
+    assert torch.bincount(whole.training().labels, minlength=4).tolist() == [20] * 4
+    assert cloaked.clean().ids == whole.clean().ids
+    assert not set(whole.clean().ids) & set(whole.training().ids)
+
+
 @pytest.mark.parametrize(("percent", "labels"), [(1, [3]), (50, [2, 3]), (100, [0, 1, 2, 3])])
 def test_a_share_of_the_people_is_protected(context, percent, labels):
     cloaked = cloaked_people({"noise": "bank", "people_percent": percent}, 0, SETTINGS, context)
