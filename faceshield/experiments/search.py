@@ -49,8 +49,8 @@ def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context)
     """One cell. ``key``: noise none|mask|mask-unscattered|mask-16|both; query, gallery clean|cloaked; countermeasure
     none|jpeg-QUALITY; extractor resnet29 (where there is none) | trained | disjoint.
 
-    Each side's photos are cloaked by a run of the command that knows nothing of the other side, as with photos that
-    were put online earlier. A countermeasure is applied to the cloaked sides only. Both extractors search the same
+    Each seed has photos of its own. Each side's photos are cloaked by a run of the command that knows nothing of the
+    other side, as with photos that were put online earlier. A countermeasure is applied to the cloaked sides only. Both extractors search the same
     crowd, less the strangers whom ResNet-29 takes for somebody searched for. ``rank1_clean`` is what a trained one
     finds of the photos as they were, and ``rank1_of_clean`` the share of it that the cloak leaves (absent where the
     former is 0).
@@ -63,13 +63,15 @@ def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context)
     sides: dict[str, list[Tensor]] = {}
     visible: dict[str, Any] = {}
     for side in SIDES:
-        files = {person: _photos(root / person, settings["photos"], side) for person in people}
+        files = {person: _photos(root / person, settings["photos"], side, seed) for person in people}
         if key[side] == "cloaked":
-            files, seen = _cloaked(files, side, str(key["noise"]), context)
-            visible = {name: _worst(name, visible.get(name), value) for name, value in seen.items()}
-            files = _handled(files, f"{key['noise']}-{side}", str(key["countermeasure"]), context)
+            name = f"{key['noise']}-{side}-{seed}"
+            context.say(f"  cloaking: {name}")
+            files, seen = _cloaked(files, name, str(key["noise"]), context)
+            visible = {metric: _worst(metric, visible.get(metric), value) for metric, value in seen.items()}
+            files = _handled(files, name, str(key["countermeasure"]), context)
         sides[side] = [_features(files[person], extractor, context) for person in people]
-    photos = {side: [_photos(root / person, settings["photos"], side) for person in people] for side in SIDES}
+    photos = {side: [_photos(root / person, settings["photos"], side, seed) for person in people] for side in SIDES}
     clean = {side: [_features(own, extractor, context) for own in photos[side]] for side in SIDES}
     shipped = extractor_of({}, None, context)
     strangers = everybody = load_strangers()
@@ -108,23 +110,23 @@ def data_of(key: Key, settings: dict[str, Any], context: Context) -> str:
     return " ".join(context.content(name) for name in own.sources(key))
 
 
-def _photos(folder: Path, count: int, side: str) -> list[Path]:
-    """``side``'s half of ``count`` photos of a person, drawn by their names alone."""
-    drawn = sorted(folder.iterdir(), key=lambda path: derive_seed("searched", f"{folder.name}/{path.name}"))[:count]
-    if len(drawn) < count:
-        raise UsageError(f"{folder}: has {len(drawn)} photos, {count} are needed")
-    return sorted(drawn[SIDES.index(side) :: 2])
+def _photos(folder: Path, count: int, side: str, seed: int) -> list[Path]:
+    """``side``'s half of the ``seed``-th ``count`` photos of a person, drawn by their names alone."""
+    drawn = sorted(folder.iterdir(), key=lambda path: derive_seed("searched", f"{folder.name}/{path.name}"))
+    if len(drawn) < (seed + 1) * count:
+        raise UsageError(f"{folder}: has {len(drawn)} photos, seed {seed} needs {(seed + 1) * count}")
+    return sorted(drawn[seed * count : (seed + 1) * count][SIDES.index(side) :: 2])
 
 
 def _cloaked(
-    files: dict[str, list[Path]], side: str, noise: str, context: Context
+    files: dict[str, list[Path]], name: str, noise: str, context: Context
 ) -> tuple[dict[str, list[Path]], dict[str, Any]]:
     """The command's outputs, and how visible they are. What it leaves unprotected its user would not upload."""
     outputs: dict[str, list[Path]] = {}
     faces: list[dict[str, Any]] = []
     for person, own in files.items():
-        out = context.work / f"cloaked-{noise}-{side}" / person
-        context.say(f"  cloaking {len(own)} photos of {person} ({noise}, {side})")
+        out = context.work / f"cloaked-{name}" / person
+        context.say(f"  {len(own)} photos of {person}")
         report = cloak(own, out, noise, person, context)
         photos = [photo for photo in report["photos"] if photo["status"] == "cloaked"]
         faces += [face for photo in photos for face in photo["faces"]]
