@@ -50,10 +50,10 @@ def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context)
     none|jpeg-QUALITY; extractor resnet29 (where there is none) | trained | disjoint.
 
     Each seed has photos of its own. Each side's photos are cloaked by a run of the command that knows nothing of the
-    other side, as with photos that were put online earlier. A countermeasure is applied to the cloaked sides only. Both extractors search the same
-    crowd, less the strangers whom ResNet-29 takes for somebody searched for. ``rank1_clean`` is what a trained one
-    finds of the photos as they were, and ``rank1_of_clean`` the share of it that the cloak leaves (absent where the
-    former is 0).
+    other side, as with photos that were put online earlier. A countermeasure is applied to the cloaked sides only. Both
+    extractors search the same crowd, less the strangers whom ResNet-29 takes for somebody searched for. ``rank1_clean``
+    is what a trained one finds of the photos as they were, and ``rank1_of_clean`` the share of it that the cloak leaves
+    (absent where the former is 0).
     """
     own_settings = checked(SearchSettings, settings, "settings")
     assert isinstance(own_settings, SearchSettings)
