@@ -29,6 +29,11 @@ from faceshield.core.errors import UsageError
     "--scatter/--no-scatter", default=True, show_default=True,
     help="Against search: send each photo towards a stranger of its own, or only away from the person.",
 )  # fmt: skip
+@click.option(
+    "--weights", type=click.Path(path_type=Path),
+    help="Against search: make masks against this recogniser too, facenet-pytorch's VGGFace2 file as 'faceshield data"
+    " get vggface2' leaves it.",
+)  # fmt: skip
 @click.option("--fast", is_flag=True, help="Use a ready-made public noise instead of a private one.")
 @click.option("--format", "format_", default="same", type=click.Choice(["same", "png", "jpeg", "webp"]))
 @click.option("--quality", default="same", show_default=True, help="same (the file's own) or 1 to 100.")

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from faceshield.core.types import AlignedFace
+from faceshield.core.types import AlignedFace, Face
 from faceshield.evaluation.embed import combined, outputs
 from faceshield.evaluation.strangers import load_strangers
-from faceshield.faces.align import DLIB_150, template
+from faceshield.faces.align import BOX_160, DLIB_150, align, align_150, align_box, template
 from faceshield.models import resnet29
+from faceshield.models.inception_resnet import CHANNELS, InceptionResnetV1
 from faceshield.models.recognisers import load_recognisers
 from faceshield.noise.mask import Chip, Embed, Sight, Watcher
 from faceshield.noise.views import PlainCrop
@@ -25,6 +28,22 @@ OTHERS = 1.0
 PULL = 0.3
 """How strongly a photo is pulled to a stranger: with more, it comes to stay nearer to its person, and several opponents
 ask for what agrees less."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face of the person as all see it: on the canvas of noise, as ResNet-29's ``chip`` (3, 150, 150), and its
+    ``boxed`` crop (3, 160, 160) as facenet-pytorch cuts it out.
+    """
+
+    on_canvas: AlignedFace
+    chip: Tensor
+    boxed: Tensor
+
+    @staticmethod
+    def of(rgb: NDArray[np.uint8], face: Face) -> Seen:
+        """``face`` of ``rgb`` (H, W, 3)."""
+        return Seen(align(rgb, face), align_150(rgb, face).image, align_box(rgb, face).image)
 
 
 @dataclass(frozen=True)
@@ -56,22 +75,32 @@ class Opponent:
 
 
 def opponents(
-    chips: Tensor, faces: Sequence[AlignedFace], runtime: Runtime, *, own: bool = True, scatter: bool = True
+    faces: Sequence[Seen],
+    runtime: Runtime,
+    *,
+    own: bool = True,
+    scatter: bool = True,
+    inception: InceptionResnetV1 | None = None,
 ) -> list[Opponent]:
-    """ResNet-29 and with ``own`` our recognisers, before a person of ``chips`` (K, 3, 150, 150) and the same ``faces``
-    on the canvas; with ``scatter`` they have strangers to send photos to.
+    """ResNet-29, with ``own`` our recognisers, and the user's ``inception``, before the person of ``faces``; with
+    ``scatter`` they have strangers to send photos to, but for ``inception``, for which none are known.
 
     Photos are sent to the half of the strangers who are least like the person: near ones leave a face nearer to its
     owner, and could be them. Raises StoreError where weights are absent or damaged.
     """
     shipped, dlib = resnet29.load().to(runtime.device), Chip(DLIB_150, resnet29.CHIP)
-    made = [_opponent(shipped, dlib, chips, load_strangers().targets, runtime, unit=False, pull=PULL, away=1.3)]
-    canvases = torch.stack([face.image for face in faces])
+    chips = torch.stack([face.chip for face in faces])
+    made = [_opponent(shipped, dlib, chips, load_strangers().targets, runtime, unit=False, away=1.3)]
+    canvases = torch.stack([face.on_canvas.image for face in faces])
     others = [other.to(runtime.device) for other in load_recognisers()] if own else []
     for other in others:
         crops, chip = PlainCrop(size=other.size)(canvases, Generator()), crop_of(other.size)
-        how = {"pull": PULL, "away": 1.4, "weight": OTHERS / len(others)}
-        made.append(_opponent(other, chip, crops, other.strangers, runtime, unit=True, **how))
+        weight = OTHERS / len(others)
+        made.append(_opponent(other, chip, crops, other.strangers, runtime, unit=True, away=1.4, weight=weight))
+    if inception is not None:
+        crops, nobody = torch.stack([face.boxed for face in faces]), torch.empty(0, CHANNELS)
+        inception, chip = inception.to(runtime.device), Chip(None, BOX_160)
+        made.append(_opponent(inception, chip, crops, nobody, runtime, unit=True, away=1.4))
     return made if scatter else [replace(opponent, targets=opponent.targets[:0]) for opponent in made]
 
 
@@ -81,13 +110,14 @@ def crop_of(size: int) -> Chip:
 
 
 def _opponent(
-    network: torch.nn.Module, chip: Chip, chips: Tensor, targets: Tensor, runtime: Runtime, *, unit: bool, **how: float
-) -> Opponent:
+    network: torch.nn.Module, chip: Chip, chips: Tensor, targets: Tensor, runtime: Runtime, *, unit: bool,
+    away: float, weight: float = 1.0,
+) -> Opponent:  # fmt: skip
     own = _features(chips.to(runtime.device), network, unit)
     targets = targets.to(own)
     distance = (targets - own.mean(0)).norm(dim=1)
     far = targets[distance > distance.median()]
-    return Opponent(chip, network, partial(runtime.forward, network), own, far, unit, **how)
+    return Opponent(chip, network, partial(runtime.forward, network), own, far, unit, PULL, away, weight)
 
 
 def _features(chips: Tensor, network: Embed, unit: bool) -> Tensor:

@@ -24,6 +24,7 @@ class Options:
     like      a picture of the person: in each photo the face most like it is taken
     against   "training" (Eq. 2: one noise), "search" (a mask for each photo) or "both" in the same ε
     scatter   against search: each photo towards a stranger of its own, not only away from the person
+    weights   against search: facenet-pytorch's VGGFace2 file, whose recogniser masks are made against as well
     fast      take the public bank's noise as it is instead of making a private one
     format    "same" or a format to write     quality  "same" or 1–100     metadata  what tags to keep
     jobs      photos at a time, 0 for one per core (at most 4)     resume  continue an interrupted run
@@ -35,6 +36,7 @@ class Options:
     like: str | Path | None = None
     against: Against = "training"
     scatter: bool = True
+    weights: str | Path | None = None
     fast: bool = False
     format: Format = "same"
     quality: Literal["same"] | int = "same"
@@ -52,6 +54,8 @@ class Options:
             raise UsageError(f"against {self.against!r} is unknown; use training, search or both")
         if self.fast and self.against == "search":
             raise UsageError("fast takes a ready noise against training, and a mask has none; leave out one of them")
+        if self.weights is not None and self.against != "search":
+            raise UsageError(f"weights {str(self.weights)!r} are for masks; use them with against search")
         if self.jobs < 0:
             raise UsageError(f"jobs {self.jobs} is negative; use 0 for one per core")
 
@@ -63,4 +67,5 @@ class Options:
     def describe(self) -> dict[str, Any]:
         """What decides the output's bytes, as JSON values (jobs and resume do not)."""
         chosen = {key: value for key, value in asdict(self).items() if key not in ("jobs", "resume")}
-        return {**chosen, "like": None if self.like is None else str(self.like)}
+        paths = {key: None if chosen[key] is None else str(chosen[key]) for key in ("like", "weights")}
+        return {**chosen, **paths}

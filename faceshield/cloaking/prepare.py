@@ -5,17 +5,15 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from faceshield.cloaking.opponents import opponents
+from faceshield.cloaking.opponents import Seen, opponents
 from faceshield.cloaking.options import Against, Options
 from faceshield.cloaking.worn import Masks, OneNoise, Worn
 from faceshield.core.budget import Budget, epsilon_text
 from faceshield.core.errors import UsageError
-from faceshield.core.types import AlignedFace
+from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.weights import digest
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
@@ -30,14 +28,6 @@ ENOUGH = 60  # photos looked at to make a noise; more add time, not protection
 FIT: dict[Against, tuple[str, ...]] = {"training": SURROGATES, "both": (SURROGATE,)}
 """What a private noise is fitted to: beside a mask, which takes the middle of the face, noise that was fitted to all
 surrogates holds less."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A face of the person on the canvas of noise, and as the recogniser's ``chip`` (3, 150, 150)."""
-
-    on_canvas: AlignedFace
-    chip: Tensor
 
 
 def kept(options: Options) -> tuple[Identity | None, list[str]]:
@@ -113,14 +103,22 @@ def make(
     )
 
 
-def wear(options: Options, identity: Identity | None, faces: Sequence[Seen], runtime: Runtime) -> Worn | None:
-    """What the photos get of the person of ``faces``; None where there is nothing to give."""
+def wear(
+    options: Options,
+    identity: Identity | None,
+    faces: Sequence[Seen],
+    runtime: Runtime,
+    inception: InceptionResnetV1 | None = None,
+) -> Worn | None:
+    """What the photos get of the person of ``faces``; None where there is nothing to give. ``inception``: one more
+    recogniser that masks are made against.
+    """
     if options.against == "training":
         return None if identity is None else OneNoise(identity)
     if not faces:
         return None
     secret = identity.secret if identity else os.environ.get(SECRET) or new_secret()
-    chips, canvases = torch.stack([face.chip for face in faces]), [face.on_canvas for face in faces]
     # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
-    known = opponents(chips, canvases, runtime, own=identity is None, scatter=options.scatter)
+    alone = identity is None
+    known = opponents(faces, runtime, own=alone, scatter=options.scatter, inception=inception if alone else None)
     return Masks(known, secret, options.epsilon, runtime.device, identity)

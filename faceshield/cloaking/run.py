@@ -15,16 +15,17 @@ from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.journal import REPORT, Journal
 from faceshield.cloaking.leftovers import sweep
 from faceshield.cloaking.one import cloak_one, failed, unprotected
+from faceshield.cloaking.opponents import Seen
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.places import Places
-from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, Seen, kept, make, wear
+from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, kept, make, wear
 from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.store import sha256, write_json
 from faceshield.evaluation.strangers import STRANGERS
-from faceshield.faces.align import align, align_150
 from faceshield.imaging.photo import decode, read
+from faceshield.models import facenet
 from faceshield.models.recognisers import RECOGNISERS
 from faceshield.models.resnet29 import RECOGNISER
 from faceshield.models.weights import path_of
@@ -59,6 +60,7 @@ def cloak(
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     album = gather([Path(path) for path in given], target)
     runtime = Runtime.best(device)
+    inception = None if options.weights is None else facenet.load(Path(options.weights))
     finder = Finder(options, device)
     journal = Journal(target, options.resume)
     if not journal.earlier:
@@ -72,7 +74,7 @@ def cloak(
     if identity is None and faces and options.against != "search":
         identity = make(options, faces, runtime, lambda done, total: say("making noise", done, total))
         vault.save(identity)
-    worn = wear(options, identity, faces, runtime)
+    worn = wear(options, identity, faces, runtime, inception)
     if identity is not None and identity.kind == "private" and identity.photos < FEW:
         notices.append(
             f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"
@@ -150,7 +152,7 @@ def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tupl
             rgb = decode(data, item.source).rgb8()
             found = finder.find(rgb, item.source)
             finder.keep(item.source, sha256(data), found)
-            faces += [Seen(align(rgb, face), align_150(rgb, face).image) for face in found[0][:1]]
+            faces += [Seen.of(rgb, face) for face in found[0][:1]]
         except UnprotectedError as error:
             problems[item.source] = unprotected(item, error)
         except FaceshieldError as error:

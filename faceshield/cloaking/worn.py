@@ -13,7 +13,7 @@ from faceshield.cloaking.opponents import Opponent
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
-from faceshield.faces.align import canvas_matrix
+from faceshield.faces.align import canvas_matrix, whole_box
 from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
 from faceshield.noise.mask import Sight, mask
@@ -73,9 +73,14 @@ class Masks:
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
         """See :class:`Worn`."""
         rng = generator(self.secret, "mask", digest, *face.box.round(1).tolist())
-        pixels = from_rgb(photo.rgb8()).to(self.device)
-        sight = Sight(pixels, canvas_matrix(face), face.landmarks, grey=photo.grey)
+        sight = sight_of(from_rgb(photo.rgb8()).to(self.device), face, grey=photo.grey)
         base = None if self.identity is None else self.identity.delta
         watchers = [opponent.watcher(sight, rng) for opponent in self.opponents]
         steps = STEPS if len(watchers) == 1 else STEPS_FOR_SEVERAL
         return mask(sight, watchers, Budget(self.epsilon), rng, base=base, steps=steps).cpu()
+
+
+def sight_of(pixels: Tensor, face: Face, grey: bool = False) -> Sight:
+    """``face`` of ``pixels`` (1, 3, H, W) for a mask."""
+    box = whole_box(face, pixels.shape[-1], pixels.shape[-2])
+    return Sight(pixels, canvas_matrix(face), face.landmarks, box, grey=grey)

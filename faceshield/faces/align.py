@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faceshield.core.types import AlignedFace, Face
-from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, invert, shifted, similarity_from_box, warp
+from faceshield.imaging.warp import (
+    Matrix,
+    fit_similarity,
+    from_rgb,
+    invert,
+    shifted,
+    similarity_from_box,
+    stretch,
+    warp,
+)
 
 TEMPLATE_112: Matrix = np.array(
     [[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]], np.float32
@@ -66,10 +75,12 @@ def align_box(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
     It is what facenet-pytorch's MTCNN cuts out for InceptionResnetV1 by default: neither turned nor true to the face's
     proportions.
     """
-    low, high = face.box.reshape(2, 2).clip(0, rgb.shape[1::-1]).astype(int)
-    scale = BOX_160 / (high - low)
-    matrix = np.hstack((np.diag(scale), ((0.5 - low) * scale - 0.5)[:, None])).astype(np.float32)
-    return _carry(rgb, face, matrix, BOX_160)
+    return _carry(rgb, face, stretch(whole_box(face, rgb.shape[1], rgb.shape[0]), BOX_160), BOX_160)
+
+
+def whole_box(face: Face, width: int, height: int) -> Matrix:
+    """(2, 2): the corners x, y of the box of ``face`` within a photo, at edges of pixels."""
+    return face.box.reshape(2, 2).clip(0, (width, height)).astype(int).astype(np.float32)
 
 
 def face_from_box(box: ArrayLike) -> Face:

@@ -66,6 +66,18 @@ def similarity_from_box(box: ArrayLike, template_box: ArrayLike) -> Matrix:
     return np.array([[scale, 0, shift_x], [0, scale, shift_y]], np.float32)
 
 
+def stretch(box: ArrayLike, size: int) -> Matrix:
+    """The (2, 3) float32 map of ``box`` (x0, y0, x1, y1 in pixel edges) onto a square of ``size`` pixels, not turned.
+
+    Its proportions are lost, unlike with :func:`similarity_from_box`. Raises PhotoError for a box without area.
+    """
+    low, high = np.asarray(box, np.float64).reshape(2, 2)
+    if not (high > low).all():
+        raise PhotoError(f"box {low[0]:g},{low[1]:g} to {high[0]:g},{high[1]:g} has no area; its sides must be > 0")
+    scale = size / (high - low)
+    return np.hstack((np.diag(scale), ((0.5 - low) * scale - 0.5)[:, None])).astype(np.float32)
+
+
 def invert(matrix: ArrayLike) -> Matrix:
     """The (2, 3) float32 map from destination back to source. Raises PhotoError if there is none."""
     return _invert(matrix).astype(np.float32)

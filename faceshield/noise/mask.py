@@ -18,8 +18,9 @@ from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.imaging.blend import LUMA, feather
-from faceshield.imaging.warp import Matrix, fit_similarity, scale_of, unwarp, warp
+from faceshield.imaging.warp import Matrix, fit_similarity, scale_of, stretch, unwarp, warp
 from faceshield.noise.jpeg import jpeg
+from faceshield.noise.likeness import likeness
 from faceshield.noise.views import resize
 
 Embed = Callable[[Tensor], Tensor]
@@ -30,9 +31,11 @@ MIDDLE = (0.5, 0.58, 0.203, 0.266)
 
 @dataclass(frozen=True)
 class Chip:
-    """The crop that a recogniser takes in: a face's landmarks carried to ``template`` (5, 2), on ``size``² pixels."""
+    """The crop that a recogniser takes in, ``size``² pixels: a face's landmarks are carried to ``template`` (5, 2), or,
+    where that is None, its box is stretched over it.
+    """
 
-    template: Matrix
+    template: Matrix | None
     size: int
 
 
@@ -69,12 +72,14 @@ class Sight:
     """One face as recognisers come to see it: canvas → photo → chip.
 
     photo (1, 3, h, w) RGB, uint8 or float in [0, 1]; noise is laid on a float one, as :meth:`near` gives it ·
-    ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks`` (5, 2) in its pixels · ``grey``: δ keeps it so
+    ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks`` (5, 2) in its pixels · ``box`` (2, 2): the corners of
+    the face's box in pixel edges, for chips without a template · ``grey``: δ keeps it so
     """
 
     photo: Tensor
     to_canvas: Matrix
     landmarks: Matrix
+    box: Matrix
     grey: bool = False
 
     def near(self, canvas: int, chips: Sequence[Chip], finest: float = 2.0) -> Sight:
@@ -83,7 +88,7 @@ class Sight:
 
         δ has no more detail than its canvas: the rest of a large photo costs time and changes nothing.
         """
-        ways = [(fit_similarity(self.landmarks, chip.template), chip.size) for chip in chips]
+        ways = [(self.way(chip), chip.size) for chip in chips]
         scale = min(1.0, finest * max(scale_of(matrix) for matrix, _ in ways))
         corners = np.concatenate([_corners(matrix, size) for matrix, size in [(self.to_canvas, canvas), *ways]])
         height, width = self.photo.shape[-2:]
@@ -98,6 +103,7 @@ class Sight:
             photo=warp(self.photo, matrix, (int(h), int(w))),
             to_canvas=np.column_stack([linear, shift]).astype(np.float32),
             landmarks=((self.landmarks - low) * scale).astype(np.float32),
+            box=((self.box - 0.5 - low) * scale + 0.5).astype(np.float32),
         )
 
     def with_noise(self, delta: Tensor) -> Tensor:
@@ -108,10 +114,16 @@ class Sight:
         bottom, right = self.photo.shape[-2] - y - patch.shape[1], self.photo.shape[-1] - x - patch.shape[2]
         return (self.photo + F.pad(patch, (x, right, y, bottom))).clamp(0, 1)
 
+    def way(self, chip: Chip, moved: Matrix | None = None) -> Matrix:
+        """(2, 3), photo → chip; ``moved`` (5, 2): the landmarks' errors in pixels, the first two the corners' too."""
+        errors = np.zeros((5, 2), np.float32) if moved is None else moved
+        if chip.template is None:
+            return stretch(self.box + errors[:2], chip.size)
+        return fit_similarity(self.landmarks + errors, chip.template)
+
     def chip(self, photo: Tensor, chip: Chip, moved: Matrix | None = None) -> Tensor:
-        """(1, 3, size, size): the aligned face of ``photo``; ``moved`` (5, 2) are the landmarks' errors in pixels."""
-        landmarks = self.landmarks if moved is None else self.landmarks + moved
-        return warp(photo, fit_similarity(landmarks, chip.template), (chip.size, chip.size))
+        """(1, 3, size, size): the face of ``photo`` as it is cut out, see :meth:`way`."""
+        return warp(photo, self.way(chip, moved), (chip.size, chip.size))
 
 
 @dataclass(frozen=True)
@@ -211,27 +223,6 @@ def _bounded(sight: Sight, fixed: Tensor, delta: Tensor, least: float) -> Tensor
         alike = likeness(plain, sight.with_noise(fixed + delta * (middle / 64)))
         low, high = (middle, high) if float(alike) >= least else (low, middle - 1)
     return delta * (low / 64)
-
-
-def likeness(a: Tensor, b: Tensor) -> Tensor:
-    """Mean structural similarity of the luma of two pictures (1, 3, h, w) in [0, 1], differentiable; a scalar.
-
-    Gaussian window σ = 1.5 of 11 pixels, K = 0.01, 0.03, over the windows that fit: ``evaluation.visibility.ssim``,
-    which is for finished files. Pictures smaller than a window are not measured: 1.
-    """
-    if min(a.shape[-2:]) < 11:
-        return torch.ones((), device=a.device)
-    place = torch.arange(11, device=a.device) - 5.0
-    row = torch.exp(-(place**2) / (2 * 1.5**2))
-    row = row / row.sum()
-    luma = torch.from_numpy(LUMA).to(a)
-    x, y = (torch.tensordot(luma, picture, ([0], [1])) for picture in (a, b))
-    planes = torch.stack([x, y, x * x, y * y, x * y], 1).flatten(0, 1)[:, None]
-    mean_x, mean_y, xx, yy, xy = F.conv2d(F.conv2d(planes, row.view(1, 1, 1, 11)), row.view(1, 1, 11, 1))
-    both, squares = mean_x * mean_y, mean_x**2 + mean_y**2
-    score = (2 * both + 1e-4) * (2 * (xy - both) + 9e-4) / ((squares + 1e-4) * (xx + yy - squares + 9e-4))
-    mean: Tensor = score.mean()
-    return mean
 
 
 def _corners(matrix: Matrix, size: int) -> Matrix:

@@ -7,21 +7,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from faceshield import cloak
 from faceshield.cloaking import worn
-from faceshield.cloaking.opponents import opponents
+from faceshield.cloaking.opponents import Seen, opponents
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.prepare import kept
+from faceshield.cloaking.worn import sight_of
+from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.evaluation.strangers import load_strangers
-from faceshield.faces.align import align, align_150, canvas_matrix
+from faceshield.faces.align import align
 from faceshield.imaging.warp import from_rgb
-from faceshield.models import resnet29
+from faceshield.models import facenet, resnet29
+from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.recognisers import load_recognisers
 from faceshield.models.weights import digest
 from faceshield.noise import vault
-from faceshield.noise.mask import Sight, mask
+from faceshield.noise.mask import mask
 from faceshield.noise.surrogate import SURROGATE, SURROGATES
 from faceshield.training.runtime import Runtime
 
@@ -96,15 +100,14 @@ def test_photos_without_a_face_are_left_unprotected(cli, put, report, tmp_path):
 
 @pytest.fixture
 def faced(portrait, detector):
-    """The portrait's sight, its chip and its face on the canvas."""
+    """The portrait's sight, and its face as recognisers saw it before."""
     face = detector.detect(portrait)[0]
-    sight = Sight(from_rgb(portrait).float() / 255, canvas_matrix(face), face.landmarks)
-    return sight, align_150(portrait, face).image[None], [align(portrait, face)]
+    return sight_of(from_rgb(portrait).float() / 255, face), [Seen.of(portrait, face)]
 
 
 def test_a_person_is_sent_to_strangers_least_like_them(faced):
-    _, chips, faces = faced
-    known = opponents(chips, faces, Runtime(torch.device("cpu"), torch.float32))
+    _, faces = faced
+    known = opponents(faces, Runtime(torch.device("cpu"), torch.float32))
     assert len(known) == 4
     everybody = [load_strangers().targets, *(own.strangers for own in load_recognisers())]
     for opponent, targets in zip(known, everybody, strict=True):
@@ -116,8 +119,8 @@ def test_a_person_is_sent_to_strangers_least_like_them(faced):
 
 
 def test_each_opponent_sees_the_photo_as_it_saw_the_person(faced):
-    sight, chips, faces = faced
-    for opponent in opponents(chips, faces, Runtime(torch.device("cpu"), torch.float32)):
+    sight, faces = faced
+    for opponent in opponents(faces, Runtime(torch.device("cpu"), torch.float32)):
         watcher = opponent.watcher(sight, torch.Generator().manual_seed(1))
         assert watcher.own.shape[0] == 2
         assert float(torch.dist(*watcher.own)) < 0.15  # one face on two ways to its crop
@@ -125,14 +128,54 @@ def test_each_opponent_sees_the_photo_as_it_saw_the_person(faced):
 
 
 def test_without_scatter_photos_are_sent_to_nobody(faced, source, cli, report, tmp_path):
-    sight, chips, faces = faced
-    known = opponents(chips, faces, Runtime(torch.device("cpu"), torch.float32), scatter=False)
+    sight, faces = faced
+    known = opponents(faces, Runtime(torch.device("cpu"), torch.float32), scatter=False)
     assert [opponent.watcher(sight, torch.Generator()).target for opponent in known] == [None] * 4
     cli("cloak", source, "-o", tmp_path / "out", "--against", "search", "--no-scatter")
     assert report(tmp_path / "out")["options"]["scatter"] is False
 
 
+@pytest.fixture
+def inception():
+    """The user's own recogniser, but for its weights."""
+    torch.manual_seed(0)
+    network = InceptionResnetV1(1)
+    network.head = torch.nn.Identity()
+    return network.eval().requires_grad_(False)
+
+
+def test_the_users_recogniser_is_one_more_opponent_and_sees_the_crop_of_its_own(faced, inception):
+    sight, faces = faced
+    runtime = Runtime(torch.device("cpu"), torch.float32)
+    last = opponents(faces, runtime, inception=inception)[-1]
+    assert last.unit
+    watcher = last.watcher(sight, torch.Generator())
+    assert watcher.target is None
+    assert watcher.own.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
+    seen = sight.near(128, [watcher.chip])
+    assert float((seen.chip(seen.photo, watcher.chip)[0] - faces[0].boxed).abs().mean()) < 0.01
+    made = mask(sight, [watcher], Budget(), torch.Generator().manual_seed(1), steps=4)
+    before, after = (watcher.embed(sight.chip(photo, watcher.chip)) for photo in (sight.photo, sight.with_noise(made)))
+    before, after = (float(torch.cdist(normalize(out.float()), watcher.own).amin()) for out in (before, after))
+    assert after > 1.3 * before  # fresh weights tell hardly any two pictures apart
+
+
+def test_the_users_recogniser_is_read_before_any_work_and_used(cli, source, inception, pixels, tmp_path, monkeypatch):
+    fault = cli("cloak", source, "-o", tmp_path / "no", "--against", "search", "--weights", tmp_path / "x.pt", code=5)
+    assert "x.pt: cannot be read" in fault.stderr
+    assert not (tmp_path / "no").exists()
+    monkeypatch.setattr(facenet, "load", lambda path: inception)
+    monkeypatch.setenv("FACESHIELD_SECRET", "5" * 32)
+    cli("cloak", source, "-o", tmp_path / "a", "--against", "search", "--weights", tmp_path / "x.pt")
+    cli("cloak", source, "-o", tmp_path / "b", "--against", "search")
+    with_it, without = (changes(source, tmp_path / name, pixels)[0] for name in "ab")
+    assert np.abs(with_it).max() <= 8
+    assert np.abs(with_it - without).max() >= 2
+
+
 def test_choices_that_make_no_sense_are_refused():
+    with pytest.raises(UsageError, match="use them with against search"):
+        Options(weights="vggface2.pt")
     with pytest.raises(UsageError, match="leave out one"):
         Options(fast=True, against="search")
     with pytest.raises(UsageError, match="use training, search or both"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from faceshield.cloaking.worn import sight_of
 from faceshield.core.budget import Budget
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import ssim
-from faceshield.faces.align import DLIB_150, align_150, canvas_matrix
+from faceshield.faces.align import DLIB_150, align_150, align_box, canvas_matrix
 from faceshield.imaging.blend import blend
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
-from faceshield.noise.mask import MIDDLE, Chip, Handling, Sight, Watcher, likeness, mask, middle
+from faceshield.noise.likeness import likeness
+from faceshield.noise.mask import MIDDLE, Chip, Handling, Sight, Watcher, mask, middle
 
 EPSILON = 8 / 255
 DLIB = Chip(DLIB_150, resnet29.CHIP)
@@ -31,7 +34,7 @@ def face(portrait, detector):
 
 @pytest.fixture(scope="module")
 def sight(portrait, face):
-    return Sight(from_rgb(portrait).float() / 255, canvas_matrix(face), face.landmarks)
+    return sight_of(from_rgb(portrait).float() / 255, face)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def noise(seed):
 @pytest.mark.parametrize("grey", [False, True])
 def test_a_picture_with_noise_is_the_one_that_is_written(portrait, sight, face, grey):
     pixels = np.repeat(portrait[..., :1], 3, 2) if grey else portrait
-    seen = Sight(from_rgb(pixels).float() / 255, sight.to_canvas, sight.landmarks, grey=grey)
+    seen = replace(sight, photo=from_rgb(pixels).float() / 255, grey=grey)
     written, _ = blend(Photo(pixels, Path("a.png"), "PNG", grey), [(noise(1), canvas_matrix(face))], EPSILON)
     ours = seen.with_noise(noise(1))[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(written.astype(float) - pixels).max() >= 3
@@ -62,11 +65,23 @@ def test_the_chip_is_that_of_the_recogniser(portrait, sight, face):
 def test_a_small_copy_shows_the_same_face(portrait, face, network, times):
     pixels = portrait.repeat(times, 0).repeat(times, 1)
     points = face.landmarks * times + (times - 1) / 2
-    whole = Sight(from_rgb(pixels).float() / 255, _canvas(points), points.astype(np.float32))
+    box = face.box.reshape(2, 2) * times
+    whole = Sight(from_rgb(pixels).float() / 255, _canvas(points), points.astype(np.float32), box)
     small = whole.near(128, [DLIB], finest=1.5)
     assert small.photo.shape[-1] < whole.photo.shape[-1] or times == 1
     one, other = (network(one.chip(one.with_noise(noise(2)), DLIB)) for one in (whole, small))
     assert float((one - other).norm()) < 0.12  # a person's own photos lie at 0.3 to 0.5
+    boxed = [seen.chip(seen.photo, Chip(None, 80)) for seen in (whole, small)]
+    assert float((boxed[0] - boxed[1]).abs().mean()) < 0.01
+
+
+def test_a_chip_without_a_template_is_the_box_stretched(portrait, face, sight):
+    ours = sight.chip(sight.photo, Chip(None, 160))[0]
+    torch.testing.assert_close(ours, align_box(portrait, face).image, rtol=0, atol=1e-5)
+    moved = np.zeros((5, 2), np.float32)
+    moved[:2] = [[4, 0], [4, 0]]
+    shifted = sight.chip(sight.photo.roll(4, -1), Chip(None, 160), moved)[0]
+    torch.testing.assert_close(shifted, ours, rtol=0, atol=1e-5)
 
 
 def _canvas(points):
