@@ -31,7 +31,7 @@ COUNTERMEASURES: dict[str, Countermeasure] = {
     "cutmix": Countermeasure("CutMix", mix=cutmix),
     "adversarial-training": Countermeasure("adversarial training, one step, ε = 8/255", adversary=FAST),
     "projection": Countermeasure("orthogonal projection", undo=projected),
-    "purify": Countermeasure("a purifier learned from 500 pairs of the public noise", undo=purified),
+    "purify": Countermeasure("a purifier learned from up to 500 pairs of the public noise", undo=purified),
 }
 
 

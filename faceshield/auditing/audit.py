@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from faceshield.auditing.sides import KINDS, Kind, Progress, Side, read_side, refuse_originals
 from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
-from faceshield.evaluation.embed import combined
-from faceshield.evaluation.enrol import Recogniser, crop, enrol
-from faceshield.evaluation.search import EXACT, FAR, Search, limit_at, search, together, usual_limits
+from faceshield.data.examples import drawn_order
+from faceshield.evaluation.enrol import Recogniser, crop
+from faceshield.evaluation.search import EXACT, FAR, Search, limit_at, search, usual_limits
 from faceshield.evaluation.strangers import Strangers
 from faceshield.faces.detector import Detector
-from faceshield.imaging.formats import SUFFIXES
 from faceshield.imaging.photo import load
-from faceshield.models.resnet29 import MATCH_DISTANCE
 
-Kind = Literal["clean", "cloaked"]
-KINDS: tuple[Kind, Kind] = ("clean", "cloaked")
 SHOWN = 3
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Side:
-    """The photos of one folder that show a face: their names, features (n, 128); ``lost`` are the names of others."""
-
-    root: Path
-    names: tuple[str, ...]
-    features: Tensor
-    lost: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,14 +34,18 @@ class Pair:
 
 @dataclass(frozen=True)
 class Audit:
-    """sides, and ``found``[query, gallery] by kind · limit: the distance at a false match rate of FAR, measured between
-    the clean photos and the crowd, which are at the distances ``different`` (m,) · ``nearest`` pairs, closest first.
+    """sides, and ``found``[query, gallery] by kind, where the gallery holds ``own`` photos of the person: as many for
+    each kind, since among more of them one is found sooner · ``crowd`` photos of ``people`` strangers, without
+    the ``left_out`` who are the person · limit: the distance at a false match rate of FAR, measured between the clean
+    photos and the crowd, which are at the distances ``different`` (m,) · ``nearest`` pairs, closest first.
     """
 
     sides: dict[Kind, Side]
     found: dict[tuple[Kind, Kind], Search]
+    own: int
     crowd: int
     people: int
+    left_out: int
     limit: float
     different: Tensor
     nearest: tuple[Pair, ...]
@@ -76,14 +65,15 @@ def audit(
 ) -> Audit:
     """Audit one person's photos in two folders; the clean ones should not be the originals of the cloaked ones.
 
-    Where both sides are of one kind, each photo is searched for among the others. ``strangers`` who match the clean
-    photos are left out: they may be that person. Raises UsageError where a folder shows fewer than two faces or is not
-    there, where the folders hold the same photo, or where the strangers were made by another recogniser.
+    Where both sides are of one kind, each photo is searched for among the others. Raises UsageError where a folder
+    shows fewer than two faces or is not there, where one photo is there twice, is on both sides or the original of a
+    cloaked one, or where the strangers were made by another recogniser.
     """
     if strangers.recogniser != recogniser.name:
         raise UsageError("the strangers' features were made by another recogniser; install the files that match")
     roots: dict[Kind, Path] = {"clean": clean, "cloaked": cloaked}
-    sides = {kind: _side(roots[kind], kind, detector, recogniser, progress) for kind in KINDS}
+    refuse_originals(clean, cloaked)
+    sides = {kind: read_side(roots[kind], kind, detector, recogniser, progress) for kind in KINDS}
     apart = torch.cdist(sides["clean"].features, sides["cloaked"].features, compute_mode=EXACT)
     if float(apart.min()) < 1e-4:
         first, second = divmod(int(apart.argmin()), apart.shape[1])
@@ -91,49 +81,33 @@ def audit(
             f"{clean / sides['clean'].names[first]} and {cloaked / sides['cloaked'].names[second]} show the same"
             " uncloaked face; give clean photos that are not among the cloaked ones"
         )
-    left = strangers.without(sides["clean"].features.mean(0), MATCH_DISTANCE)
+    left = strangers.without(sides["clean"].features)
     different = torch.cdist(sides["clean"].features, left.crowd).flatten()
-    found = {(a, b): _searched(sides[a].features, sides[b].features, left.crowd, a == b) for a in KINDS for b in KINDS}
+    own = min(len(sides["clean"].names) - 1, len(sides["cloaked"].names) - 1)
+    found = {(a, b): _searched(sides, a, b, left.crowd, own) for a in KINDS for b in KINDS}
     return Audit(
         sides,
         found,
+        own,
         len(left.crowd),
         len(left.people.unique()),
+        len(strangers.people.unique()) - len(left.people.unique()),
         limit_at(different, FAR),
         different,
         tuple(_shown(sides, apart, detector)),
     )
 
 
-def _side(root: Path, kind: Kind, detector: Detector, recogniser: Recogniser, progress: Progress | None) -> Side:
-    if not root.is_dir():
-        raise UsageError(f"{root}: is no folder; give the folder of {kind} photos")
-    known = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
-    names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.suffix.lower() in known and p.is_file())
-    if not names:
-        raise UsageError(f"{root}: holds no photo; give the folder of {kind} photos")
-
-    def told(stage: str, done: int, total: int) -> None:
-        if progress is not None:
-            progress(f"looking at {kind} photos", done, total)
-
-    enrolled = enrol(root, names, detector, recogniser, which="largest", progress=told)
-    seen = torch.from_numpy(enrolled.found)
-    if int(seen.sum()) < 2:
-        raise UsageError(f"{root}: a face was found in {int(seen.sum())} photos; an audit needs at least 2 of them")
-    return Side(
-        root,
-        tuple(name for name, found in zip(names, enrolled.found, strict=True) if found),
-        combined(enrolled.raw, unit=False)[seen],
-        tuple(name for name, found in zip(names, enrolled.found, strict=True) if not found),
-    )
-
-
-def _searched(queries: Tensor, gallery: Tensor, crowd: Tensor, same: bool) -> Search:
-    if not same:
-        return search(queries, gallery, crowd)
-    others = ~torch.eye(len(queries), dtype=torch.bool)
-    return together([search(query[None], gallery[others[i]], crowd) for i, query in enumerate(queries)])
+def _searched(sides: dict[Kind, Side], query: Kind, gallery: Kind, crowd: Tensor, own: int) -> Search:
+    """Ranks among ``own`` photos of the person, never the query itself; distances of all pairs, each once."""
+    queries, there = sides[query].features, sides[gallery].features
+    order = drawn_order(sides[gallery].names, "audit")
+    found = []
+    for place, one in enumerate(queries):
+        chosen = [other for other in order if query != gallery or other != place][:own]
+        found.append(search(one[None], there[chosen], crowd).rank)
+    apart = torch.pdist(queries) if query == gallery else torch.cdist(queries, there, compute_mode=EXACT).flatten()
+    return Search(torch.cat(found), apart)
 
 
 def _shown(sides: dict[Kind, Side], apart: Tensor, detector: Detector) -> list[Pair]:

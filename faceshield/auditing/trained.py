@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from faceshield.auditing.audit import Kind
+from faceshield.auditing.sides import Kind
 from faceshield.evaluation.roc import clopper_pearson
 
 BEFORE: tuple[Kind, str] = ("clean", "none")

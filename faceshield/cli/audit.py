@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from faceshield.cli.output import new_file
 from faceshield.cli.progress import Bars
 from faceshield.core.errors import UsageError
 
@@ -32,7 +33,8 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
 
     With --crowd, recognisers are trained from scratch on the crowd and the person, first on half of the clean photos (4
     at least), then on as many cloaked ones, and asked about the other half. A crowd of 30 people with 40 photos each
-    takes under ten minutes a training on one core, and once some minutes to find its faces.
+    takes under ten minutes a training on one core, and once some minutes to find its faces. What the search found is
+    written before.
     """
     from faceshield.attacks.table import countermeasure
     from faceshield.auditing.audit import audit
@@ -44,10 +46,7 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
     from faceshield.reports.recognisers import trained_meaning
     from faceshield.training.runtime import Runtime
 
-    if out.suffix.lower() != ".html":
-        raise UsageError(f"{out}: the report is a page; name it {out.with_suffix('.html').name}")
-    if out.exists():
-        raise UsageError(f"{out}: exists already; choose another name")
+    new_file(out, "the report is a page", ".html")
     if counters and crowd is None:
         raise UsageError(f"--counter {counters[0]}: needs --crowd, the people among whom recognisers are trained")
     for name in counters:
@@ -57,8 +56,11 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
     recogniser = pretrained(runtime.device)
     with Bars() as bars:
         result = audit(cloaked, clean, load_strangers(), MtcnnDetector(recogniser.device), recogniser, bars)
+        today = datetime.datetime.now(datetime.timezone.utc).date()
+        write_audit(result, recogniser.name, out, today)
         after = None if people is None else trained(result.sides, people, counters, runtime, bars)
-    write_audit(result, recogniser.name, out, datetime.datetime.now(datetime.timezone.utc).date(), after)
+    if after is not None:
+        write_audit(result, recogniser.name, out, today, after)
     for sentence in (*meaning(result.metrics()), *([] if after is None else trained_meaning(after))):
         click.echo(sentence)
-    click.echo(out)
+    click.echo(f"{out}: open it in a browser; it shows the person and names their files, so keep it to yourself")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from faceshield.core.errors import UsageError
+from faceshield.cli.output import new_file
 
 
 @click.command("show")
@@ -17,9 +17,6 @@ def command(original: Path, cloaked: Path, out: Path) -> None:
     """Write one self-contained page: ORIGINAL, CLOAKED, and their difference ×16, with the measured figures."""
     from faceshield.reports.show import write_page
 
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{out}: the page is HTML; name it {out.with_suffix('.html').name}")
-    if out.exists():
-        raise UsageError(f"{out}: exists already; choose another name")
+    new_file(out, "the page is HTML", ".html", ".htm")
     write_page(original, cloaked, out)
     click.echo(f"{out}: open it in a browser; it holds the pictures, so keep it to yourself")

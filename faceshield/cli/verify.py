@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from faceshield.cli.output import new_file
 from faceshield.cli.weights import WEIGHTS
-from faceshield.core.errors import UnprotectedError, UsageError
+from faceshield.core.errors import UnprotectedError
 
 
 @click.command("verify")
@@ -40,10 +41,8 @@ def command(
     from faceshield.models.weights import folder
     from faceshield.training.runtime import Runtime
 
-    if out is not None and out.suffix.lower() != ".png":
-        raise UsageError(f"{out}: the picture is PNG; name it {out.with_suffix('.png').name}")
-    if out is not None and out.exists():
-        raise UsageError(f"{out}: exists already; choose another name")
+    if out is not None:
+        new_file(out, "the picture is PNG", ".png")
     recogniser = pretrained(Runtime.best(device).device, weights)
     limit = read(calibration or folder() / "lfw.mini.json", far, recogniser.name)
     detector = MtcnnDetector(recogniser.device)

@@ -9,10 +9,8 @@ from itertools import count
 from pathlib import Path
 
 from faceshield.core.errors import UsageError
+from faceshield.imaging.formats import PICTURES
 
-PICTURES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .heic .heif .avif .bmp .gif .mpo".split()  # noqa: SIM905
-)
 _LONGEST_NAME = 255  # bytes, as file systems count
 
 

@@ -35,15 +35,6 @@ class Journal:
         if self.earlier and not resume:
             raise UsageError(f"{out}: already holds an earlier run; use --resume to go on with it or another folder")
 
-    def open_folder(self) -> None:
-        """Make ``out``. Raises StoreError where it cannot be written: better now than when the work is done."""
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{self.out}: cannot be written ({error.strerror}); choose another folder") from error
-        if not os.access(self.out, os.W_OK | os.X_OK):
-            raise StoreError(f"{self.out}: cannot be written (no permission); choose another folder")
-
     def begin(self, settings: Mapping[str, Any], sources: Collection[str]) -> None:
         """Take over what an earlier run finished: ``done`` of ``sources``, ``others`` of what is not asked for now.
 

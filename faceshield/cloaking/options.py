@@ -46,12 +46,14 @@ class Options:
 
     def __post_init__(self) -> None:
         Budget(self.epsilon)
-        if self.quality != "same" and not 1 <= self.quality <= 100:
-            raise UsageError(f"quality {self.quality} is out of range; use 'same' or a number from 1 to 100")
+        known = {"format": get_args(Format), "metadata": get_args(Metadata), "against": get_args(Against)}
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {', '.join(values)}")
+        if self.quality != "same" and not (isinstance(self.quality, int) and 1 <= self.quality <= 100):
+            raise UsageError(f"quality {self.quality!r} is out of range; use 'same' or a number from 1 to 100")
         if self.like is not None and self.face != "largest":
             raise UsageError(f"face={self.face!r} and like={str(self.like)!r} both choose a face; give one of them")
-        if self.against not in get_args(Against):
-            raise UsageError(f"against {self.against!r} is unknown; use training, search or both")
         if self.fast and self.against == "search":
             raise UsageError("fast takes a ready noise against training, and a mask has none; leave out one of them")
         if self.weights is not None and self.against != "search":

@@ -117,7 +117,8 @@ def wear(
         return None if identity is None else OneNoise(identity)
     if not faces:
         return None
-    secret = identity.secret if identity else os.environ.get(SECRET) or new_secret()
+    own = identity or (vault.load(options.identity) if vault.exists(options.identity) else None)
+    secret = own.secret if own else os.environ.get(SECRET) or new_secret()
     # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
     alone = identity is None
     known = opponents(faces, runtime, own=alone, scatter=options.scatter, inception=inception if alone else None)

@@ -22,7 +22,7 @@ from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, kept, make, wear
 from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
-from faceshield.core.store import sha256, write_json
+from faceshield.core.store import open_folder, sha256, write_json
 from faceshield.evaluation.strangers import STRANGERS
 from faceshield.imaging.photo import decode, read
 from faceshield.models import facenet
@@ -66,7 +66,9 @@ def cloak(
     if not journal.earlier:
         refuse_strangers(album, target)
     identity, notices = kept(options) if options.against != "search" else (None, [])
-    journal.open_folder()
+    open_folder(target, "choose another folder")
+    if identity is None and options.against != "search":
+        vault.open_for_writing()
     problems: dict[Path, PhotoReport] = {}
     faces: list[Seen] = []
     if identity is None or options.against != "training":
@@ -141,7 +143,7 @@ def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tupl
         path_of(name)  # a missing weight file is told now, not after minutes of looking
     step = -(-len(album.items) // ENOUGH)
     order = [item for first in range(step) for item in album.items[first::step]]
-    enough = 1 if options.fast else ENOUGH
+    enough = 1 if options.fast and options.against == "training" else ENOUGH  # a mask leads away from all it knows
     faces: list[Seen] = []
     problems: dict[Path, PhotoReport] = {}
     for number, item in enumerate(order, 1):

@@ -57,7 +57,8 @@ class OneNoise:
 class Masks:
     """Against search: a mask for each photo (``noise.mask``), around ``identity``'s noise where there is one.
 
-    ``secret`` and a photo's digest decide whom it is sent to, so that a photo gets the same mask again.
+    ``secret`` and a photo's digest decide whom it is sent to; what it comes to is decided by the person's other photos
+    too, which ``opponents`` know.
     """
 
     opponents: Sequence[Opponent]

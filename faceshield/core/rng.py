@@ -19,7 +19,7 @@ GOLDEN, FIRST, SECOND = (c - (1 << 64) for c in (0x9E3779B97F4A7C15, 0xBF58476D1
 
 def derive_seed(*parts: object) -> int:
     """A 63-bit seed from any printable parts; equal parts give an equal seed on every machine."""
-    text = "\x1f".join(str(part) for part in parts).encode()
+    text = "\x1f".join(str(part) for part in parts).encode(errors="surrogateescape")
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshield.core.errors import UsageError
+from faceshield.imaging.formats import PICTURES
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _CELEBA = "identity_CelebA.txt"
 _CELEBA_PHOTOS = {  # folder → its landmarks; the folder of whole photos is preferred
     "img_celeba": "list_landmarks_celeba.txt",

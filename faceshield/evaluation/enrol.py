@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from faceshield.core.errors import PhotoError
 from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.core.types import AlignedFace, Face
 from faceshield.evaluation.embed import Forward, outputs
@@ -83,12 +84,14 @@ def enrol(
     cache: Path | None = None,
     batch: int = 16,
     progress: Progress | None = None,
+    faults: dict[str, str] | None = None,
 ) -> Enrolled:
     """The recogniser's outputs for the photos ``root/id``, in the order of ``ids``.
 
     With ``cache`` each photo's output is kept in that folder under the hash of the photo's bytes, the recogniser and
     ``which``: an interrupted run goes on, a changed photo is embedded again. ``progress(stage, done, total)`` is called
-    after each batch. Raises PhotoError for a file that is absent or no picture.
+    after each batch. A file that is absent or no picture raises PhotoError; with ``faults`` its id and what is wrong
+    are put there, and it counts as one without a face.
     """
     raw = torch.zeros(len(ids), 2, recogniser.size)
     found = np.zeros(len(ids), np.bool_)
@@ -102,8 +105,15 @@ def enrol(
                 known = read_tensors(kept)[0]["raw"]
                 found[place] = len(known) > 0
                 raw[place, : len(known)] = known
-            else:
-                waiting.append((place, kept, crop(load(path).rgb8(), detector, which, recogniser.align)))
+                continue
+            try:
+                rgb = load(path).rgb8()
+            except PhotoError as error:
+                if faults is None:
+                    raise
+                faults[ids[place]] = str(error)
+                continue
+            waiting.append((place, kept, crop(rgb, detector, which, recogniser.align)))
         chips = [face.image for _, _, face in waiting if face is not None]
         made = iter(outputs(torch.stack(chips).to(recogniser.device), recogniser.forward) if chips else ())
         for place, kept, face in waiting:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faceshield.attacks.base import Countermeasure
 from faceshield.attacks.table import countermeasure
-from faceshield.auditing.audit import KINDS, Kind, Progress, Side
+from faceshield.auditing.sides import KINDS, Kind, Progress, Side
 from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
@@ -38,11 +38,16 @@ TRAINING = "training recognisers"
 def read_crowd(root: Path, own: Sequence[Path]) -> FaceIndex:
     """The photos PERSON/FILE of strangers to the person whose photos lie in the folders ``own``.
 
-    Raises UsageError for fewer than 2 people, for a person with 1 photo, and where ``own`` lies in the crowd.
+    Raises UsageError for fewer than 2 people, for a person with 1 photo, and where one of ``own`` and the crowd lies in
+    the other.
     """
     for folder in own:
-        if folder.resolve().is_relative_to(root.resolve()):
-            raise UsageError(f"{root}: holds {folder}; a crowd is other people's photos, keep the person's elsewhere")
+        first, second = folder.resolve(), root.resolve()
+        if first.is_relative_to(second) or second.is_relative_to(first):
+            raise UsageError(
+                f"{root} and {folder}: one holds the other; a crowd is other people's photos, keep the person's"
+                " elsewhere"
+            )
     index = read_layout(root)
     photos = Counter(index.people)
     if len(photos) < 2:

@@ -23,7 +23,6 @@ from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source, checked
 from faceshield.faces.mtcnn import MtcnnDetector
-from faceshield.models.resnet29 import MATCH_DISTANCE
 
 SIDES = ("query", "gallery")
 
@@ -51,7 +50,7 @@ def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context)
 
     Each seed has photos of its own. Each side's photos are cloaked by a run of the command that knows nothing of the
     other side, as with photos that were put online earlier. A countermeasure is applied to the cloaked sides only. Both
-    extractors search the same crowd, less the strangers whom ResNet-29 takes for somebody searched for. ``rank1_clean``
+    extractors search the same crowd, less the strangers who are somebody searched for. ``rank1_clean``
     is what a trained one finds of the photos as they were, and ``rank1_of_clean`` the share of it that the cloak leaves
     (absent where the former is 0).
     """
@@ -76,7 +75,8 @@ def search_cell(key: Key, seed: int, settings: dict[str, Any], context: Context)
     shipped = extractor_of({}, None, context)
     strangers = everybody = load_strangers()
     for files_of_one in photos["gallery"]:
-        strangers = strangers.without(_features(files_of_one, shipped, context).nanmean(0), MATCH_DISTANCE)
+        features = _features(files_of_one, shipped, context)
+        strangers = strangers.without(features[~features.isnan().any(1)])
     crowd = extractor.crowd[torch.isin(everybody.people, strangers.people)][: settings["crowd"]]
     different = torch.cat([torch.cdist(own[~own.isnan().any(1)], crowd).flatten() for own in clean["gallery"]])
     limit = limit_at(different, FAR)

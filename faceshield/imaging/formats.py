@@ -31,6 +31,8 @@ SUFFIXES = {
     "HEIF": (".heic", ".heif", ".hif"),
     "AVIF": (".avif",),
 }
+PICTURES = (*(suffix for own in SUFFIXES.values() for suffix in own), ".mpo")
+"""Of files in a folder that are taken for photos; an MPO is written again as a JPEG."""
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF"
 

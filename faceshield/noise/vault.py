@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.core.store import read_tensors, write_tensors
+from faceshield.core.store import open_folder, read_tensors, write_tensors
 from faceshield.noise.identity import Identity
 
 FORMAT = "faceshield-identity-1"
@@ -33,7 +33,7 @@ def folder() -> Path:
 
 def path_of(name: str) -> Path:
     """The file of identity ``name``. Raises UsageError for a name that cannot be a file's."""
-    if not name.strip() or name.startswith(".") or len(name.encode()) > 200 or FORBIDDEN & set(name):
+    if not name.strip() or name.startswith(".") or len(os.fsencode(name)) > 200 or FORBIDDEN & set(name):
         raise UsageError(f"identity name {name!r} cannot be used; take a plain word such as 'me' or 'anna'")
     if any(ord(character) < 32 for character in name):
         raise UsageError(f"identity name {name!r} holds control characters; take a plain word such as 'me'")
@@ -45,14 +45,16 @@ def exists(name: str) -> bool:
     return path_of(name).is_file()
 
 
+def open_for_writing() -> None:
+    """Make the identities' folder, this user's alone. Raises StoreError where it cannot be written."""
+    open_folder(folder(), "set FACESHIELD_HOME", mode=0o700)
+
+
 def save(identity: Identity, path: Path | None = None) -> Path:
     """Keep ``identity`` (or write it to ``path``, for export), readable by this user alone."""
     target = path or path_of(identity.name)
     if path is None:
-        try:
-            folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise StoreError(f"{folder()}: cannot be written ({error.strerror}); set FACESHIELD_HOME") from error
+        open_for_writing()
     fields = {key: value for key, value in vars(identity).items() if key != "delta"}
     write_tensors(target, {"delta": identity.delta}, {"format": FORMAT, **fields}, mode=0o600)
     return target

@@ -9,12 +9,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from faceshield.auditing.audit import Audit, Kind
+from faceshield.auditing.audit import Audit
+from faceshield.auditing.sides import Kind
 from faceshield.auditing.trained import Trained
 from faceshield.core.store import write_bytes
 from faceshield.evaluation.search import FAR
 from faceshield.models.resnet29 import MATCH_DISTANCE
-from faceshield.reports.audit_parts import Line, cell, embedded, png
+from faceshield.reports.audit_parts import Line, cell, embedded, png, verdict
 from faceshield.reports.chips import row_png
 from faceshield.reports.look import CYCLE, RC
 from faceshield.reports.recognisers import COLUMNS as TRAINED_COLUMNS
@@ -63,8 +64,9 @@ def write_audit(
         pairs=[(pair, embedded(row_png(pair.faces))) for pair in result.nearest],
         trained=None if trained is None else _section(trained),
         lost={kind: side.lost for kind, side in result.sides.items() if side.lost},
+        unread=[fault for side in result.sides.values() for fault in side.unread],
     )
-    write_bytes(path, page.encode())
+    write_bytes(path, page.encode(errors="backslashreplace"))  # a file's name may be no text
 
 
 def lines(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[Line]:
@@ -78,9 +80,10 @@ def lines(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[Line]:
 def meaning(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]:
     """The result in plain words, a sentence each."""
     before = metrics["clean", "clean"]
+    low, high = before["rank1_ci"]
     told = [
         f"Without a cloak this recogniser found the person first in {before['rank1']:.0%} of"
-        f" {before['queries']} searches."
+        f" {before['queries']} searches (95 % interval {low:.0%} to {high:.0%})."
     ]
     if before["rank1"] < 0.5:
         told.append("That is little to begin with: what follows says little about the cloak.")
@@ -92,8 +95,8 @@ def meaning(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]
     for way, words in ways.items():
         after = metrics[way]
         low, high = after["rank1_ci"]
-        verb = "hardly changed that" if low <= before["rank1"] <= high else "changed that"
-        told.append(f"{words} {verb}: {after['rank1']:.0%} were found first (95 % interval {low:.0%} to {high:.0%}).")
+        share = f"{after['rank1']:.0%} were found first (95 % interval {low:.0%} to {high:.0%})"
+        told.append(f"{words}, {share}. {verdict(before['rank1_ci'], after['rank1_ci'])}")
     return told
 
 
@@ -113,10 +116,16 @@ def _setting(result: Audit, recogniser: str) -> dict[str, str]:
     return {
         "clean photos": f"{len(sides['clean'].names)} with a face, in {sides['clean'].root}",
         "cloaked photos": f"{len(sides['cloaked'].names)} with a face, in {sides['cloaked'].root}",
-        "strangers": f"{result.crowd} photos of {result.people} people from Labeled Faces in the Wild",
+        "index": f"the strangers and {_photos(result.own)} of the person, as many for either kind, drawn by name",
+        "strangers": f"{result.crowd} photos of {result.people} people from Labeled Faces in the Wild"
+        + (f"; {result.left_out} left out, whose photos are like the person's own" if result.left_out else ""),
         "recogniser": f"dlib's ResNet-29, frozen (weights {recogniser[:12]}…), our detection and alignment",
         "limit": f"a distance of {result.limit:.3f} lets {FAR:g} of clean–stranger pairs through",
     }
+
+
+def _photos(count: int) -> str:
+    return "1 photo" if count == 1 else f"{count} photos"
 
 
 def figure(result: Audit) -> bytes:

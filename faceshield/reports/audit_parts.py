@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,15 @@ def cell(told: Mapping[str, Any], name: str) -> str:
     """The share ``told[name]`` and its interval ``<name>_ci`` as a table has them."""
     low, high = told[f"{name}_ci"]
     return f"{told[name]:.1%} ({low:.0%}–{high:.0%})"
+
+
+def verdict(before: Sequence[float], after: Sequence[float]) -> str:
+    """What two intervals (low, high) of a rate say of the cloak, in words."""
+    if after[1] < before[0]:
+        return "The cloak lowered that."
+    if after[0] > before[1]:
+        return "That is more than without a cloak."
+    return "The intervals overlap: this test does not tell the two apart."
 
 
 def embedded(png: bytes) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from faceshield.attacks.table import COUNTERMEASURES
-from faceshield.auditing.audit import Kind
+from faceshield.auditing.sides import Kind
 from faceshield.auditing.trained import AFTER, BEFORE, Trained
-from faceshield.reports.audit_parts import Line, cell, png
+from faceshield.reports.audit_parts import Line, cell, png, verdict
 from faceshield.reports.look import FIXED, RC
 
 COLUMNS = {
@@ -42,7 +42,8 @@ def trained_meaning(result: Trained) -> list[str]:
     ]
     if before["protected_accuracy"] < 0.5:
         told.append("That is little to begin with: what follows says little about the cloak.")
-    told.append(f"Trained on as many cloaked photos instead, it named them in {_share(after)}. {_verdict(result)}")
+    lowered = verdict(before["protected_accuracy_ci"], after["protected_accuracy_ci"])
+    told.append(f"Trained on as many cloaked photos instead, it named them in {_share(after)}. {lowered}")
     told += [
         f"A collector who goes further ({COUNTERMEASURES[way[1]].about}) got {_share(metrics)} from the cloaked photos."
         for way, metrics in result.metrics.items()
@@ -118,15 +119,6 @@ def _share(told: Mapping[str, Any]) -> str:
         f"{told['protected_accuracy']:.0%} (95 % interval {low:.0%} to {high:.0%};"
         f" {told['protected_accuracy_peak']:.0%} at its best epoch)"
     )
-
-
-def _verdict(result: Trained) -> str:
-    (low, high), (least, most) = (result.metrics[way]["protected_accuracy_ci"] for way in (BEFORE, AFTER))
-    if most < low:
-        return "The cloak lowered that."
-    if least > high:
-        return "That is more than without a cloak."
-    return "The intervals overlap: this test does not tell the two apart."
 
 
 def _name(way: tuple[Kind, str]) -> str:

@@ -57,7 +57,7 @@ def write_page(original: Path, cloaked: Path, out: Path) -> None:
     page = environment.get_template("show.html").render(
         name=original.name, cloaked=cloaked.name, whole=whole, faces=faces, amplify=AMPLIFY
     )
-    write_bytes(out, page.encode())
+    write_bytes(out, page.encode(errors="backslashreplace"))
 
 
 def changed_regions(before: NDArray[Any], after: NDArray[Any], least: int = 16) -> list[Region]:

@@ -43,8 +43,8 @@ def write_report(result: Verification, title: str, setting: Mapping[str, str], f
         title=title, setting=setting, rows=table, picture=picture, notes=notes(result)
     )
     html, text = folder / "verification.html", folder / "verification.md"
-    write_bytes(html, page.encode())
-    write_bytes(text, _markdown(title, setting, table, notes(result)).encode())
+    write_bytes(html, page.encode(errors="backslashreplace"))
+    write_bytes(text, _markdown(title, setting, table, notes(result)).encode(errors="backslashreplace"))
     return html, text
 
 

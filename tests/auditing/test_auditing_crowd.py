@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from faceshield.attacks.table import COUNTERMEASURES
-from faceshield.auditing.audit import Side
+from faceshield.auditing.sides import Side
 from faceshield.core.errors import PhotoError, UsageError
 from faceshield.experiments import crowd as module
 from faceshield.experiments.battery import kept, tool_pairs
@@ -152,6 +152,8 @@ def test_a_crowd_that_is_none_is_refused(folders, put):
         read_crowd(folders / "lone", [])
     with pytest.raises(UsageError, match="keep the person's elsewhere"):
         read_crowd(folders, [folders / "clean"])
+    with pytest.raises(UsageError, match="keep the person's elsewhere"):
+        read_crowd(folders / "clean/crowd", [folders / "clean"])
     with pytest.raises(UsageError, match="is no folder"):
         read_crowd(folders / "absent", [])
 

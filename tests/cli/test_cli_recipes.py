@@ -69,7 +69,7 @@ def test_each_runs_at_smoke_scale_and_resumes(path, cli, tmp_path):
     for plot in result["plots"]:
         assert (written.parent / plot).stat().st_size > 0
     for cell in result["cells"]:
-        assert set(cell) == {"key", "seed", "metrics", "wall_s", "device"}
+        assert set(cell) == {"key", "seed", "metrics", "wall_s", "device", "versions"}
         assert cell["metrics"]
     times = {file: file.stat().st_mtime_ns for file in (tmp_path / "work").rglob("*.json")}
     cli(*run)

@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import normalize
 
 from faceshield import cloak
-from faceshield.cloaking import worn
+from faceshield.cloaking import prepare, worn
 from faceshield.cloaking.opponents import Seen, opponents
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.prepare import kept
@@ -178,8 +178,35 @@ def test_choices_that_make_no_sense_are_refused():
         Options(weights="vggface2.pt")
     with pytest.raises(UsageError, match="leave out one"):
         Options(fast=True, against="search")
-    with pytest.raises(UsageError, match="use training, search or both"):
-        Options(against="all")
+    for name in ("against", "format", "metadata"):
+        with pytest.raises(UsageError, match=f"{name} 'other' is unknown; use"):
+            Options(**{name: "other"})
+    with pytest.raises(UsageError, match="quality 'high' is out of range"):
+        Options(quality="high")
+
+
+def test_a_mask_beside_a_public_noise_knows_all_photos_of_the_person(source, tmp_path, monkeypatch):
+    known = []
+    monkeypatch.setattr(prepare, "opponents", lambda faces, *rest, **more: known.append(len(faces)) or [])
+    monkeypatch.setattr(worn, "mask", lambda *given, **more: torch.zeros(3, 128, 128))
+    cloak(source, tmp_path / "out", Options(against="both", fast=True, jobs=1))
+    assert known == [2]
+
+
+def test_masks_of_a_kept_identity_are_made_from_its_secret(source, me, hashes, tmp_path):
+    made = []
+    for name in ("x", "y"):
+        cloak(source, tmp_path / name, Options(against="search", jobs=1))
+        made.append({place: digest for place, digest in hashes(tmp_path / name).items() if place.endswith(".png")})
+    assert made[0] == made[1]
+
+
+def test_a_place_for_identities_that_cannot_be_written_is_told_before_noise_is_made(cli, source, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FACESHIELD_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("faceshield.cloaking.run.make", None)
+    refused = cli("cloak", source, "-o", tmp_path / "out", code=5)
+    assert "set FACESHIELD_HOME" in refused.stderr
 
 
 def test_grey_photos_stay_grey(put, portrait, pixels, tmp_path):

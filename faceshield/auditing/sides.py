@@ -1,0 +1,107 @@
+"""The photos of one folder of an audit as a recogniser sees them, and those that it does not see, by reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from faceshield.core.errors import StoreError, UsageError
+from faceshield.core.store import read_json, sha256
+from faceshield.evaluation.embed import combined
+from faceshield.evaluation.enrol import Recogniser, enrol
+from faceshield.faces.detector import Detector
+from faceshield.imaging.formats import PICTURES
+
+Kind = Literal["clean", "cloaked"]
+KINDS: tuple[Kind, Kind] = ("clean", "cloaked")
+Progress = Callable[[str, int, int], None]
+REPORT = "faceshield.json"
+
+
+@dataclass(frozen=True)
+class Side:
+    """The photos of one folder that show a face: their names and features (n, D). ``lost`` are the names of those
+    without a face, ``unread`` what is wrong with those that cannot be read.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    features: Tensor
+    lost: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+
+
+def read_side(root: Path, kind: Kind, detector: Detector, recogniser: Recogniser, progress: Progress | None) -> Side:
+    """The photos below ``root`` but for hidden ones.
+
+    Raises UsageError where it is no folder, holds a photo twice, or shows fewer than two faces.
+    """
+    names = _names(root, kind)
+    _refuse_copies(root, names)
+
+    def told(stage: str, done: int, total: int) -> None:
+        if progress is not None:
+            progress(f"looking at {kind} photos", done, total)
+
+    faults: dict[str, str] = {}
+    enrolled = enrol(root, names, detector, recogniser, which="largest", progress=told, faults=faults)
+    seen = torch.from_numpy(enrolled.found)
+    if int(seen.sum()) < 2:
+        why = f" ({next(iter(faults.values()))})" if faults else ""
+        raise UsageError(
+            f"{root}: a face was found in {int(seen.sum())} photos{why}; an audit needs at least 2 of them"
+        )
+    shown = {name for name, found in zip(names, enrolled.found, strict=True) if found}
+    return Side(
+        root,
+        tuple(name for name in names if name in shown),
+        combined(enrolled.raw, unit=False)[seen],
+        tuple(name for name in names if name not in shown and name not in faults),
+        tuple(faults.values()),
+    )
+
+
+def refuse_originals(clean: Path, cloaked: Path) -> None:
+    """Raise UsageError where a photo of ``clean`` is what one of ``cloaked`` was made of, by the cloak's own report."""
+    try:
+        photos = read_json(cloaked / REPORT)["photos"]
+        made_of = {photo["sha256_input"]: photo["output"] for photo in photos if photo["output"] is not None}
+    except (StoreError, KeyError, TypeError):
+        return  # no report, or another program's
+    for name in _names(clean, "clean"):
+        output = made_of.get(sha256(clean / name))
+        if output is not None:
+            raise UsageError(
+                f"{clean / name}: is the original of {cloaked / output}, and found for what else the picture shows;"
+                " give clean photos that were not cloaked"
+            )
+
+
+def _names(root: Path, kind: Kind) -> list[str]:
+    try:
+        folder = root.is_dir()
+    except OSError:  # such as a path that is too long
+        folder = False
+    if not folder:
+        raise UsageError(f"{root}: is no folder; give the folder of {kind} photos")
+    files = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+    names = sorted(file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts))
+    if not names:
+        raise UsageError(f"{root}: holds no photo; give the folder of {kind} photos")
+    return names
+
+
+def _refuse_copies(root: Path, names: list[str]) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        first = seen.setdefault(sha256(root / name), name)
+        if first != name:
+            raise UsageError(
+                f"{root / name}: is the same file as {root / first}, and each would be found by the other; take one"
+                " away"
+            )
