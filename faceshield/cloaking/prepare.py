@@ -122,4 +122,4 @@ def wear(
     # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
     alone = identity is None
     known = opponents(faces, runtime, own=alone, scatter=options.scatter, inception=inception if alone else None)
-    return Masks(known, secret, options.epsilon, runtime.device, identity)
+    return Masks(known, secret, options, runtime.device, identity)

@@ -10,15 +10,19 @@ import torch
 from torch import Tensor
 
 from faceshield.cloaking.opponents import Opponent
+from faceshield.cloaking.options import Options
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
 from faceshield.faces.align import canvas_matrix, whole_box
+from faceshield.imaging.photo import JPEG_QUALITY
 from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
+from faceshield.noise.jpeg import Codec, tables
 from faceshield.noise.mask import Sight, mask
 
 STEPS, STEPS_FOR_SEVERAL = 40, 60
+CHROMA = {0: (1, 1), 1: (1, 2), 2: (2, 2)}  # rows and columns that share a sample, by Pillow's numbers of subsampling
 
 
 class Worn(Protocol):
@@ -58,12 +62,12 @@ class Masks:
     """Against search: a mask for each photo (``noise.mask``), around ``identity``'s noise where there is one.
 
     ``secret`` and a photo's digest decide whom it is sent to; what it comes to is decided by the person's other photos
-    too, which ``opponents`` know.
+    too, which ``opponents`` know, and by the format that ``options`` choose.
     """
 
     opponents: Sequence[Opponent]
     secret: str
-    epsilon: float
+    options: Options
     device: torch.device
     identity: Identity | None = None
 
@@ -71,17 +75,38 @@ class Masks:
     def name(self) -> str | None:
         return self.identity.name if self.identity else None
 
+    @property
+    def epsilon(self) -> float:
+        return self.options.epsilon
+
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
         """See :class:`Worn`."""
         rng = generator(self.secret, "mask", digest, *face.box.round(1).tolist())
-        sight = sight_of(from_rgb(photo.rgb8()).to(self.device), face, grey=photo.grey)
+        pixels = from_rgb(photo.rgb8()).to(self.device)
+        sight = sight_of(pixels, face, photo.grey, codec_of(photo, self.options))
         base = None if self.identity is None else self.identity.delta
         watchers = [opponent.watcher(sight, rng) for opponent in self.opponents]
         steps = STEPS if len(watchers) == 1 else STEPS_FOR_SEVERAL
         return mask(sight, watchers, Budget(self.epsilon), rng, base=base, steps=steps).cpu()
 
 
-def sight_of(pixels: Tensor, face: Face, grey: bool = False) -> Sight:
+def sight_of(pixels: Tensor, face: Face, grey: bool = False, codec: Codec | None = None) -> Sight:
     """``face`` of ``pixels`` (1, 3, H, W) for a mask."""
     box = whole_box(face, pixels.shape[-1], pixels.shape[-2])
-    return Sight(pixels, canvas_matrix(face), face.landmarks, box, grey=grey)
+    return Sight(pixels, canvas_matrix(face), face.landmarks, box, grey, codec)
+
+
+def codec_of(photo: Photo, options: Options) -> Codec | None:
+    """The codec that will write ``photo``; None where that is not JPEG, or JPEG of other channels than YCbCr.
+
+    A photo that is turned by its EXIF is taken as if it were stored upright: its blocks may lie elsewhere.
+    """
+    own = photo.details if photo.format == "JPEG" else {}
+    if own.get("keep_rgb") or (options.format if options.format != "same" else photo.format.lower()) != "jpeg":
+        return None
+    if options.quality == "same" and own.get("qtables"):
+        first, last = own["qtables"][0], own["qtables"][-1]
+        steps = torch.tensor([[first, last]], dtype=torch.float32).reshape(1, 2, 8, 8)
+    else:
+        steps = tables(torch.tensor([float(JPEG_QUALITY if options.quality == "same" else options.quality)]))
+    return Codec(steps, CHROMA[own.get("subsampling", 0)])

@@ -18,7 +18,7 @@ from faceshield.imaging.orientation import stored, upright
 from faceshield.imaging.quiet import quiet
 
 MAX_PIXELS = 200_000_000
-_JPEG_QUALITY = 95  # for pictures that were not JPEG before
+JPEG_QUALITY = 95  # for pictures that were not JPEG before
 _LOSSY_QUALITY = 90  # WebP, HEIF and AVIF do not record the quality they were made with
 
 Format = Literal["same", "png", "jpeg", "webp"]
@@ -219,7 +219,7 @@ def _write(
     number = None if quality == "same" else quality
     if target == "JPEG":
         if number is None and not own.get("qtables"):
-            number = _JPEG_QUALITY
+            number = JPEG_QUALITY
         if own.get("odd_sampling"):
             changes.append("colour is stored at full resolution: the original's own subsampling cannot be written")
         return encoders.jpeg(array, number, own, exif=exif, icc_profile=icc, dpi=dpi)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,7 @@ CHROMINANCE = (
     (47, 66, 99, 99, 99, 99, 99, 99),
     *((99,) * 8,) * 4,
 )
+BLOCK = 16  # pixels: where chroma has half the resolution, its 8 × 8 blocks begin at every sixteenth
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
@@ -40,13 +42,19 @@ def _round(x: Tensor) -> Tensor:
     return x + (x.round() - x).detach()
 
 
-def _code(plane: Tensor, table: Tensor, scale: Tensor, dct: Tensor) -> Tensor:
-    """(N, C, H, W) planes, H and W multiples of 8, through DCT → quantise → DCT⁻¹; ``scale`` (N,) is libjpeg's."""
+def _code(plane: Tensor, steps: Tensor, dct: Tensor) -> Tensor:
+    """(N, C, H, W) planes, H and W multiples of 8, through DCT → quantise by ``steps`` (N or 1, 8, 8) → DCT⁻¹."""
     n, c, h, w = plane.shape
-    step = ((table * scale.view(-1, 1, 1) + 50) / 100).floor().clamp(1, 255)[:, None, None, None]
+    step = steps[:, None, None, None]
     blocks = plane.reshape(n, c, h // 8, 8, w // 8, 8).transpose(3, 4)
     blocks = dct.T @ (_round(dct @ blocks @ dct.T / step) * step) @ dct
     return blocks.transpose(3, 4).reshape(n, c, h, w)
+
+
+def tables(quality: Tensor) -> Tensor:
+    """(N, 2, 8, 8): the quantisation steps of luminance and chrominance at ``quality`` (N,) 1–100, libjpeg's."""
+    scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).floor().view(-1, 1, 1, 1)
+    return ((torch.tensor([LUMINANCE, CHROMINANCE], device=quality.device) * scale + 50) / 100).floor().clamp(1, 255)
 
 
 def jpeg(images: Tensor, quality: Tensor) -> Tensor:
@@ -54,14 +62,30 @@ def jpeg(images: Tensor, quality: Tensor) -> Tensor:
 
     Forward it matches a JPEG codec up to its integer arithmetic; backward the rounding passes gradients unchanged.
     """
+    return coded(images, tables(quality), (2, 2))
+
+
+def coded(images: Tensor, steps: Tensor, chroma: tuple[int, int]) -> Tensor:
+    """:func:`jpeg` by quantisation ``steps`` (N or 1, 2, 8, 8), one chroma sample for ``chroma`` rows × columns."""
     height, width = images.shape[-2:]
     matrix = torch.tensor(YCBCR, device=images.device)
     x = F.pad(images.float() * 255, (0, -width % 16, 0, -height % 16), mode="replicate")
     planes = torch.einsum("ij,njhw->nihw", matrix, x)
-    scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).floor()
-    dct = _dct(images.device)
-    luma = _code(planes[:, :1] - 128, torch.tensor(LUMINANCE, device=x.device), scale, dct) + 128
-    chroma = _code(F.avg_pool2d(planes[:, 1:], 2), torch.tensor(CHROMINANCE, device=x.device), scale, dct)
-    chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
-    decoded = torch.einsum("ij,njhw->nihw", torch.linalg.inv(matrix), torch.cat([luma, chroma], 1))
+    steps, dct = steps.to(x), _dct(images.device)
+    luma = _code(planes[:, :1] - 128, steps[:, 0], dct) + 128
+    colour = _code(F.avg_pool2d(planes[:, 1:], chroma), steps[:, 1], dct)
+    colour = F.interpolate(colour, luma.shape[-2:], mode="bilinear", align_corners=False)
+    decoded = torch.einsum("ij,njhw->nihw", torch.linalg.inv(matrix), torch.cat([luma, colour], 1))
     return (decoded / 255).clamp(0, 1)[..., :height, :width]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """The JPEG codec that a photo is to be written by: ``steps`` (1, 2, 8, 8) and ``chroma`` as in :func:`coded`."""
+
+    steps: Tensor
+    chroma: tuple[int, int]
+
+    def __call__(self, photo: Tensor) -> Tensor:
+        """``photo`` (1, 3, H, W) in [0, 1] as it comes back from the file, where the codec's blocks begin at (0, 0)."""
+        return coded(photo, self.steps, self.chroma)

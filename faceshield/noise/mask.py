@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from faceshield.core.budget import Budget
 from faceshield.imaging.blend import LUMA, feather
 from faceshield.imaging.warp import Matrix, fit_similarity, scale_of, stretch, unwarp, warp
-from faceshield.noise.jpeg import jpeg
+from faceshield.noise.jpeg import BLOCK, Codec, jpeg
 from faceshield.noise.likeness import likeness
 from faceshield.noise.views import resize
 
@@ -73,7 +73,8 @@ class Sight:
 
     photo (1, 3, h, w) RGB, uint8 or float in [0, 1]; noise is laid on a float one, as :meth:`near` gives it ·
     ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks`` (5, 2) in its pixels · ``box`` (2, 2): the corners of
-    the face's box in pixel edges, for chips without a template · ``grey``: δ keeps it so
+    the face's box in pixel edges, for chips without a template · ``grey``: δ keeps it so · ``codec``: the JPEG codec
+    that writes the photo, if one does
     """
 
     photo: Tensor
@@ -81,18 +82,22 @@ class Sight:
     landmarks: Matrix
     box: Matrix
     grey: bool = False
+    codec: Codec | None = None
 
     def near(self, canvas: int, chips: Sequence[Chip], finest: float = 2.0) -> Sight:
         """The same face in a small picture: only what canvas and chips see, at most ``finest`` pixels for one of a
         chip.
 
-        δ has no more detail than its canvas: the rest of a large photo costs time and changes nothing.
+        δ has no more detail than its canvas: the rest of a large photo costs time and changes nothing. A picture that
+        is not made smaller begins where a block of the codec does; of a smaller one the codec says nothing.
         """
         ways = [(self.way(chip), chip.size) for chip in chips]
         scale = min(1.0, finest * max(scale_of(matrix) for matrix, _ in ways))
         corners = np.concatenate([_corners(matrix, size) for matrix, size in [(self.to_canvas, canvas), *ways]])
         height, width = self.photo.shape[-2:]
         low = np.clip(np.floor(corners.min(0)) - 2, 0, (width - 1, height - 1))
+        if scale == 1:
+            low = low // BLOCK * BLOCK
         high = np.clip(np.ceil(corners.max(0)) + 3, low + 1, (width, height))
         matrix = np.array([[scale, 0, -scale * low[0]], [0, scale, -scale * low[1]]], np.float32)
         w, h = np.maximum(np.ceil(scale * (high - low)), 1).astype(int)
@@ -104,6 +109,7 @@ class Sight:
             to_canvas=np.column_stack([linear, shift]).astype(np.float32),
             landmarks=((self.landmarks - low) * scale).astype(np.float32),
             box=((self.box - 0.5 - low) * scale + 0.5).astype(np.float32),
+            codec=self.codec if scale == 1 else None,
         )
 
     def with_noise(self, delta: Tensor) -> Tensor:
@@ -171,9 +177,9 @@ def mask(
     """δ (3, canvas, canvas) for one photo, |δ| ≤ ε, without gradient.
 
     Each of ``steps`` signed steps takes the gradient of the ``watchers``' weighted losses over ``views`` draws of
-    ``handling``, the first of them the plain photo, every other one mirrored (a recogniser may average a face with its
-    mirror image); the step size falls linearly. ``ssim`` is the least similarity to the photo that δ may leave
-    (:func:`likeness`): it costs during the steps, and what still exceeds it is scaled down at the end.
+    ``handling``, the first of them the photo as it is written, every other one mirrored (a recogniser may average a
+    face with its mirror image); the step size falls linearly. ``ssim`` is the least similarity to the photo that δ may
+    leave (:func:`likeness`): it costs during the steps, and what still exceeds it is scaled down at the end.
 
     ``base`` (3, canvas, canvas) within ε, an identity's noise, shares the face with the mask: it keeps what lies around
     the :data:`MIDDLE` of the face, where the mask has all of ε for itself. A recogniser of faces looks there most; one
@@ -193,8 +199,9 @@ def mask(
     for step in range(steps):
         delta.requires_grad_(True)
         photo = near.with_noise(delta)
-        drawn = [[near.chip(photo, chip) for chip in chips]]
-        drawn += [handling(near, photo, chips, generator) for _ in range(views - 1)]
+        written = photo if near.codec is None else near.codec(photo)
+        drawn = [[near.chip(written, chip) for chip in chips]]
+        drawn += [handling(near, written, chips, generator) for _ in range(views - 1)]
         drawn[1::2] = [[chip.flip(-1) for chip in view] for view in drawn[1::2]]
         loss = 20 * F.relu(ssim - likeness(plain, photo))
         for watcher, seen in zip(watchers, zip(*drawn, strict=True), strict=True):
