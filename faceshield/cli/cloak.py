@@ -71,6 +71,8 @@ def _quality(text: str) -> Literal["same"] | int:
 
 def _tell(report: Any, out: Path) -> None:
     """The run in a few lines: what is done, what was left alone and why, what the files still tell."""
+    from faceshield.models.resnet29 import MATCH_DISTANCE
+
     cloaked, left, failed = (report.having(status) for status in ("cloaked", "unprotected", "failed"))
     faces = [face for photo in cloaked for face in photo.faces]
     click.echo(f"{len(cloaked)} cloaked, {len(left)} left unprotected, {len(failed)} failed  →  {out}")
@@ -87,6 +89,13 @@ def _tell(report: Any, out: Path) -> None:
     for title, photos in (("unprotected", left), ("failed", failed)):
         for photo in photos:
             click.echo(f"{title}: {photo.reason}", err=True)
+    for photo in cloaked:
+        if photo.still_at is not None and photo.still_at < MATCH_DISTANCE:
+            click.echo(
+                f"still found: {photo.output} lies {photo.still_at:.2f} from a clean photo of the person for ResNet-29,"
+                f" a match is below {MATCH_DISTANCE:g}; small and blurred faces take little of a mask",
+                err=True,
+            )
     for word in ("stripped", "notices", "changes"):
         told: dict[str, int] = {}
         for photo in cloaked:

@@ -40,6 +40,7 @@ def cloak_one(item: Item, places: Places, worn: Worn, finder: Finder, options: O
         raise UnprotectedError(f"{item.source}: the face is too small or too far outside to change a pixel of it")
     encoded = encode(photo, pixels, format=options.format, quality=options.quality, metadata=options.metadata)
     checked = check(photo, pixels, encoded, regions, worn.epsilon, options)
+    still_at = worn.still_at(encoded, photo, faces)
     place = places.settle(item, encoded.suffix, encoded.data)
     write_bytes(places.out / place, encoded.data)
     return PhotoReport(
@@ -53,6 +54,7 @@ def cloak_one(item: Item, places: Places, worn: Worn, finder: Finder, options: O
         lossless=checked.lossless,
         written_linf_255=checked.written_linf_255,
         resaved_linf_255=checked.resaved_linf_255,
+        still_at=None if still_at is None else round(still_at, 3),
         stripped=tuple(encoded.stripped),
         notices=tuple(encoded.notices),
         changes=tuple(encoded.changes),

@@ -66,9 +66,13 @@ class Opponent:
     away: float
     weight: float = 1.0
 
+    def features(self, chips: Tensor) -> Tensor:
+        """(K, D) of ``chips`` (K, 3, size, size) as :attr:`own` has them."""
+        return _features(chips.to(self.own.device), self.network, self.unit)
+
     def watcher(self, sight: Sight, rng: Generator) -> Watcher:
         """It before the photo of ``sight``, with a stranger drawn from ``rng``."""
-        here = _features(sight.chip(sight.photo, self.chip), self.network, self.unit)
+        here = self.features(sight.chip(sight.photo, self.chip))
         target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))] if len(self.targets) else None
         own = torch.cat([self.own, here])
         return Watcher(self.chip, self.forward, own, target, self.pull, self.away, self.weight)

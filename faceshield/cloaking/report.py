@@ -37,6 +37,8 @@ class PhotoReport:
     ``written_linf_255``: what decoding the written file gives against the original, in the faces' regions;
     ``resaved_linf_255``: the same for the untouched original saved the same way (0 for lossless formats). For JPEG
     both are measured on the faces' parts coded by themselves, which gives the same (see ``cloaking.check``).
+    ``still_at``, of a masked photo: its distance, as written, from the person's nearest clean one by ResNet-29, for
+    which a match is below ``models.resnet29.MATCH_DISTANCE``.
     """
 
     source: str
@@ -50,6 +52,7 @@ class PhotoReport:
     lossless: bool | None = None
     written_linf_255: float | None = None
     resaved_linf_255: float | None = None
+    still_at: float | None = None
     stripped: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()

@@ -14,8 +14,8 @@ from faceshield.cloaking.options import Options
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
-from faceshield.faces.align import canvas_matrix, whole_box
-from faceshield.imaging.photo import JPEG_QUALITY
+from faceshield.faces.align import align_150, canvas_matrix, whole_box
+from faceshield.imaging.photo import JPEG_QUALITY, Encoded, decode
 from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
 from faceshield.noise.jpeg import Codec, tables
@@ -37,6 +37,11 @@ class Worn(Protocol):
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
         """(3, S, S) on the canvas of ``faces.align.canvas_matrix``, |δ| ≤ ε; ``digest`` is the photo file's SHA-256."""
 
+    def still_at(self, written: Encoded, photo: Photo, faces: Sequence[Face]) -> float | None:
+        """How far, at least, ``faces`` of ``photo`` lie from the person's clean ones once they are ``written``, for
+        the recogniser that was led away from them most; None where none was.
+        """
+
 
 @dataclass(frozen=True)
 class OneNoise:
@@ -55,6 +60,10 @@ class OneNoise:
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
         """See :class:`Worn`."""
         return self.identity.delta
+
+    def still_at(self, written: Encoded, photo: Photo, faces: Sequence[Face]) -> float | None:
+        """See :class:`Worn`."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,14 @@ class Masks:
         watchers = [opponent.watcher(sight, rng) for opponent in self.opponents]
         steps = STEPS if len(watchers) == 1 else STEPS_FOR_SEVERAL
         return mask(sight, watchers, Budget(self.epsilon), rng, base=base, steps=steps).cpu()
+
+    def still_at(self, written: Encoded, photo: Photo, faces: Sequence[Face]) -> float | None:
+        """See :class:`Worn`."""
+        first, after, before = self.opponents[0], decode(written.data, photo.path).rgb8(), photo.rgb8()
+        masked, clean = (
+            first.features(torch.stack([align_150(rgb, face).image for face in faces])) for rgb in (after, before)
+        )
+        return float(torch.cdist(masked, torch.cat([first.own, clean])).min())
 
 
 def sight_of(pixels: Tensor, face: Face, grey: bool = False, codec: Codec | None = None) -> Sight:

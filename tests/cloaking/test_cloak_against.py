@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn.functional import normalize
 
 from faceshield import cloak
@@ -18,7 +20,8 @@ from faceshield.cloaking.worn import sight_of
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.evaluation.strangers import load_strangers
-from faceshield.faces.align import align
+from faceshield.faces.align import align, align_150
+from faceshield.imaging.photo import decode, encode, load
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import facenet, resnet29
 from faceshield.models.inception_resnet import InceptionResnetV1
@@ -60,6 +63,9 @@ def test_search_gives_each_photo_a_mask_of_its_own_and_keeps_no_identity(cli, so
     assert [photo["identity"] for photo in told["photos"]] == [None, None]
     assert not vault.exists("me")
     assert "2 cloaked" in result.stdout
+    apart = [photo["still_at"] for photo in told["photos"]]
+    assert all(0 < distance < 0.6 for distance in apart), "four steps are too few, and that is told"
+    assert [line.split()[2] for line in result.stderr.splitlines() if "still found" in line] == ["a.png", "b.png"]
 
 
 def test_the_same_secret_gives_the_same_masks(source, hashes, tmp_path, monkeypatch):
@@ -173,6 +179,34 @@ def test_the_users_recogniser_is_read_before_any_work_and_used(cli, source, ince
     assert np.abs(with_it - without).max() >= 2
 
 
+def test_the_distance_told_is_that_of_the_written_bytes(source, portrait, detector, tmp_path):
+    cloak(source, tmp_path / "out", Options(against="search", jobs=1))
+    report = json.loads((tmp_path / "out/faceshield.json").read_text(encoding="utf-8"))
+    photo, network = report["photos"][0], resnet29.load()
+    written = load(tmp_path / "out" / photo["output"]).rgb8()
+    pictures = [written, portrait, np.roll(portrait, 3, axis=1)]
+    faces = [detector.detect(portrait)[0], *(detector.detect(rgb)[0] for rgb in pictures[1:])]
+    chips = [align_150(rgb, face).image for rgb, face in zip(pictures, faces, strict=True)]
+    masked, *clean = ((network(x[None]) + network(x[None].flip(-1)))[0] / 2 for x in chips)
+    assert photo["still_at"] == pytest.approx(min(float(torch.dist(masked, other)) for other in clean), abs=2e-3)
+
+
+@pytest.mark.parametrize("quality", ["same", 60])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_a_jpeg_is_foreseen_as_it_will_be_written(put, portrait, quality, subsampling, tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(portrait).save(path, quality=71, subsampling=subsampling)
+    photo = load(path)
+    rgb = photo.rgb8()
+    codec = worn.codec_of(photo, Options(quality=quality))
+    ours = codec(from_rgb(rgb).float() / 255)[0].permute(1, 2, 0).numpy() * 255
+    theirs = decode(encode(photo, rgb, quality=quality).data, path).rgb8().astype(float)
+    assert np.abs(ours - theirs).mean() < 1
+    assert np.abs(ours - theirs).mean() < 0.5 * np.abs(theirs - rgb).mean() or quality == "same"  # hardly changes then
+    assert worn.codec_of(photo, Options(format="png")) is None
+    assert worn.codec_of(load(put(tmp_path / "b.png", portrait)), Options()) is None
+
+
 def test_choices_that_make_no_sense_are_refused():
     with pytest.raises(UsageError, match="use them with against search"):
         Options(weights="vggface2.pt")
@@ -217,10 +251,11 @@ def test_grey_photos_stay_grey(put, portrait, pixels, tmp_path):
     assert np.abs(made - pixels(tmp_path / "in/g.png")).max() >= 3
 
 
-def test_the_default_makes_no_mask(cli, source, me, tmp_path, monkeypatch):
+def test_the_default_makes_no_mask(cli, source, me, report, tmp_path, monkeypatch):
     monkeypatch.setattr(worn, "mask", None)
     cli("cloak", source, "-o", tmp_path / "out")
     assert torch.equal(vault.load("me").delta, me.delta)
+    assert report(tmp_path / "out")["photos"][0]["still_at"] is None
 
 
 @pytest.mark.parametrize(("names", "made_for"), [(SURROGATES, "training"), ([SURROGATE], "both"), ([], "neither")])

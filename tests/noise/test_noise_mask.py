@@ -75,6 +75,27 @@ def test_a_small_copy_shows_the_same_face(portrait, face, network, times):
     assert float((boxed[0] - boxed[1]).abs().mean()) < 0.01
 
 
+@pytest.mark.parametrize("move", [(0, 0), (5, 11)])
+def test_near_begins_where_the_codecs_blocks_do(portrait, face, move):
+    """A codec that tells where its blocks begin: it darkens every sixteenth pixel."""
+
+    def codec(photo):
+        grid = torch.zeros_like(photo)
+        grid[..., ::16, ::16] = 1
+        return photo * (1 - grid)
+
+    pixels = np.roll(portrait, move, axis=(0, 1))
+    moved = replace(
+        face, landmarks=face.landmarks + np.float32(move[::-1]), box=face.box + np.float32((move * 2)[::-1])
+    )
+    whole = replace(sight_of(from_rgb(pixels).float() / 255, moved), codec=codec)
+    small = whole.near(128, [DLIB])
+    assert small.photo.shape[-1] < whole.photo.shape[-1]
+    one, other = (seen.chip(seen.codec(seen.photo), DLIB) for seen in (whole, small))
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+    assert whole.near(128, [DLIB], finest=0.5).codec is None, "a smaller picture is not what is written"
+
+
 def test_a_chip_without_a_template_is_the_box_stretched(portrait, face, sight):
     ours = sight.chip(sight.photo, Chip(None, 160))[0]
     torch.testing.assert_close(ours, align_box(portrait, face).image, rtol=0, atol=1e-5)
