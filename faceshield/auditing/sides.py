@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.core.store import read_json, sha256
+from faceshield.core.store import CLOAKED, read_json, sha256
 from faceshield.evaluation.embed import combined
 from faceshield.evaluation.enrol import Recogniser, enrol
 from faceshield.faces.detector import Detector
@@ -20,7 +20,6 @@ from faceshield.imaging.formats import PICTURES
 Kind = Literal["clean", "cloaked"]
 KINDS: tuple[Kind, Kind] = ("clean", "cloaked")
 Progress = Callable[[str, int, int], None]
-REPORT = "faceshield.json"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def read_side(root: Path, kind: Kind, detector: Detector, recogniser: Recogniser
 def refuse_originals(clean: Path, cloaked: Path) -> None:
     """Raise UsageError where a photo of ``clean`` is what one of ``cloaked`` was made of, by the cloak's own report."""
     try:
-        photos = read_json(cloaked / REPORT)["photos"]
+        photos = read_json(cloaked / CLOAKED)["photos"]
         made_of = {photo["sha256_input"]: photo["output"] for photo in photos if photo["output"] is not None}
     except (StoreError, KeyError, TypeError):
         return  # no report, or another program's

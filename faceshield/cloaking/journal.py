@@ -12,9 +12,8 @@ from typing import Any
 
 from faceshield.cloaking.report import PhotoReport
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.core.store import sha256, write_bytes
+from faceshield.core.store import CLOAKED, sha256, write_bytes
 
-REPORT = "faceshield.json"
 JOURNAL = "faceshield.journal"
 
 
@@ -31,7 +30,7 @@ class Journal:
         self.others: list[PhotoReport] = []
         self.own: dict[str, str | None] = {}
         self._lock = Lock()
-        self.earlier = _lines(self.path) or _report_lines(out / REPORT)
+        self.earlier = _lines(self.path) or _report_lines(out / CLOAKED)
         if self.earlier and not resume:
             raise UsageError(f"{out}: already holds an earlier run; use --resume to go on with it or another folder")
 

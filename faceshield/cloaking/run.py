@@ -12,7 +12,7 @@ from typing import Any
 
 from faceshield.cloaking.album import Album, Item, free, gather, refuse_strangers, stem
 from faceshield.cloaking.detect import Finder
-from faceshield.cloaking.journal import REPORT, Journal
+from faceshield.cloaking.journal import Journal
 from faceshield.cloaking.leftovers import sweep
 from faceshield.cloaking.one import cloak_one, failed, unprotected
 from faceshield.cloaking.opponents import Seen
@@ -22,7 +22,7 @@ from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, kept, make, wear
 from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
-from faceshield.core.store import open_folder, sha256, write_json
+from faceshield.core.store import CLOAKED, open_folder, sha256, write_json
 from faceshield.evaluation.strangers import STRANGERS
 from faceshield.imaging.photo import decode, read
 from faceshield.models import facenet
@@ -110,7 +110,7 @@ def cloak(
         started=started,
         device=runtime.describe(),
     )
-    write_json(target / REPORT, report.to_json())
+    write_json(target / CLOAKED, report.to_json())
     journal.close()
     sweep(folders)  # what was too young at the beginning
     return report

@@ -17,6 +17,9 @@ from torch import Tensor
 
 from faceshield.core.errors import StoreError
 
+CLOAKED = "faceshield.json"
+"""What a cloaking run leaves beside its photos: the report that links each to its original."""
+
 _asking = Lock()
 
 

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from faceshield.cloaking.journal import REPORT
 from faceshield.core.errors import FaceshieldError
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_json
+from faceshield.core.store import CLOAKED, read_json
 from faceshield.experiments.run import Context
 
 OPTIONS = {
@@ -46,9 +45,9 @@ def cloak(photos: Sequence[Path], out: Path, noise: str, identity: str, context:
         if done.returncode not in (0, 3):
             raise FaceshieldError(f"faceshield cloak ended with {done.returncode}: {done.stderr.strip()[-300:]}")
 
-    if not (out / REPORT).is_file():  # written last
+    if not (out / CLOAKED).is_file():  # written last
         context.runtime.ranks.once(run)
-    report: dict[str, Any] = read_json(out / REPORT)
+    report: dict[str, Any] = read_json(out / CLOAKED)
     return report
 
 

@@ -17,8 +17,9 @@ from PIL import Image
 
 from faceshield import cloak
 from faceshield.cloaking import run as run_module
-from faceshield.cloaking.journal import JOURNAL, REPORT
+from faceshield.cloaking.journal import JOURNAL
 from faceshield.core.errors import StoreError
+from faceshield.core.store import CLOAKED
 
 
 def states(out):
@@ -214,11 +215,11 @@ def test_resume_with_another_noise_under_the_same_name_is_refused(cli, keep, sou
 @pytest.mark.parametrize("text", ["[]", "{}", "null", "not JSON", '{"options": 1, "identity": null, "photos": []}'])
 def test_somebody_elses_report_is_not_taken_for_ours(text, cli, source, tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / REPORT).write_text(text)
+    (tmp_path / "out" / CLOAKED).write_text(text)
     for options in ([], ["--resume"]):
         result = cli("cloak", source, "-o", tmp_path / "out", *options, code=2)
         assert "not this tool's report" in result.stderr
-    assert (tmp_path / "out" / REPORT).read_text() == text
+    assert (tmp_path / "out" / CLOAKED).read_text() == text
 
 
 def test_a_journal_line_cut_off_by_a_crash_is_ignored(cli, source, report, tmp_path):
@@ -226,7 +227,7 @@ def test_a_journal_line_cut_off_by_a_crash_is_ignored(cli, source, report, tmp_p
     whole = report(tmp_path / "out")
     settings = {**whole["options"], "noise": whole["identity"]["noise_sha256"]}
     lines = [json.dumps(line) for line in (settings, *whole["photos"])]
-    (tmp_path / "out" / REPORT).unlink()
+    (tmp_path / "out" / CLOAKED).unlink()
     (tmp_path / "out" / JOURNAL).write_text("\n".join(lines)[:-200])
     before = states(tmp_path / "out")
     cli("cloak", source, "-o", tmp_path / "out", "--resume")
@@ -281,7 +282,7 @@ def test_killed_in_the_middle(jobs, cli, put, astronaut, me, hashes, report, hom
         running.wait()
     begun = states(out)
     assert 2 <= len(begun) < count, "the run was not stopped in its middle"
-    assert not (out / REPORT).exists()
+    assert not (out / CLOAKED).exists()
     for data, _, _ in begun.values():
         assert data.endswith(b"IEND\xaeB\x60\x82"), "a half-written picture stands under its own name"
     journal = [json.loads(line) for line in (out / JOURNAL).read_text().splitlines()[1:]]
