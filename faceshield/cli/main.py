@@ -68,7 +68,7 @@ class Commands(click.Group):
             click.echo(f"faceshield: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("faceshield: interrupted; what is done is kept", err=True)
+            click.echo("faceshield: interrupted; what is written already is kept", err=True)
             ctx.exit(130)
 
 

@@ -136,7 +136,7 @@ def test_interrupting_ends_with_130(cli, put, portrait, tmp_path, monkeypatch):
     monkeypatch.setattr("faceshield.cloaking.run.cloak", stop)
     source = put(tmp_path / "a.png", portrait)
     result = cli("cloak", source, "-o", tmp_path / "out", code=130)
-    assert result.stderr == "faceshield: interrupted; what is done is kept\n"
+    assert result.stderr == "faceshield: interrupted; what is written already is kept\n"
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
