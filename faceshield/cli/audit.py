@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from faceshield.cli.output import new_file
 from faceshield.cli.progress import Bars
 from faceshield.core.errors import UsageError
+from faceshield.core.place import new_file
 
 
 @click.command("audit")

@@ -19,7 +19,7 @@ def command() -> None:
 
 @command.command()
 @click.option(
-    "--pairs", required=True, type=click.Path(path_type=Path), help="LFW's pairs.txt, or a CSV left,right,same[,fold]."
+    "--pairs", required=True, type=click.Path(path_type=Path), help="LFW's pairs.txt, or a CSV left,right,same,fold."
 )
 @click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of PERSON/FILE.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
@@ -49,10 +49,12 @@ def verification(
     "different".
     """
     from faceshield.cli.progress import Bars
+    from faceshield.core.place import open_folder
     from faceshield.core.store import write_json
     from faceshield.data.pairs import read_pairs
     from faceshield.evaluation.embed import combined
     from faceshield.evaluation.enrol import enrol
+    from faceshield.evaluation.folds import refuse_folds
     from faceshield.evaluation.verification import pair_scores, verify_pairs
     from faceshield.experiments.lfw import pretrained
     from faceshield.faces.mtcnn import MtcnnDetector
@@ -61,9 +63,11 @@ def verification(
 
     chosen = read_pairs(pairs, suffix)
     chosen.require(images)
+    refuse_folds(chosen.same, chosen.fold)
     recogniser = pretrained(Runtime.best(device).device, weights)
     decides = {"score": score, "flip": flip, "recogniser": recogniser.name}
     thresholds = _thresholds(clean, decides) if clean is not None else None
+    open_folder(out, "choose another folder")
     detector = MtcnnDetector(recogniser.device)
     with Bars() as bars:
         done = enrol(
@@ -138,6 +142,7 @@ def recognition(
 
     import torch
 
+    from faceshield.core.place import open_folder
     from faceshield.core.store import write_json
     from faceshield.data.tree import read_tree
     from faceshield.experiments.attack import attack
@@ -151,6 +156,10 @@ def recognition(
     if absent:
         raise UsageError(f"{clean}: has no person {absent[0]!r}; its people are {', '.join(people.classes[:5])} …")
     test = people.select(people.held_out(HELD_OUT, seed=0))
+    untested = next((name for name in protected if people.classes.index(name) not in test.labels.tolist()), None)
+    if untested is not None:
+        raise UsageError(f"{clean}: has too few photos of {untested!r} to test with a fifth of them; give at least 3")
+    open_folder(out, "choose another folder")
     training = read_tree(published, size, classes=people.classes)
     names = {id.rpartition(".")[0] for id in test.ids}
     training = training.select(torch.tensor([id.rpartition(".")[0] not in names for id in training.ids]))
@@ -162,4 +171,5 @@ def recognition(
     setting = {"train": str(published), "clean": str(clean), "protected": list(protected), "model": model, "seed": seed}
     write_json(out / "recognition.json", {"setting": {**setting, "size": size, **settings}, "metrics": metrics})
     for name in ("protected_accuracy", "protected_accuracy_peak", "others_accuracy", "chance"):
-        click.echo(f"{name}: {metrics[name]:.1%}")
+        if name in metrics:  # nobody is left to be another where all are protected
+            click.echo(f"{name}: {metrics[name]:.1%}")

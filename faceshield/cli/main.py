@@ -67,6 +67,9 @@ class Commands(click.Group):
         except FaceshieldError as error:
             click.echo(f"faceshield: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:  # a place that no command foresaw: a name too long, a folder that may not be read
+            click.echo(f"faceshield: {error.filename or 'the system'}: {error.strerror or error}", err=True)
+            ctx.exit(5)
         except KeyboardInterrupt:
             click.echo("faceshield: interrupted; what is written already is kept", err=True)
             ctx.exit(130)

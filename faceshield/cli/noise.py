@@ -11,6 +11,7 @@ import click
 from faceshield.cli.progress import Bars
 from faceshield.core.budget import epsilon_text, parse_epsilon
 from faceshield.core.errors import UsageError
+from faceshield.core.place import refuse_inside
 
 FILE = click.Path(path_type=Path)
 
@@ -36,8 +37,8 @@ def command() -> None:
 @click.option("--setting", default="paper", show_default=True, help="paper, fast or released-code.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--model", default="resnet18", show_default=True, help="The surrogate network.")
-@click.option("--width", default=64, show_default=True, help="Its width; 16 suits a CPU.")
-@click.option("--rounds", type=int, help="Rounds at most; the method's own number if not given.")
+@click.option("--width", default=64, show_default=True, type=click.IntRange(1), help="Its width; 16 suits a CPU.")
+@click.option("--rounds", type=click.IntRange(1), help="Rounds at most; the method's own number if not given.")
 @click.option("--patch", metavar="H,W", help="Size of a patch in pixels (method patch).")
 @click.option("--epochs", default=15, show_default=True, help="Of training the network that error-max needs.")
 @size_option
@@ -88,9 +89,11 @@ def apply(data: str, file: Path, out: Path, variant: Any, seed: int, size: int |
 
     if out.exists():
         raise UsageError(f"{out}: exists already; choose another folder")
+    refuse_inside(out, Path(data))
     noise = read_noise(file)
     kept = noise.provenance
-    examples = open_whole(data, size or kept.get("size"), limit or kept.get("limit"))
+    size, limit = (kept.get(name) if given is None else given for name, given in (("size", size), ("limit", limit)))
+    examples = open_whole(data, size, limit)
     refuse_other_data(noise, examples, file)
     with Bars() as bars:
         noisy = unlearnable(examples, noise, variant=variant, place_seed=seed)

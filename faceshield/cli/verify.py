@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from faceshield.cli.output import new_file
 from faceshield.cli.weights import WEIGHTS
 from faceshield.core.errors import UnprotectedError
+from faceshield.core.place import new_file
 
 
 @click.command("verify")

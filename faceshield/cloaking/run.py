@@ -22,7 +22,8 @@ from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, kept, make, wear
 from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
-from faceshield.core.store import CLOAKED, open_folder, sha256, write_json
+from faceshield.core.place import open_folder
+from faceshield.core.store import CLOAKED, sha256, write_json
 from faceshield.evaluation.strangers import STRANGERS
 from faceshield.imaging.photo import decode, read
 from faceshield.models import facenet

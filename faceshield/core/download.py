@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import tempfile
 import urllib.error
@@ -88,7 +89,7 @@ def _fetch_one(file: OfficialFile, path: Path, on_bytes: OnBytes | None) -> Path
         raise StoreError(
             f"{file.url}: cannot be fetched ({error.reason}); fetch it by hand and put it at {path}"
         ) from None
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise StoreError(
             f"{path}: cannot be fetched or written ({error}); try again or choose another folder"
         ) from None

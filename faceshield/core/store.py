@@ -46,18 +46,6 @@ def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
             temporary.unlink(missing_ok=True)  # it is gone where all went well
 
 
-def open_folder(folder: Path, fix: str, mode: int = 0o777) -> None:
-    """Make ``folder`` where it is not there. Raises StoreError, which ends in ``fix``, where it cannot be written:
-    better before the work than after it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=mode)
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be written ({error.strerror}); {fix}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"{folder}: cannot be written (no permission); {fix}")
-
-
 def _umask() -> int:
     with _asking:  # it can only be read by setting it: two threads at once could leave it at 0
         mask = os.umask(0)
@@ -76,7 +64,9 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"{path}: no such file") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path}: is not JSON ({error}); delete it or restore a copy") from error
 
 

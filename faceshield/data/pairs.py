@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +106,8 @@ def read_pairs(path: Path, suffix: str = ".jpg") -> PairSet:
 
 def _lfw(path: Path, lines: list[str], suffix: str) -> PairSet:
     folds, each = [1, *map(int, lines[0].split())][-2:]
+    if not folds * each:
+        raise UsageError(f"{path}: its first line promises no pairs; restore the file")
     rows = [line.split() for line in lines[1:] if line.strip()]
     if len(rows) != 2 * folds * each:
         raise UsageError(
@@ -130,12 +132,13 @@ def _lfw(path: Path, lines: list[str], suffix: str) -> PairSet:
 def _csv(path: Path, lines: list[str]) -> PairSet:
     words = {"1": True, "true": True, "0": False, "false": False}
     left, right, same, fold = [], [], [], []
-    for number, row in enumerate(csv.reader(lines[1:]), 2):
+    for number, row in enumerate(_rows(path, lines[1:]), 2):
         if not row:
             continue
         cells = [cell.strip() for cell in row]
         where = cells[3] if len(cells) == 4 else "0"
-        if len(cells) not in (3, 4) or cells[2].lower() not in words or not where.isdecimal() or "" in cells[:2]:
+        known = cells[2].lower() in words if len(cells) in (3, 4) else False
+        if not known or not where.isdecimal() or len(where) > 4 or "" in cells[:2]:
             raise UsageError(f"{path}: line {number}: expected left,right,1|0[,fold], found {','.join(row)!r}")
         left.append(cells[0])
         right.append(cells[1])
@@ -144,6 +147,13 @@ def _csv(path: Path, lines: list[str]) -> PairSet:
     if not left:
         raise UsageError(f"{path}: names no pairs; add lines left,right,1|0[,fold] below its header")
     return PairSet(tuple(left), tuple(right), np.array(same, np.bool_), np.array(fold, np.int64))
+
+
+def _rows(path: Path, lines: list[str]) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(lines)
+    except csv.Error as error:
+        raise UsageError(f"{path}: cannot be read as CSV ({error})") from None
 
 
 def sample_pairs(

@@ -34,6 +34,19 @@ class FoldAccuracy:
         return float(self.accuracies.std(ddof=1)) / math.sqrt(len(self.accuracies))
 
 
+def refuse_folds(same: ArrayLike, fold: ArrayLike) -> NDArray[np.int64]:
+    """(K,): how many pairs each fold has. Raises UsageError for fewer than two folds, an empty one, and where ``same``
+    (P,) pairs, or those of different people, are lacking.
+    """
+    sizes = np.bincount(np.asarray(fold, np.int64))
+    if len(sizes) < 2 or not sizes.all():
+        raise UsageError(f"folds have {sizes.tolist()} pairs; at least two folds are needed, and none may be empty")
+    labels = np.asarray(same, np.bool_)
+    if labels.all() or not labels.any():
+        raise UsageError(f"all {len(labels)} pairs are of one kind; a list needs pairs of one person and of two")
+    return sizes
+
+
 def fold_accuracy(
     scores: ArrayLike, same: ArrayLike, fold: ArrayLike, thresholds: ArrayLike | None = None
 ) -> FoldAccuracy:
@@ -48,9 +61,7 @@ def fold_accuracy(
     place = np.asarray(fold, np.int64)
     if place.shape != values.shape or place.min(initial=0) < 0:
         raise UsageError(f"folds {place.shape} for {len(values)} pairs: expected one number from 0 for each")
-    sizes = np.bincount(place)
-    if len(sizes) < 2 or not sizes.all():
-        raise UsageError(f"folds have {sizes.tolist()} pairs; at least two folds are needed, and none may be empty")
+    sizes = refuse_folds(labels, place)
     if thresholds is None:
         chosen = np.array([best_threshold(values[place != k], labels[place != k]) for k in range(len(sizes))])
     else:

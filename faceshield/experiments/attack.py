@@ -39,8 +39,9 @@ def attack(
     ``network`` is what is trained, in place: an RN-18 of ``settings["width"]`` unless given. ``training_settings`` go
     to :func:`faceshield.training.loop.train`. ``on_epoch`` hears of each epoch after its test.
 
-    Final and peak accuracy of both groups (mean over photos) and the confusion matrix (rows: who it is, columns: who
-    the classifier says). The peak is that of the protected people over all epochs: the best a collector could stop at.
+    Final and peak accuracy of both groups (mean over photos; without ``others_accuracy`` where nobody else is tested)
+    and the confusion matrix (rows: who it is, columns: who the classifier says). The peak is that of the protected
+    people over all epochs: the best a collector could stop at.
     """
     who = torch.tensor(sorted(protected))
     target = torch.isin(clean.labels, who)
@@ -70,7 +71,7 @@ def attack(
     )
     guess = predict(network, clean.images, context.runtime)
     cells = torch.bincount(clean.labels * len(clean.classes) + guess, minlength=len(clean.classes) ** 2)
-    return {
+    found = {
         "protected_accuracy": curve[-1][0],
         "others_accuracy": curve[-1][1],
         "protected_accuracy_peak": max(value for value, _ in curve),
@@ -81,6 +82,7 @@ def attack(
         "curve_protected": [round(value, 4) for value, _ in curve],
         "curve_others": [round(value, 4) for _, value in curve],
     }
+    return found if (~target).any() else {name: found[name] for name in found if "others" not in name}
 
 
 def framed(images: Tensor, size: int, margin: int = 8) -> Tensor:

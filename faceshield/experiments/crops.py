@@ -54,8 +54,6 @@ def crops(key: Key, seed: int, settings: dict[str, Any], context: Context) -> di
     made = cloaked_people(key, seed, settings, context)
     training, clean = _small(made.training(), settings), _small(made.clean(), settings)
     metrics = attack(training, clean, made.protected, seed, settings, context, _augment(key))
-    if len(made.protected) == len(clean.classes):  # nobody else is there to be recognised
-        del metrics["others_accuracy"], metrics["curve_others"]
     return {**metrics, "bank_correlation": max(made.similar)} if made.similar else metrics
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import faceshield
 from faceshield.core.errors import UsageError
+from faceshield.core.place import new_file
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
@@ -65,10 +66,7 @@ def generate_noise(
     that are wrong, an ``out`` that exists, and a checkpoint without ``resume``; StoreError for another job's
     checkpoint and where nothing can be written.
     """
-    if out.suffix != ".safetensors":
-        raise UsageError(f"{out}: noise is kept as .safetensors; name it {out.with_suffix('.safetensors').name}")
-    if out.exists():
-        raise UsageError(f"{out}: exists already; choose another name")
+    new_file(out, "noise is kept as .safetensors", ".safetensors")
     checkpoint = out.with_name(f"{out.stem}.checkpoint.safetensors")
     left = [path for path in _parts(checkpoint) if path.is_file()]
     if left and not resume:

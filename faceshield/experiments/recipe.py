@@ -100,5 +100,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def find_recipes(root: Path) -> list[Path]:
-    """The recipes below ``root``, in folders of any depth, sorted."""
+    """The recipes below ``root``, in folders of any depth, sorted. Raises UsageError where it is no folder."""
+    if not root.is_dir():
+        raise UsageError(f"{root}: is no folder; recipes are part of the source, run this in a checkout of it")
     return sorted(path for path in root.rglob("*.yaml") if path.is_file())

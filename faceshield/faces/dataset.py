@@ -6,7 +6,7 @@ A photo without a face, or one that cannot be read, is listed with its reason: n
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -92,6 +92,7 @@ def align_dataset(
     setting = {"kind": index.kind, "size": frame.size, "margin": frame.margin}
     _refuse_other(out, setting)
     targets = [out / _name(id) for id in index.ids]
+    _refuse_shared(targets, index.ids)
     report = AlignReport(out, len(index), sum(target.is_file() for target in targets))
     open_ = [number for number, target in enumerate(targets) if not target.is_file()]
     marks = index.landmarks
@@ -110,7 +111,9 @@ def align_dataset(
                 if progress is not None:
                     progress("aligning", report.aligned + len(report.failed), len(index))
     finally:
-        write_json(out / REPORT, _account(report, setting, index, len(open_) - done))
+        report.aligned = sum(target.is_file() for target in targets)  # other processes may have finished more
+        left = len(index) - report.aligned - len(report.failed)
+        write_json(out / REPORT, _account(report, setting, index, left))
     return report
 
 
@@ -176,6 +179,15 @@ def _name(id: str) -> str:
     if any(not part or part.startswith(".") for part in parts) or len(parts) != 2:
         raise UsageError(f"id {id!r} is no PERSON/FILE; rename it in the data set")
     return id if id.lower().endswith((".jpg", ".jpeg")) else f"{id}.jpg"
+
+
+def _refuse_shared(targets: Sequence[Path], ids: Sequence[str]) -> None:
+    seen: dict[Path, str] = {}
+    for target, id in zip(targets, ids, strict=True):
+        if seen.setdefault(target, id) != id:
+            raise UsageError(
+                f"photos {seen[target]!r} and {id!r} would both become {target.name!r}; rename one of them"
+            )
 
 
 def _refuse_other(out: Path, setting: dict[str, Any]) -> None:

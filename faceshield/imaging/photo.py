@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from faceshield.core.errors import PhotoError, UsageError
-from faceshield.core.types import Photo
+from faceshield.core.types import Photo, eight_bits
 from faceshield.imaging import containers, encoders, formats, heif, raster
 from faceshield.imaging import metadata as exif_rules
 from faceshield.imaging.orientation import stored, upright
@@ -93,7 +93,7 @@ def encode(
     grey = photo.grey and target != "WEBP"  # which has no grey
     alpha = photo.alpha
     if target in ("JPEG", "WEBP", "AVIF") and pixels.dtype == np.uint16:
-        pixels, alpha = _eight_bits(pixels), None if alpha is None else _eight_bits(alpha)
+        pixels, alpha = eight_bits(pixels), None if alpha is None else eight_bits(alpha)
         changes.append(f"16 bits a colour become 8: {target} has no more")
     if target == "JPEG" and alpha is not None:
         pixels, alpha = _over_white(pixels, alpha), None
@@ -239,10 +239,6 @@ def _write(
         return heif.write(array, number, exif=exif, icc=icc, **settings)
     encoder = encoders.webp if target == "WEBP" else encoders.avif
     return encoder(array, number, exif=exif, icc_profile=icc)
-
-
-def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    return (values >> 8).astype(np.uint8)
 
 
 def _over_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -52,7 +52,7 @@ def read_noise(path: Path) -> Noise:
         raise StoreError(f"{path}: form is {form!r}, expected 'sample' or 'class'; make the noise again")
     if delta.dtype != torch.float32 or delta.dim() != 4 or delta.shape[1] != 3:
         raise StoreError(f"{path}: δ is {delta.dtype} {tuple(delta.shape)}, expected float32 (N, 3, height, width)")
-    if len(keys) != len(delta) or len(set(keys)) != len(keys):
+    if not keys or len(keys) != len(delta) or len(set(keys)) != len(keys):
         raise StoreError(f"{path}: has {len(delta)} δ and {len(set(keys))} different keys; make the noise again")
     size = delta.abs().amax() if budget.norm == "linf" else delta.flatten(1).norm(dim=1).amax()
     if not size <= budget.epsilon * (1 + _ROOM):

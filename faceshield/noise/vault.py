@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.core.store import open_folder, read_tensors, write_tensors
+from faceshield.core.place import open_folder
+from faceshield.core.store import read_tensors, write_tensors
 from faceshield.noise.identity import Identity
 
 FORMAT = "faceshield-identity-1"
@@ -79,7 +80,8 @@ def read(path: Path) -> Identity:
     except TypeError:
         raise StoreError(f"{path}: is from another version of faceshield; export it again") from None
     delta, epsilon = identity.delta, identity.epsilon
-    if not (isinstance(identity.name, str) and isinstance(epsilon, float) and 0 < epsilon <= 1):
+    told = isinstance(identity.name, str) and isinstance(identity.bank_correlation, float)
+    if not (told and isinstance(epsilon, float) and 0 < epsilon <= 1):
         raise StoreError(f"{path}: is damaged; restore a copy or export it again")
     square = delta.dim() == 3 and delta.shape[0] == 3 and delta.shape[1] == delta.shape[2] > 0
     if delta.dtype != torch.float32 or not square:
@@ -91,7 +93,7 @@ def read(path: Path) -> Identity:
 
 def names() -> list[str]:
     """The names of all identities kept here, sorted."""
-    return sorted(path.stem for path in folder().glob("*.safetensors")) if folder().is_dir() else []
+    return sorted(path.stem for path in folder().glob("[!.]*.safetensors")) if folder().is_dir() else []
 
 
 def delete(name: str) -> None:

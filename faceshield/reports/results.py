@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from faceshield.core.errors import StoreError
+from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.store import read_json
 
 Value = str | int | float | bool
@@ -151,7 +151,12 @@ def words(key: Key) -> str:
 
 
 def read_results(folder: Path) -> list[Result]:
-    """Every result file below ``folder``, by recipe and scale. Raises StoreError where one is not a result."""
+    """Every result file below ``folder``, by recipe and scale.
+
+    Raises StoreError where one is not a result, UsageError where ``folder`` is none.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is no folder; give that of the result files, such as recipes/results")
     found = []
     for path in sorted(folder.rglob("*.json")):
         result = read_json(path)

@@ -46,3 +46,20 @@ def test_an_unknown_person_is_refused(cli, folders):
     words = ["--train", folders / "published", "--clean", folders / "clean", "--protected", "f09"]
     done = cli("evaluate", "recognition", *words, "-o", folders / "out", code=2)
     assert "has no person 'f09'" in done.stderr
+
+
+def test_a_person_without_a_test_photo_is_refused_before_the_training(cli, folders, monkeypatch):
+    monkeypatch.setattr(attacking, "train", None)
+    for path in sorted((folders / "clean/f01").iterdir())[2:]:
+        path.unlink()
+    words = ["--train", folders / "published", "--clean", folders / "clean", "--protected", "f01", "--size", 24]
+    refused = cli("evaluate", "recognition", *words, "-o", folders / "out", code=2)
+    assert "too few photos of 'f01' to test" in refused.stderr
+
+
+def test_where_all_are_protected_nothing_is_said_of_others(cli, folders):
+    words = ["--train", folders / "published", "--clean", folders / "clean", "--size", 24, "--width", 4, "--epochs", 1]
+    everybody = [word for name in ("f00", "f01", "f02") for word in ("--protected", name)]
+    done = cli("evaluate", "recognition", *words, *everybody, "-o", folders / "out")
+    assert "others_accuracy" not in done.stdout
+    assert "others_accuracy" not in json.loads((folders / "out/recognition.json").read_text())["metrics"]

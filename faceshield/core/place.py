@@ -1,4 +1,4 @@
-"""A file that a command is to write: looked at before any work, so that an hour's result has a place to go."""
+"""Where a command is to write: looked at before any work, so that an hour's result has a place to go."""
 
 from __future__ import annotations
 
@@ -23,3 +23,21 @@ def new_file(out: Path, what: str, *suffixes: str) -> None:
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(f"{out}: cannot be written ({folder} is no folder to write in); choose another folder")
+
+
+def open_folder(folder: Path, fix: str, mode: int = 0o777) -> None:
+    """Make ``folder`` where it is not there. Raises StoreError, which ends in ``fix``, where it cannot be written:
+    better before the work than after it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written ({error.strerror}); {fix}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"{folder}: cannot be written (no permission); {fix}")
+
+
+def refuse_inside(out: Path, source: Path) -> None:
+    """Raise UsageError where ``out`` is the folder ``source`` or lies in it: it would become a part of what is read."""
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"{out}: lies in {source}, which is read; choose a folder beside it")
