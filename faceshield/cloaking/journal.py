@@ -49,7 +49,10 @@ class Journal:
                 raise UsageError(
                     f"{self.out}: was begun with another {', '.join(changed)}; resume with the same choices"
                 )
-            reports = [PhotoReport.from_json(line) for line in self.earlier[1:]]
+            try:
+                reports = [PhotoReport.from_json(line) for line in self.earlier[1:]]
+            except (KeyError, TypeError, AttributeError):
+                raise UsageError(f"{self.out}: its account of an earlier run is damaged; use another folder") from None
             self.own = {report.output: report.sha256_output for report in reports if report.output is not None}
             standing = [report for report in reports if _stands(self.out, report)]
             self.others = [report for report in standing if report.source not in sources]

@@ -222,6 +222,15 @@ def test_somebody_elses_report_is_not_taken_for_ours(text, cli, source, tmp_path
     assert (tmp_path / "out" / CLOAKED).read_text() == text
 
 
+def test_a_damaged_account_is_refused(cli, source, ready, tmp_path):
+    cli("cloak", source, "-o", tmp_path / "out")
+    value = json.loads((tmp_path / "out" / CLOAKED).read_text())
+    value["photos"] = [{}]
+    (tmp_path / "out" / CLOAKED).write_text(json.dumps(value))
+    refused = cli("cloak", source, "-o", tmp_path / "out", "--resume", code=2)
+    assert "account of an earlier run is damaged" in refused.stderr
+
+
 def test_a_journal_line_cut_off_by_a_crash_is_ignored(cli, source, report, tmp_path):
     cli("cloak", source, "-o", tmp_path / "out")
     whole = report(tmp_path / "out")
