@@ -141,11 +141,19 @@ def test_a_misspelt_setting_is_refused_before_anything_runs(cli, tmp_path):
 
 def test_the_report_holds_every_recipe(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
+    refused = cli("recipes", "report", "-o", tmp_path, "--results", tmp_path / "none", code=2)
+    assert "none: is no folder" in refused.stderr
+    (tmp_path / "none").mkdir()
     text = cli("recipes", "report", "-o", tmp_path, "--results", tmp_path / "none").stdout
     assert text == f"{tmp_path / 'REPRODUCTION.md'}\n{tmp_path / 'REPRODUCTION.html'}\n"
     text = (tmp_path / "REPRODUCTION.md").read_text(encoding="utf-8")
     for path in RECIPES:
         assert f"| {place(path)} | {read(path)['claim']} | not run |" in text
+
+
+def test_without_a_checkout_it_is_said_where_recipes_are(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "run this in a checkout" in cli("recipes", "list", code=2).stderr
 
 
 def test_progress_is_lines_where_there_is_no_terminal(capsys):
