@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from faceshield.auditing.sides import KINDS, Kind, Progress, Side, read_side, refuse_originals
+from faceshield.auditing.sides import KINDS, Kind, Progress, Side, photos_of, read_side, refuse_originals
 from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
 from faceshield.data.examples import drawn_order
@@ -72,8 +72,9 @@ def audit(
     if strangers.recogniser != recogniser.name:
         raise UsageError("the strangers' features were made by another recogniser; install the files that match")
     roots: dict[Kind, Path] = {"clean": clean, "cloaked": cloaked}
-    refuse_originals(clean, cloaked)
-    sides = {kind: read_side(roots[kind], kind, detector, recogniser, progress) for kind in KINDS}
+    photos = {kind: photos_of(roots[kind], kind) for kind in KINDS}
+    refuse_originals(photos["clean"], clean, cloaked)
+    sides = {kind: read_side(roots[kind], list(photos[kind]), kind, detector, recogniser, progress) for kind in KINDS}
     apart = torch.cdist(sides["clean"].features, sides["cloaked"].features, compute_mode=EXACT)
     if float(apart.min()) < 1e-4:
         first, second = divmod(int(apart.argmin()), apart.shape[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,13 +35,31 @@ class Side:
     unread: tuple[str, ...] = ()
 
 
-def read_side(root: Path, kind: Kind, detector: Detector, recogniser: Recogniser, progress: Progress | None) -> Side:
-    """The photos below ``root`` but for hidden ones.
+def photos_of(root: Path, kind: Kind) -> dict[str, str]:
+    """The photos below ``root`` but for hidden ones: names, sorted, and their SHA-256.
 
-    Raises UsageError where it is no folder, holds a photo twice, or shows fewer than two faces.
+    Raises UsageError where it is no folder, holds none, or one twice.
     """
-    names = _names(root, kind)
-    _refuse_copies(root, names)
+    first: dict[str, str] = {}
+    digests = {name: sha256(root / name) for name in _names(root, kind)}
+    for name, digest in digests.items():
+        if first.setdefault(digest, name) != name:
+            raise UsageError(
+                f"{root / name}: is the same file as {root / first[digest]}, and each would be found by the other; take"
+                " one away"
+            )
+    return digests
+
+
+def read_side(
+    root: Path,
+    names: Sequence[str],
+    kind: Kind,
+    detector: Detector,
+    recogniser: Recogniser,
+    progress: Progress | None,
+) -> Side:
+    """The photos ``names`` of ``root``. Raises UsageError where they show fewer than two faces."""
 
     def told(stage: str, done: int, total: int) -> None:
         if progress is not None:
@@ -65,19 +83,20 @@ def read_side(root: Path, kind: Kind, detector: Detector, recogniser: Recogniser
     )
 
 
-def refuse_originals(clean: Path, cloaked: Path) -> None:
-    """Raise UsageError where a photo of ``clean`` is what one of ``cloaked`` was made of, by the cloak's own report."""
+def refuse_originals(photos: Mapping[str, str], clean: Path, cloaked: Path) -> None:
+    """Raise UsageError where one of ``photos`` (names of ``clean`` and SHA-256) is what a photo of ``cloaked`` was made
+    of, by the cloak's own report.
+    """
     try:
-        photos = read_json(cloaked / CLOAKED)["photos"]
-        made_of = {photo["sha256_input"]: photo["output"] for photo in photos if photo["output"] is not None}
+        told = read_json(cloaked / CLOAKED)["photos"]
+        made_of = {photo["sha256_input"]: photo["output"] for photo in told if photo["output"] is not None}
     except (StoreError, KeyError, TypeError):
         return  # no report, or another program's
-    for name in _names(clean, "clean"):
-        output = made_of.get(sha256(clean / name))
-        if output is not None:
+    for name, digest in photos.items():
+        if digest in made_of:
             raise UsageError(
-                f"{clean / name}: is the original of {cloaked / output}, and found for what else the picture shows;"
-                " give clean photos that were not cloaked"
+                f"{clean / name}: is the original of {cloaked / made_of[digest]}, and found for what else the picture"
+                " shows; give clean photos that were not cloaked"
             )
 
 
@@ -93,14 +112,3 @@ def _names(root: Path, kind: Kind) -> list[str]:
     if not names:
         raise UsageError(f"{root}: holds no photo; give the folder of {kind} photos")
     return names
-
-
-def _refuse_copies(root: Path, names: list[str]) -> None:
-    seen: dict[str, str] = {}
-    for name in names:
-        first = seen.setdefault(sha256(root / name), name)
-        if first != name:
-            raise UsageError(
-                f"{root / name}: is the same file as {root / first}, and each would be found by the other; take one"
-                " away"
-            )

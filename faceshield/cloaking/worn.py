@@ -15,7 +15,7 @@ from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
 from faceshield.faces.align import align_150, canvas_matrix, whole_box
-from faceshield.imaging.photo import JPEG_QUALITY, Encoded, decode
+from faceshield.imaging.photo import JPEG_QUALITY, Encoded, decode, target_of
 from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
 from faceshield.noise.jpeg import Codec, tables
@@ -119,7 +119,7 @@ def codec_of(photo: Photo, options: Options) -> Codec | None:
     A photo that is turned by its EXIF is taken as if it were stored upright: its blocks may lie elsewhere.
     """
     own = photo.details if photo.format == "JPEG" else {}
-    if own.get("keep_rgb") or (options.format if options.format != "same" else photo.format.lower()) != "jpeg":
+    if own.get("keep_rgb") or target_of(photo, options.format) != "JPEG":
         return None
     if options.quality == "same" and own.get("qtables"):
         first, last = own["qtables"][0], own["qtables"][-1]

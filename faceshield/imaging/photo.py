@@ -193,10 +193,16 @@ def _refuse_unfit(photo: Photo, pixels: NDArray[Any]) -> None:
         raise ValueError("the photo is grey, so the three planes of its new pixels must be equal")
 
 
+def target_of(photo: Photo, format: Format) -> str:
+    """The format that ``photo`` is written as where ``format`` is asked for, as Pillow names it."""
+    if format != "same":
+        return format.upper()
+    return "PNG" if photo.format in ("GIF", "BMP") else photo.format
+
+
 def _target(photo: Photo, format: Format, quality: int | str, changes: list[str]) -> str:
-    """The format to write, as Pillow names it; what that costs goes to ``changes``."""
-    same = "PNG" if photo.format in ("GIF", "BMP") else photo.format
-    target = same if format == "same" else format.upper()
+    """:func:`target_of`; what that costs goes to ``changes``."""
+    target = target_of(photo, format)
     lossy = target == "JPEG" or (target == "WEBP" and quality != "same")
     if formats.is_lossless(photo) and lossy:
         changes.append(f"{photo.format} without loss becomes {target} with loss: every pixel may change a little")
