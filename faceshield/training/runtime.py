@@ -28,6 +28,9 @@ from faceshield.training.parallel import whole_batches
 # All wait while one works alone, as when it cloaks photos. That a process has died torchrun itself notices.
 PATIENCE = timedelta(hours=12)
 
+_SAFE_INPUTS = 8  # channels from which oneDNN's AVX2 kernels of strided 1×1 convolutions stay inside their memory
+_BF16_LIMITS = ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10")  # values of ONEDNN_MAX_CPU_ISA that leave bf16 in
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -57,6 +60,8 @@ class Runtime:
         device = _of_this_process(device)
         try:
             where = torch.device(device)
+            if where.type not in ("cpu", "cuda"):
+                raise UsageError(f"device {device!r} is unsupported: nothing was ever checked on it; use cpu or cuda")
             if where.type == "cuda" and not torch.cuda.is_available():
                 raise UsageError(f"device {device!r} was asked for but torch sees no CUDA device; use --device cpu")
             torch.empty(0, device=where)
@@ -82,8 +87,19 @@ class Runtime:
         """
         if self.ranks.size > 1:
             whole_batches(model, self.ranks)
-        model = model.to(self.device).to(memory_format=self.memory_format)
+        model = model.to(self.device).to(memory_format=self.layout(model))
         return self.compiled(model) if self.compile else model
+
+    def layout(self, model: nn.Module) -> torch.memory_format:
+        """The memory format that ``model`` and its batches take here: this runtime's, or contiguous where that is unsafe.
+
+        On a CPU without AVX512, oneDNN's float32 weight gradient of a channels-last 1×1 convolution with a stride and
+        fewer than 8 input channels writes outside its memory (seen in torch 2.14 with oneDNN 3.12). Such networks are
+        contiguous on every CPU, so that a seed gives the same bytes whatever the instruction set would allow.
+        """
+        if self.device.type == "cpu" and any(map(_overruns, model.modules())):
+            return torch.contiguous_format
+        return self.memory_format
 
     def compiled(self, model: nn.Module) -> nn.Module:
         """``model`` itself, its forward pass through torch.compile; as it is where no compiler works here.
@@ -101,7 +117,7 @@ class Runtime:
     def forward(self, model: nn.Module, batch: Tensor) -> Tensor:
         """Logits or features in float32, computed in this runtime's precision and memory format."""
         with self.autocast():
-            out: Tensor = model(batch.contiguous(memory_format=self.memory_format))
+            out: Tensor = model(batch.contiguous(memory_format=self.layout(model)))
         return out.float()
 
     def frozen(self, model: nn.Module) -> Forward:
@@ -152,14 +168,34 @@ def _joined(device: torch.device) -> Ranks:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the hardware itself multiplies bf16 (CUDA compute capability ≥ 8; AVX512-BF16 or AMX on a CPU)."""
+    """Whether the hardware itself multiplies bf16 (CUDA compute capability ≥ 8; AVX512-BF16 or AMX on a CPU).
+
+    A CPU that is told to be an older one (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA) has none; nor has one that says
+    nothing of itself.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not any(w in limit for w in _BF16_LIMITS):
         return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return bool({"avx512_bf16", "amx_bf16"} & _cpu_flags())
+
+
+def _cpu_flags() -> set[str]:
+    """What the processor says it can do: as torch asks it, on every system; under an older torch as Linux tells it."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return {name for name, value in torch.cpu.get_capabilities().items() if value is True}
+    try:
+        return set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return set()
+
+
+def _overruns(module: nn.Module) -> bool:
+    """Whether ``module`` is a convolution of the kind that :meth:`Runtime.layout` names."""
+    if not isinstance(module, nn.Conv2d) or module.kernel_size != (1, 1) or module.stride == (1, 1):
+        return False
+    return module.in_channels // module.groups < _SAFE_INPUTS
 
 
 @functools.cache

@@ -21,20 +21,53 @@ def test_the_best_on_this_machine():
     assert Runtime.best("cpu", "bfloat16").dtype == torch.bfloat16
 
 
+AVX512 = {"avx512_f": True, "cpu_name": "some CPU"}
+
+
 @pytest.mark.parametrize(
-    ("flags", "expected"), [("flags: avx2 avx512_bf16", True), ("flags: amx_bf16", True), ("flags: avx2 f16c", False)]
+    ("flags", "capability", "limit", "expected"),
+    [
+        ({**AVX512, "avx512_bf16": True}, "AVX512", None, True),
+        ({**AVX512, "amx_bf16": True}, "AVX512", "ALL", True),
+        ({**AVX512, "avx512_bf16": True}, "AVX512", "AVX512_CORE_BF16", True),
+        ({**AVX512, "avx512_bf16": True}, "AVX512", "AVX2", False),
+        ({**AVX512, "avx512_bf16": True}, "AVX2", None, False),
+        ({**AVX512, "avx512_bf16": False}, "AVX512", None, False),
+        ({"neon": True, "bf16": True}, "DEFAULT", None, False),
+    ],
 )
-def test_bf16_is_read_from_the_processors_flags(flags, expected, monkeypatch):
-    monkeypatch.setattr("pathlib.Path.read_text", lambda path, encoding: flags)
+def test_bf16_is_what_the_processor_has_and_may_use(flags, capability, limit, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if limit is not None:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert has_bf16(CPU) is expected
+    assert Runtime.best().dtype == (torch.bfloat16 if expected else torch.float32)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("flags : avx2 avx512_bf16", True), ("flags : avx2 f16c", False)])
+def test_an_older_torch_reads_the_processors_flags_from_linux(text, expected, monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path, encoding: text)
     assert has_bf16(CPU) is expected
 
 
-def test_a_machine_without_cpuinfo_takes_float32(monkeypatch):
+def test_an_older_torch_elsewhere_takes_float32(monkeypatch):
     def missing(path, encoding):
         raise FileNotFoundError(path)
 
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     monkeypatch.setattr("pathlib.Path.read_text", missing)
     assert Runtime.best().dtype == torch.float32
+
+
+@pytest.mark.parametrize("device", ["mps", "xpu", "meta"])
+def test_devices_that_nothing_was_checked_on(device):
+    with pytest.raises(UsageError, match=f"device '{device}' is unsupported: .* use cpu or cuda"):
+        Runtime.best(device)
 
 
 @pytest.mark.parametrize("device", ["gpu", "", "cpu:x", "cuda:999", "cpu cpu"])
