@@ -122,7 +122,7 @@ class Roc:
 
 
 def roc(scores: ArrayLike, same: ArrayLike) -> Roc:
-    """The curve through every distinct score. scores (P,) · same (P,) bool.
+    """The curve through every distinct score. scores (P,) · same (P,) bool, or 0 and 1.
 
     Raises UsageError for NaN or +∞, for scores that are all equal, and where one of the two kinds of pairs is missing.
     """
@@ -141,9 +141,12 @@ def roc(scores: ArrayLike, same: ArrayLike) -> Roc:
 def checked(scores: ArrayLike, same: ArrayLike) -> tuple[Scores, NDArray[np.bool_]]:
     """Both as arrays (P,). Raises UsageError where no curve can be drawn through them (see :func:`roc`)."""
     values, labels = np.asarray(scores, np.float64), np.asarray(same)
+    if labels.dtype != np.bool_ and np.isin(labels, (0, 1)).all():
+        labels = labels.astype(np.bool_)
     if values.ndim != 1 or values.shape != labels.shape or labels.dtype != np.bool_:
         raise UsageError(
-            f"scores {values.shape} and same {labels.shape} of {labels.dtype}: expected one number and one bool a pair"
+            f"scores {values.shape} and same {labels.shape} of {labels.dtype}: expected one number and one bool"
+            " (or 0 and 1) a pair"
         )
     wrong = int(np.count_nonzero(np.isnan(values) | np.isposinf(values)))
     if wrong:

@@ -91,7 +91,7 @@ class Runtime:
         return self.compiled(model) if self.compile else model
 
     def layout(self, model: nn.Module) -> torch.memory_format:
-        """The memory format that ``model`` and its batches take here: this runtime's, or contiguous where that is unsafe.
+        """The memory format of ``model`` and its batches here: this runtime's, or contiguous where that is unsafe.
 
         On a CPU without AVX512, oneDNN's float32 weight gradient of a channels-last 1×1 convolution with a stride and
         fewer than 8 input channels writes outside its memory (seen in torch 2.14 with oneDNN 3.12). Such networks are

@@ -1,0 +1,1 @@
+"""The library behind ``import faceshield``: numpy and torch in and out, datasets and models as torch has them."""
