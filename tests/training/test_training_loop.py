@@ -114,7 +114,7 @@ def test_the_default_run_is_the_one_written_out_with_torchs_own_parts(data):
         reference.train()
         for index in torch.randperm(60, generator=rng).split(16):
             x = crop_and_flip(data.images[index], rng).float() / 255
-            loss = F.cross_entropy(reference(x.contiguous(memory_format=torch.channels_last)), data.labels[index])
+            loss = F.cross_entropy(reference(x.contiguous(memory_format=RUNTIME.layout(reference))), data.labels[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -245,7 +245,8 @@ def test_whole_batch_norm_is_torchs():
             output.square().sum().backward()
     torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-4, atol=1e-4)
     for one_, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(one_.grad, other.grad, rtol=1e-3, atol=1e-3)
+        largest = float(other.grad.abs().max())  # a sum of large terms that cancel is no surer than they are
+        torch.testing.assert_close(one_.grad, other.grad, rtol=1e-3, atol=1e-3 * max(1, largest))
     for one_, other in zip(ours.buffers(), theirs.buffers(), strict=True):
         torch.testing.assert_close(one_, other)
     torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
