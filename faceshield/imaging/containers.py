@@ -56,7 +56,7 @@ def xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> int | 
     ``info`` is what the decoder found. For files whose EXIF says nothing, as some editors write them.
     """
     if format == "JPEG":
-        head = takewhile(lambda segment: segment[0] != 0xDA, _segments(data))
+        head = takewhile(lambda segment: segment[0] != 0xDA, jpeg_segments(data))
         packet = next((content for marker, content in head if marker == 0xE1 and content.startswith(_XMP)), b"")
     else:
         packet = info.get({"PNG": "XML:com.adobe.xmp", "WEBP": "xmp"}.get(format)) or b""
@@ -66,7 +66,7 @@ def xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> int | 
 
 def jpeg_scans(data: bytes) -> int:
     """How many scans a JPEG holds: each costs a pass over the whole picture, so a hostile file has thousands."""
-    return sum(marker == 0xDA for marker, _ in _segments(data))
+    return sum(marker == 0xDA for marker, _ in jpeg_segments(data))
 
 
 def webp_is_lossless(data: bytes) -> bool:
@@ -92,7 +92,7 @@ def xmp_parts(xmp: bytes) -> list[str]:
     return ["XMP packet", *(name for mark, name in _XMP_PARTS.items() if mark in xmp)]
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(marker, content) of each JPEG segment; the marker is 0xD9 for what lies behind the end of the picture."""
     place = 2
     while 0 <= (place := data.find(b"\xff", place)) < len(data) - 1:
@@ -115,7 +115,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _jpeg(data: bytes) -> Iterator[str]:
-    for marker, content in _segments(data):
+    for marker, content in jpeg_segments(data):
         if marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) > 14:
             yield "JFIF thumbnail"
         elif marker == 0xE1 and content.startswith(_XMP):

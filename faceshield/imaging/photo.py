@@ -12,7 +12,7 @@ from PIL import Image
 
 from faceshield.core.errors import PhotoError, UsageError
 from faceshield.core.types import Photo, eight_bits
-from faceshield.imaging import containers, encoders, formats, heif, raster
+from faceshield.imaging import containers, encoders, formats, heif, jpeg_end, raster
 from faceshield.imaging import metadata as exif_rules
 from faceshield.imaging.orientation import stored, upright
 from faceshield.imaging.quiet import quiet
@@ -148,6 +148,10 @@ def _decode(data: bytes, path: Path, max_pixels: int) -> Photo:
     else:
         picture = formats.open_picture(data, format)
         formats.refuse_unsafe(picture, data, max_pixels)
+        repaired = format == "JPEG" and jpeg_end.lacks_end(data)
+        if repaired:
+            data = jpeg_end.with_end(data)
+            picture = formats.open_picture(data, format)
         details = formats.settings(picture, data)
         beside = containers.beside_the_picture(data, format, picture.info)
         exif, icc = picture.info.get("exif"), picture.info.get("icc_profile")
@@ -156,6 +160,7 @@ def _decode(data: bytes, path: Path, max_pixels: int) -> Photo:
             exif, beside = whole.exif(), beside + whole.stripped + formats.pages(picture)
         orientation = exif_rules.orientation(exif) or containers.xmp_orientation(data, format, picture.info) or 1
         planes = raster.from_picture(picture, data)
+        planes.changes.extend([jpeg_end.MISSING_END] if repaired else [])
         # Pillow turns 8-bit TIFF pictures upright by itself
         turned = 1 if format == "TIFF" and planes.pixels.dtype == np.uint8 else orientation
         if picture.mode == "CMYK":
