@@ -13,9 +13,7 @@ from faceshield.core.errors import PhotoError
 from faceshield.imaging.containers import jpeg_segments
 from faceshield.imaging.formats import open_picture
 
-MISSING_END = (
-    "the end marker was missing, as after a broken copy: every row of the picture was there, and it has one now"
-)
+MISSING_END = "the end marker was missing, as after a broken copy: all of the picture was there, and it has one now"
 _CUT_OFF = "is cut off: rows or details of the picture are missing; copy it again from its source"
 _EOI = b"\xff\xd9"
 # nothing, or bits that no cut can have left all alike; never 0xFF, which would begin a marker

@@ -33,8 +33,7 @@ ANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChec
 def is_whole(data: bytes) -> bool:
     try:
         photo = decode(data, Path("face.jpg"))
-    except PhotoError as error:
-        assert "\n" not in str(error)
+    except PhotoError:
         return False
     return MISSING_END in photo.details["changes"]
 
