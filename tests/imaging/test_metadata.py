@@ -157,7 +157,7 @@ def big_tiff(order: str, tree: ifd.Tree, pointer_kind: int) -> bytes:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("pointer", [13, 16, 18])
+@pytest.mark.parametrize("pointer", [16, 18])
 def test_a_big_tiff_says_what_a_tiff_says(order: str, pointer: int) -> None:
     number = struct.pack(order + "Q", 2**40)
     tree: ifd.Tree = {
@@ -168,21 +168,15 @@ def test_a_big_tiff_says_what_a_tiff_says(order: str, pointer: int) -> None:
         0x8769: {0x9003: ifd.Entry(2, 20, b"2024:01:01 10:00:00\0"), 0x927C: ifd.Entry(7, 9, b"maker not")},
         0x8825: {1: ifd.Entry(2, 2, b"N\0")},
     }
-    if pointer == 13:  # whose offsets have 32 bits
-        data = big_tiff(order, {tag: item for tag, item in tree.items() if isinstance(item, ifd.Entry)}, pointer)
-    else:
-        data = big_tiff(order, tree, pointer)
+    data = big_tiff(order, tree, pointer)
     assert metadata.orientation(data) == 6
     carried = metadata.carry(data, 1)
     again = reread(carried.exif())
     assert (again[0x010F], again[0x0110], again[0x0112]) == ("Some Maker.", "Model", 1)
     assert 0x0128 not in again
-    if pointer != 13:
-        assert again.get_ifd(0x8769)[0x9003] == "2024:01:01 10:00:00"
-        assert carried.stripped == ["maker note"]
-        assert any("GPS" in notice for notice in carried.notices)
-    else:
-        assert carried.stripped == []
+    assert again.get_ifd(0x8769)[0x9003] == "2024:01:01 10:00:00"
+    assert carried.stripped == ["maker note"]
+    assert any("GPS" in notice for notice in carried.notices)
 
 
 @given(
