@@ -33,6 +33,7 @@ _XMP_PARTS = {
 }
 PNG_COLOUR = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}  # chunk and the only length it may have
 _CARRIED_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"pHYs", b"eXIf", *PNG_COLOUR}
+_CARRIED_CHUNKS |= {b"acTL", b"fcTL", b"fdAT"}  # frames, which are cloaked or counted
 
 
 def beside_the_picture(data: bytes, format: str, info: Mapping[Any, Any]) -> list[str]:
@@ -70,8 +71,12 @@ def jpeg_scans(data: bytes) -> int:
 
 
 def webp_is_lossless(data: bytes) -> bool:
-    """True for a WebP whose picture is stored as VP8L."""
-    return any(name == b"VP8L" for name, _ in _riff_chunks(data))
+    """True for a WebP whose picture, or each of whose frames, is stored as VP8L."""
+    kinds = {name for name, _ in riff_chunks(data)}
+    for name, content in riff_chunks(data):
+        if name == b"ANMF":  # 16 bytes of place and time, then chunks like a file's own
+            kinds |= {inner for inner, _ in riff_chunks(bytes(12) + content[16:], len(content) - 4)}
+    return b"VP8L" in kinds and b"VP8 " not in kinds
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -146,9 +151,9 @@ def _png(data: bytes) -> Iterator[str]:
             yield f"PNG chunk {name.decode('latin-1')!r}"
 
 
-def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(name, content) of each WebP chunk; the name is b"" for what lies behind the container."""
-    place, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data))
+def riff_chunks(data: bytes, end: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+    """(name, content) of each WebP chunk; the name is b"" for what lies behind the container (or ``end``)."""
+    place, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data)) if end is None else end
     while place + 8 <= end:
         length = int.from_bytes(data[place + 4 : place + 8], "little")
         yield data[place : place + 4], data[place + 8 : place + 8 + length]
@@ -157,7 +162,7 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _webp(data: bytes) -> Iterator[str]:
-    for name, content in _riff_chunks(data):
+    for name, content in riff_chunks(data):
         if name == b"XMP ":
             yield from xmp_parts(content)
         elif name == b"":
@@ -174,7 +179,9 @@ def _boxes(data: bytes) -> Iterator[str]:
         name = data[place + 4 : place + 8]
         if length == 1:
             length = int.from_bytes(data[place + 8 : place + 16], "big")
-        if name not in (b"ftyp", b"meta", b"mdat", b"idat", b"free", b"skip"):
+        # an AVIF that moves has its frames in a film, which are cloaked or counted; elsewhere a film lies beside
+        film = name == b"moov" and data[8:12] == b"avis"
+        if name not in (b"ftyp", b"meta", b"mdat", b"idat", b"free", b"skip") and not film:
             yield f"video or other data beside the picture ({name.decode('latin-1')!r})"
         if length < 8:  # 0: to the end of the file
             return
