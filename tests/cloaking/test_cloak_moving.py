@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 
 import numpy as np
@@ -153,7 +152,7 @@ def test_into_another_format_that_moves(name, to, moved):
 
 
 def test_jpeg_does_not_move(moved):
-    _, after, photo, said = moved("a.gif", "--format", "jpeg", code=4)
+    _, after, _photo, said = moved("a.gif", "--format", "jpeg", code=4)
     assert after is None
     assert "a JPEG does not move; use another format or --frames first" in said.stderr
 
@@ -206,7 +205,7 @@ def test_see_through_frames_and_what_is_left_of_the_last_one(name, moved, frames
 
 
 def test_an_apngs_still_picture_is_cloaked_as_well(moved, pixels):
-    (before, _, loop), (after, times, loop_after), photo, _ = moved(
+    (before, _, loop), (after, times, loop_after), _photo, _ = moved(
         "a.png", default_image=True, times=TIMES[1:], loop=2
     )
     assert times == [0, *TIMES[1:]]
