@@ -35,6 +35,11 @@ from faceshield.core.errors import UsageError
     " get vggface2' leaves it.",
 )  # fmt: skip
 @click.option("--fast", is_flag=True, help="Use a ready-made public noise instead of a private one.")
+@click.option(
+    "--frames", default="all", type=click.Choice(["all", "first"]), show_default=True,
+    help="Of a moving GIF, PNG, WebP or AVIF: cloak each frame that shows the face, or only save the first as a still"
+    " picture.",
+)  # fmt: skip
 @click.option("--format", "format_", default="same", type=click.Choice(["same", "png", "jpeg", "webp"]))
 @click.option("--quality", default="same", show_default=True, help="same (the file's own) or 1 to 100.")
 @click.option("--metadata", default="keep", type=click.Choice(["keep", "no-location", "none"]), show_default=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshield.cloaking.album import Item
-from faceshield.cloaking.check import check
+from faceshield.cloaking.check import Check, check
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.places import Places
@@ -21,26 +22,47 @@ from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import linf_255, psnr, ssim
 from faceshield.faces.align import canvas_matrix
 from faceshield.imaging.blend import Region, blend
-from faceshield.imaging.photo import decode, encode, read
+from faceshield.imaging.photo import Encoded, decode, encode
 
 
-def cloak_one(item: Item, places: Places, worn: Worn, finder: Finder, options: Options) -> PhotoReport:
-    """Cloak one photo into ``places.out``. A photo without the face raises UnprotectedError and is written nowhere.
+def cloak_one(data: bytes, item: Item, places: Places, worn: Worn, finder: Finder, options: Options) -> PhotoReport:
+    """Cloak the photo ``data`` of ``item`` into ``places.out``; one without the face raises UnprotectedError and is
+    written nowhere.
 
     Raises PhotoError for a file that is no usable picture, StoreError where the folder cannot be written.
     """
-    data = read(item.source)
     digest = sha256(data)
-    photo = decode(data, item.source)
+    photo = decode(data, item.source, first=options.frames == "first")
     faces, seen = finder.found(item.source, digest) or finder.find(photo.rgb8(), item.source)
-    deltas = [worn.delta_of(photo, face, digest) for face in faces]
-    placed = [(delta, canvas_matrix(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
-    pixels, regions = blend(photo, placed, worn.epsilon)
-    if all(np.array_equal(region.of(pixels), region.of(photo.pixels)) for region in regions):
+    pixels, regions = laid_on(photo, faces, worn, digest)
+    if not changed(photo, pixels, regions):
         raise UnprotectedError(f"{item.source}: the face is too small or too far outside to change a pixel of it")
     encoded = encode(photo, pixels, format=options.format, quality=options.quality, metadata=options.metadata)
     checked = check(photo, pixels, encoded, regions, worn.epsilon, options)
     still_at = worn.still_at(encoded, photo, faces)
+    report = finished(item, places, worn, encoded, checked, digest)
+    return replace(
+        report,
+        faces=tuple(measure(photo, pixels, face, region) for face, region in zip(faces, regions, strict=True)),
+        faces_seen=seen,
+        still_at=None if still_at is None else round(still_at, 3),
+    )
+
+
+def laid_on(photo: Photo, faces: Sequence[Face], worn: Worn, digest: str) -> tuple[NDArray[Any], list[Region]]:
+    """``photo``'s pixels with what is worn on ``faces``, and the region of each that could change."""
+    deltas = [worn.delta_of(photo, face, digest) for face in faces]
+    placed = [(delta, canvas_matrix(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
+    return blend(photo, placed, worn.epsilon)
+
+
+def changed(photo: Photo, pixels: NDArray[Any], regions: Sequence[Region]) -> bool:
+    """Whether any pixel of ``regions`` is another than in ``photo``."""
+    return not all(np.array_equal(region.of(pixels), region.of(photo.pixels)) for region in regions)
+
+
+def finished(item: Item, places: Places, worn: Worn, encoded: Encoded, checked: Check, digest: str) -> PhotoReport:
+    """``encoded`` written below ``places.out``, and the report of it but for its faces."""
     place = places.settle(item, encoded.suffix, encoded.data)
     write_bytes(places.out / place, encoded.data)
     return PhotoReport(
@@ -49,12 +71,9 @@ def cloak_one(item: Item, places: Places, worn: Worn, finder: Finder, options: O
         output=str(place),
         identity=worn.name,
         epsilon=worn.epsilon,
-        faces=tuple(_measure(photo, pixels, face, region) for face, region in zip(faces, regions, strict=True)),
-        faces_seen=seen,
         lossless=checked.lossless,
         written_linf_255=checked.written_linf_255,
         resaved_linf_255=checked.resaved_linf_255,
-        still_at=None if still_at is None else round(still_at, 3),
         stripped=tuple(encoded.stripped),
         notices=tuple(encoded.notices),
         changes=tuple(encoded.changes),
@@ -63,7 +82,8 @@ def cloak_one(item: Item, places: Places, worn: Worn, finder: Finder, options: O
     )
 
 
-def _measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> FaceReport:
+def measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> FaceReport:
+    """How much ``region`` of ``photo`` has changed, before it is coded."""
     before, after = region.of(photo.pixels), region.of(pixels)
     return FaceReport(
         box=tuple(round(float(edge), 1) for edge in face.box),

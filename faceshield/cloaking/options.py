@@ -13,6 +13,7 @@ from faceshield.core.errors import UsageError
 Format = Literal["same", "png", "jpeg", "webp"]
 Metadata = Literal["keep", "no-location", "none"]
 Against = Literal["training", "search", "both"]
+Frames = Literal["all", "first"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Options:
     scatter   against search: each photo towards a stranger of its own, not only away from the person
     weights   against search: facenet-pytorch's VGGFace2 file, whose recogniser masks are made against as well
     fast      take the public bank's noise as it is instead of making a private one
+    frames    of a moving picture: "all", or the "first" as a still picture
     format    "same" or a format to write     quality  "same" or 1–100     metadata  what tags to keep
     jobs      photos at a time, 0 for one per core (at most 4)     resume  continue an interrupted run
     """
@@ -38,6 +40,7 @@ class Options:
     scatter: bool = True
     weights: str | Path | None = None
     fast: bool = False
+    frames: Frames = "all"
     format: Format = "same"
     quality: Literal["same"] | int = "same"
     metadata: Metadata = "keep"
@@ -46,10 +49,10 @@ class Options:
 
     def __post_init__(self) -> None:
         Budget(self.epsilon)
-        known = {"format": get_args(Format), "metadata": get_args(Metadata), "against": get_args(Against)}
+        known = {"format": Format, "metadata": Metadata, "against": Against, "frames": Frames}
         for name, values in known.items():
-            if getattr(self, name) not in values:
-                raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {', '.join(values)}")
+            if getattr(self, name) not in get_args(values):
+                raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {', '.join(get_args(values))}")
         if self.quality != "same" and not (isinstance(self.quality, int) and 1 <= self.quality <= 100):
             raise UsageError(f"quality {self.quality!r} is out of range; use 'same' or a number from 1 to 100")
         if self.like is not None and self.face != "largest":

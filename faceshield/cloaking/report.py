@@ -19,7 +19,7 @@ class FaceReport:
     """One cloaked face, measured on the pixels handed to the encoder.
 
     box x0, y0, x1, y1 in upright pixels · linf_255 in levels of 255 · psnr in dB · ssim_face over ``region``
-    (rows and columns y0, x0, y1, x1 that may have changed)
+    (rows and columns y0, x0, y1, x1 that may have changed) · frame: of a moving picture, counted from 1
     """
 
     box: tuple[float, ...]
@@ -28,6 +28,7 @@ class FaceReport:
     linf_255: float
     psnr: float
     ssim_face: float
+    frame: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class PhotoReport:
     both are measured on the faces' parts coded by themselves, which gives the same (see ``cloaking.check``).
     ``still_at``, of a masked photo: its distance, as written, from the person's nearest clean one by ResNet-29, for
     which a match is below ``models.resnet29.MATCH_DISTANCE``.
+    ``frames`` and ``frames_cloaked``, of a moving picture: how many it has, and how many of them show the face.
     """
 
     source: str
@@ -53,6 +55,8 @@ class PhotoReport:
     written_linf_255: float | None = None
     resaved_linf_255: float | None = None
     still_at: float | None = None
+    frames: int | None = None
+    frames_cloaked: int | None = None
     stripped: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()

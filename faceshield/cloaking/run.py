@@ -14,6 +14,7 @@ from faceshield.cloaking.album import Album, Item, free, gather, refuse_stranger
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.journal import Journal
 from faceshield.cloaking.leftovers import sweep
+from faceshield.cloaking.moving import cloak_frames, first_seen, moving
 from faceshield.cloaking.one import cloak_one, failed, unprotected
 from faceshield.cloaking.opponents import Seen
 from faceshield.cloaking.options import Options
@@ -25,7 +26,8 @@ from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.place import open_folder
 from faceshield.core.store import CLOAKED, sha256, write_json
 from faceshield.evaluation.strangers import STRANGERS
-from faceshield.imaging.photo import decode, read
+from faceshield.imaging.opening import read
+from faceshield.imaging.photo import decode
 from faceshield.models import facenet
 from faceshield.models.recognisers import RECOGNISERS
 from faceshield.models.resnet29 import RECOGNISER
@@ -121,7 +123,11 @@ def _guarded(item: Item, places: Places, worn: Worn | None, finder: Finder, opti
     try:
         if worn is None:
             raise UnprotectedError(f"{item.source}: no clear face was found in any of the photos")
-        return cloak_one(item, places, worn, finder, options)
+        data = read(item.source)
+        animation = moving(data, item.source, options)
+        if animation is not None:
+            return cloak_frames(animation, item, places, worn, finder, options)
+        return cloak_one(data, item, places, worn, finder, options)
     except StoreError:
         raise
     except UnprotectedError as error:
@@ -152,10 +158,14 @@ def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tupl
             break
         try:
             data = read(item.source)
-            rgb = decode(data, item.source).rgb8()
-            found = finder.find(rgb, item.source)
-            finder.keep(item.source, sha256(data), found)
-            faces += [Seen.of(rgb, face) for face in found[0][:1]]
+            animation = moving(data, item.source, options)
+            if animation is not None:
+                faces.append(first_seen(animation, finder))
+            else:
+                rgb = decode(data, item.source, first=options.frames == "first").rgb8()
+                found = finder.find(rgb, item.source)
+                finder.keep(item.source, sha256(data), found)
+                faces += [Seen.of(rgb, face) for face in found[0][:1]]
         except UnprotectedError as error:
             problems[item.source] = unprotected(item, error)
         except FaceshieldError as error:

@@ -33,6 +33,7 @@ _XMP_PARTS = {
 }
 PNG_COLOUR = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}  # chunk and the only length it may have
 _CARRIED_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"pHYs", b"eXIf", *PNG_COLOUR}
+_CARRIED_CHUNKS |= {b"acTL", b"fcTL", b"fdAT"}  # frames, which are cloaked or counted
 
 
 def beside_the_picture(data: bytes, format: str, info: Mapping[Any, Any]) -> list[str]:
@@ -56,7 +57,7 @@ def xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> int | 
     ``info`` is what the decoder found. For files whose EXIF says nothing, as some editors write them.
     """
     if format == "JPEG":
-        head = takewhile(lambda segment: segment[0] != 0xDA, _segments(data))
+        head = takewhile(lambda segment: segment[0] != 0xDA, jpeg_segments(data))
         packet = next((content for marker, content in head if marker == 0xE1 and content.startswith(_XMP)), b"")
     else:
         packet = info.get({"PNG": "XML:com.adobe.xmp", "WEBP": "xmp"}.get(format)) or b""
@@ -66,12 +67,16 @@ def xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> int | 
 
 def jpeg_scans(data: bytes) -> int:
     """How many scans a JPEG holds: each costs a pass over the whole picture, so a hostile file has thousands."""
-    return sum(marker == 0xDA for marker, _ in _segments(data))
+    return sum(marker == 0xDA for marker, _ in jpeg_segments(data))
 
 
 def webp_is_lossless(data: bytes) -> bool:
-    """True for a WebP whose picture is stored as VP8L."""
-    return any(name == b"VP8L" for name, _ in _riff_chunks(data))
+    """True for a WebP whose picture, or each of whose frames, is stored as VP8L."""
+    kinds = {name for name, _ in riff_chunks(data)}
+    for name, content in riff_chunks(data):
+        if name == b"ANMF":  # 16 bytes of place and time, then chunks like a file's own
+            kinds |= {inner for inner, _ in riff_chunks(bytes(12) + content[16:], len(content) - 4)}
+    return b"VP8L" in kinds and b"VP8 " not in kinds
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -92,7 +97,7 @@ def xmp_parts(xmp: bytes) -> list[str]:
     return ["XMP packet", *(name for mark, name in _XMP_PARTS.items() if mark in xmp)]
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(marker, content) of each JPEG segment; the marker is 0xD9 for what lies behind the end of the picture."""
     place = 2
     while 0 <= (place := data.find(b"\xff", place)) < len(data) - 1:
@@ -115,7 +120,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _jpeg(data: bytes) -> Iterator[str]:
-    for marker, content in _segments(data):
+    for marker, content in jpeg_segments(data):
         if marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) > 14:
             yield "JFIF thumbnail"
         elif marker == 0xE1 and content.startswith(_XMP):
@@ -146,9 +151,9 @@ def _png(data: bytes) -> Iterator[str]:
             yield f"PNG chunk {name.decode('latin-1')!r}"
 
 
-def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(name, content) of each WebP chunk; the name is b"" for what lies behind the container."""
-    place, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data))
+def riff_chunks(data: bytes, end: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+    """(name, content) of each WebP chunk; the name is b"" for what lies behind the container (or ``end``)."""
+    place, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data)) if end is None else end
     while place + 8 <= end:
         length = int.from_bytes(data[place + 4 : place + 8], "little")
         yield data[place : place + 4], data[place + 8 : place + 8 + length]
@@ -157,7 +162,7 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _webp(data: bytes) -> Iterator[str]:
-    for name, content in _riff_chunks(data):
+    for name, content in riff_chunks(data):
         if name == b"XMP ":
             yield from xmp_parts(content)
         elif name == b"":
@@ -174,7 +179,9 @@ def _boxes(data: bytes) -> Iterator[str]:
         name = data[place + 4 : place + 8]
         if length == 1:
             length = int.from_bytes(data[place + 8 : place + 16], "big")
-        if name not in (b"ftyp", b"meta", b"mdat", b"idat", b"free", b"skip"):
+        # an AVIF that moves has its frames in a film, which are cloaked or counted; elsewhere a film lies beside
+        film = name == b"moov" and data[8:12] == b"avis"
+        if name not in (b"ftyp", b"meta", b"mdat", b"idat", b"free", b"skip") and not film:
             yield f"video or other data beside the picture ({name.decode('latin-1')!r})"
         if length < 8:  # 0: to the end of the file
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -54,6 +54,13 @@ def webp(array: NDArray[Any], quality: int | None, **common: Any) -> bytes:
 def avif(array: NDArray[Any], quality: int, **common: Any) -> bytes:
     """``array`` (H, W) or (H, W, 3–4) uint8. Pillow turns the EXIF orientation into AVIF's own."""
     return _pillow(array, "AVIF", quality=quality, **common)
+
+
+def animated_avif(frames: Sequence[tuple[NDArray[np.uint8], float]], quality: int, **common: Any) -> bytes:
+    """(H, W[, 3–4]) uint8 and ms of each frame. Pillow takes them all at once."""
+    first, *rest = (Image.fromarray(array) for array, _ in frames)
+    lasting = [round(ms) for _, ms in frames]
+    return _saved(first, "AVIF", save_all=True, append_images=rest, duration=lasting, quality=quality, **common)
 
 
 def tiff(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from PIL import (
     BmpImagePlugin,
@@ -18,7 +18,6 @@ from PIL import (
 )
 
 from faceshield.core.errors import PhotoError
-from faceshield.core.types import Photo
 from faceshield.imaging.containers import PNG_COLOUR, jpeg_scans, png_chunks, webp_is_lossless
 
 SUFFIXES = {
@@ -33,6 +32,7 @@ SUFFIXES = {
 }
 PICTURES = (*(suffix for own in SUFFIXES.values() for suffix in own), ".mpo")
 """Of files in a folder that are taken for photos; an MPO is written again as a JPEG."""
+MOVING = ("GIF", "PNG", "WEBP", "AVIF")
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
 READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF"
 
@@ -59,6 +59,16 @@ _STARTS = {
 _SAMPLINGS = {(1.0, 1.0): 0, (2.0, 1.0): 1, (2.0, 2.0): 2}
 _MAX_SCANS = 100  # a progressive JPEG has about ten
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
+
+
+class Original(Protocol):
+    """What a file was: a photo's or an animation's."""
+
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def details(self) -> Mapping[str, Any]: ...
 
 
 def sniff(data: bytes) -> str | None:
@@ -96,8 +106,8 @@ def _avif(data: bytes) -> ImageFile.ImageFile:
     return AvifImagePlugin.AvifImageFile(io.BytesIO(data))
 
 
-def refuse_unsafe(picture: ImageFile.ImageFile, data: bytes, max_pixels: int) -> None:
-    """Raises PhotoError for pictures too costly to decode, with several frames, or that are only a preview."""
+def refuse_unsafe(picture: ImageFile.ImageFile, data: bytes, max_pixels: int, moving: bool = False) -> None:
+    """Raises PhotoError for pictures too costly to decode, that are only a preview, or (not ``moving``) that move."""
     width, height = picture.size
     if width * height > max_pixels:
         raise too_large(width, height, max_pixels)
@@ -107,10 +117,8 @@ def refuse_unsafe(picture: ImageFile.ImageFile, data: bytes, max_pixels: int) ->
         kind = picture.tag_v2.get(254, 0)
         if 50706 in picture.tag_v2 or (isinstance(kind, int) and kind & 1):
             raise PhotoError("is a camera's raw file; export it as JPEG, PNG or TIFF first")
-    elif getattr(picture, "is_animated", False):
-        raise PhotoError(
-            "is animated, and only its first frame could be protected; save that frame as a picture of its own"
-        )
+    elif getattr(picture, "is_animated", False) and not moving:
+        raise PhotoError("is animated, and here only a still picture will do; save one frame of it")
 
 
 def too_large(width: int, height: int, max_pixels: int) -> PhotoError:
@@ -147,15 +155,17 @@ def settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
     return found
 
 
-def is_lossless(photo: Photo) -> bool:
+def is_lossless(photo: Original) -> bool:
     """True where the original file stores its pixels exactly."""
     return photo.format in _LOSSLESS or bool(photo.details.get("lossless"))
 
 
 def pages(picture: ImageFile.ImageFile) -> list[str]:
-    """What to say of the pages behind the first one of a TIFF file."""
+    """What to say of the pages behind the first one of a TIFF file, or of the frames of what moves."""
     further = getattr(picture, "n_frames", 1) - 1
-    return [f"{further} further page(s)"] if further else []
+    if picture.format not in ("TIFF", *MOVING) or not further:
+        return []
+    return [f"{further} further {'page' if picture.format == 'TIFF' else 'frame'}(s)"]
 
 
 def _jpeg_settings(picture: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:

@@ -8,18 +8,16 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from faceshield.core.errors import PhotoError, UsageError
 from faceshield.core.types import Photo, eight_bits
-from faceshield.imaging import containers, encoders, formats, heif, raster
+from faceshield.imaging import containers, encoders, formats, heif, jpeg_end, raster
 from faceshield.imaging import metadata as exif_rules
+from faceshield.imaging.opening import MAX_PIXELS, read, refusing
 from faceshield.imaging.orientation import stored, upright
-from faceshield.imaging.quiet import quiet
 
-MAX_PIXELS = 200_000_000
 JPEG_QUALITY = 95  # for pictures that were not JPEG before
-_LOSSY_QUALITY = 90  # WebP, HEIF and AVIF do not record the quality they were made with
+LOSSY_QUALITY = 90  # WebP, HEIF and AVIF do not record the quality they were made with
 
 Format = Literal["same", "png", "jpeg", "webp"]
 
@@ -52,21 +50,13 @@ def load(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     return decode(read(path, max_pixels), path, max_pixels=max_pixels)
 
 
-def decode(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """:func:`load` for bytes already read; ``path`` names them in errors and gives the suffix to write."""
-    try:
-        with quiet():  # decoders warn of what is refused or repaired here
-            return _decode(data, path, max_pixels)
-    except PhotoError as error:
-        raise PhotoError(f"{path}: {error}") from None
-    except (MemoryError, Image.DecompressionBombError):
-        raise PhotoError(f"{path}: has too many pixels to be decoded here; make it smaller") from None
-    except Exception as error:  # decoders raise anything at all when fed hostile bytes
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise PhotoError(
-            f"{path}: cannot be decoded ({reason}); it is damaged, cut off or of a rare kind: "
-            "copy it again from its source, or save it as PNG"
-        ) from error
+def decode(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS, first: bool = False) -> Photo:
+    """:func:`load` for bytes already read; ``path`` names them in errors and gives the suffix to write.
+
+    ``first``: of an animation, its first frame as a still picture, instead of an error.
+    """
+    with refusing(path):
+        return _decode(data, path, max_pixels, first)
 
 
 def encode(
@@ -105,39 +95,14 @@ def encode(
         data = _write(target, array, photo, quality, icc, carried, changes)
     except (OSError, ValueError, RuntimeError) as error:
         raise PhotoError(f"{photo.path}: cannot be written as {target} ({error}); use another format") from error
-    suffix = photo.path.suffix
-    if suffix.lower() not in formats.SUFFIXES[target]:
-        if suffix.lower() not in formats.SUFFIXES[photo.format]:
-            changes.append(f"the name says {suffix or 'nothing'}, but the file is {photo.format}")
-        suffix = formats.SUFFIXES[target][0]
+    suffix, renamed = named(photo.path, photo.format, target)
+    changes += renamed
     lost = ["colour profile (damaged or for other colours)"] if photo.icc and not icc else []
     stripped = list(dict.fromkeys([*photo.details.get("beside", ()), *carried.stripped, *lost]))
     return Encoded(data, target, suffix, stripped, carried.notices, changes)
 
 
-def read(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
-    """The file's bytes, no more than a picture of ``max_pixels`` can need. Raises PhotoError in one line."""
-    limit = 8 * max_pixels + (64 << 20)  # 16 bits and four channels, uncompressed
-    try:
-        if path.is_dir():
-            raise PhotoError(f"{path}: is a folder; name the pictures in it")
-        if path.exists() and not path.is_file():
-            raise PhotoError(f"{path}: is not a regular file; name a picture")
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except FileNotFoundError:
-        raise PhotoError(f"{path}: no such file; check the name") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PhotoError(f"{path}: cannot be read ({reason}); check its name and permissions") from error
-    if not data:
-        raise PhotoError(f"{path}: is empty; copy it again from its source")
-    if len(data) > limit:
-        raise PhotoError(f"{path}: is larger than {limit / 1e6:.0f} MB; make it smaller")
-    return data
-
-
-def _decode(data: bytes, path: Path, max_pixels: int) -> Photo:
+def _decode(data: bytes, path: Path, max_pixels: int, first: bool) -> Photo:
     format = formats.sniff(data)
     if format is None:
         raise PhotoError(f"is not a picture in a format that can be read; use {formats.READABLE}")
@@ -147,15 +112,21 @@ def _decode(data: bytes, path: Path, max_pixels: int) -> Photo:
         orientation = turned = 1  # HEIF says how to turn in its own way, and the decoder has done it
     else:
         picture = formats.open_picture(data, format)
-        formats.refuse_unsafe(picture, data, max_pixels)
+        formats.refuse_unsafe(picture, data, max_pixels, moving=first)
+        repaired = format == "JPEG" and jpeg_end.lacks_end(data)
+        if repaired:
+            data = jpeg_end.with_end(data)
+            picture = formats.open_picture(data, format)
         details = formats.settings(picture, data)
         beside = containers.beside_the_picture(data, format, picture.info)
         exif, icc = picture.info.get("exif"), picture.info.get("icc_profile")
         if format == "TIFF":  # its main directory is its EXIF
             whole = exif_rules.carry(data, exif_rules.orientation(data) or 1)
-            exif, beside = whole.exif(), beside + whole.stripped + formats.pages(picture)
+            exif, beside = whole.exif(), beside + whole.stripped
+        beside += formats.pages(picture)
         orientation = exif_rules.orientation(exif) or containers.xmp_orientation(data, format, picture.info) or 1
         planes = raster.from_picture(picture, data)
+        planes.changes.extend([jpeg_end.MISSING_END] if repaired else [])
         # Pillow turns 8-bit TIFF pictures upright by itself
         turned = 1 if format == "TIFF" and planes.pixels.dtype == np.uint8 else orientation
         if picture.mode == "CMYK":
@@ -171,6 +142,21 @@ def _decode(data: bytes, path: Path, max_pixels: int) -> Photo:
         orientation=orientation,
         details={**details, "beside": tuple(beside), "changes": tuple(planes.changes)},
     )
+
+
+def named(path: Path, format: str, target: str) -> tuple[str, list[str]]:
+    """The suffix of a file at ``path`` that was ``format`` and becomes ``target``, and what to say of a wrong one."""
+    suffix, said = path.suffix, []
+    if suffix.lower() not in formats.SUFFIXES[target]:
+        if suffix.lower() not in formats.SUFFIXES[format]:
+            said.append(f"the name says {suffix or 'nothing'}, but the file is {format}")
+        suffix = formats.SUFFIXES[target][0]
+    return suffix, said
+
+
+def lossy_note(format: str) -> str:
+    """What is said where :data:`LOSSY_QUALITY` takes the place of a quality that nobody knows."""
+    return f"quality {LOSSY_QUALITY}: {format} files do not record the one they were made with"
 
 
 def _refuse_unknown(format: str, quality: int | str, metadata: str) -> None:
@@ -238,8 +224,8 @@ def _write(
     if target == "WEBP" and number is None and formats.is_lossless(photo):
         return encoders.webp(array, None, exif=exif, icc_profile=icc)
     if number is None:
-        number = _LOSSY_QUALITY
-        changes.append(f"quality {number}: {photo.format} files do not record the one they were made with")
+        number = LOSSY_QUALITY
+        changes.append(lossy_note(photo.format))
     if target == "HEIF":
         settings = {"chroma": own.get("chroma", 420), "nclx": own.get("nclx")}
         return heif.write(array, number, exif=exif, icc=icc, **settings)

@@ -105,7 +105,7 @@ def _deep(data: bytes, picture: ImageFile.ImageFile) -> Raster:
         # white as zero, or colours multiplied by alpha: OpenCV hands them on as they are
         if picture.tag_v2.get(262) not in (1, 2) or 1 in np.atleast_1d(picture.tag_v2.get(338, 2)):
             raise PhotoError(_UNUSUAL_DEEP)
-        data = _unturned(data)
+        data = ifd.without(data, 274)  # the orientation, which some versions of OpenCV obey and others do not
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.dtype != np.uint16 or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise PhotoError(_UNUSUAL_DEEP)
@@ -117,16 +117,6 @@ def _deep(data: bytes, picture: ImageFile.ImageFile) -> Raster:
     elif isinstance(key, int):  # OpenCV turns a see-through colour into alpha, but not a see-through grey
         array = np.dstack([array, np.where(array.reshape(array.shape[:2]) == key, 0, 65535).astype(np.uint16)])
     return split(array, ["the see-through colour becomes an alpha channel"] if key is not None else [])
-
-
-def _unturned(data: bytes) -> bytes:
-    """A TIFF file without its orientation, which some versions of OpenCV obey and others do not."""
-    head = ifd.header(data)
-    if head is None:
-        return data
-    order, offset = head
-    tree: ifd.Tree = dict(ifd.read(data, offset, order)[0])
-    return ifd.with_directory(data, tree, order) if tree.pop(274, None) else data
 
 
 def _cmyk_to_rgb(picture: Image.Image) -> Image.Image:

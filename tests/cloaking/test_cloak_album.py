@@ -82,6 +82,15 @@ def test_a_truncated_photo_fails(cli, put, source, portrait, tmp_path):
     assert "cut off" in cli("cloak", source, "-o", tmp_path / "out", code=4).stderr
 
 
+def test_a_jpeg_without_its_end_marker_is_cloaked_and_that_is_told(cli, put, source, portrait, report, tmp_path):
+    whole = put(source / "b.jpg", portrait).read_bytes()
+    (source / "b.jpg").write_bytes(whole[:-2])
+    told = cli("cloak", source, "-o", tmp_path / "out").stdout
+    assert "changes: the end marker was missing" in told
+    assert "2 cloaked" in told
+    assert [len(photo["changes"]) for photo in report(tmp_path / "out")["photos"]] == [0, 1]
+
+
 def test_both_kinds_of_trouble_end_with_4(cli, put, source, astronaut, tmp_path):
     put(source / "b.png", astronaut[300:, 300:])
     (source / "c.jpg").write_bytes(b"no")

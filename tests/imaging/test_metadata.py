@@ -134,3 +134,67 @@ def test_pillow_can_write_what_is_carried() -> None:
     carried = metadata.carry(camera_exif(5), 5)
     with Image.open(io.BytesIO(saved(smooth(), "JPEG", exif=carried.exif()))) as picture:
         assert picture.getexif()[0x0112] == 5
+
+
+def big_tiff(order: str, tree: ifd.Tree, pointer_kind: int) -> bytes:
+    """A BigTIFF of directories alone: entries of 20 bytes, offsets of 64 bits."""
+
+    def directory(tree: ifd.Tree, start: int) -> bytes:
+        table, values, place = b"", b"", start + 16 + 20 * len(tree)
+        for tag, item in sorted(tree.items()):
+            here = struct.pack(order + "Q", place + len(values))
+            if isinstance(item, ifd.Entry):
+                kind, count, value = item
+                cell, values = (here, values + value) if len(value) > 8 else (value.ljust(8, b"\0"), values)
+            else:
+                kind, count, cell = pointer_kind, 1, here
+                values += directory(item, place + len(values))
+            table += struct.pack(order + "HHQ", tag, kind, count) + cell
+        return struct.pack(order + "Q", len(tree)) + table + bytes(8) + values
+
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HHHQ", 43, 8, 0, 16)
+    return head + directory(tree, 16)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("pointer", [16, 18])
+def test_a_big_tiff_says_what_a_tiff_says(order: str, pointer: int) -> None:
+    number = struct.pack(order + "Q", 2**40)
+    tree: ifd.Tree = {
+        0x010F: ifd.Entry(2, 12, b"Some Maker.\0"),
+        0x0110: ifd.Entry(2, 6, b"Model\0"),
+        0x0112: ifd.Entry(3, 1, struct.pack(order + "H", 6)),
+        0x0128: ifd.Entry(16, 1, number),  # no 32 bits hold it
+        0x8769: {0x9003: ifd.Entry(2, 20, b"2024:01:01 10:00:00\0"), 0x927C: ifd.Entry(7, 9, b"maker not")},
+        0x8825: {1: ifd.Entry(2, 2, b"N\0")},
+    }
+    data = big_tiff(order, tree, pointer)
+    assert metadata.orientation(data) == 6
+    carried = metadata.carry(data, 1)
+    again = reread(carried.exif())
+    assert (again[0x010F], again[0x0110], again[0x0112]) == ("Some Maker.", "Model", 1)
+    assert 0x0128 not in again
+    assert again.get_ifd(0x8769)[0x9003] == "2024:01:01 10:00:00"
+    assert carried.stripped == ["maker note"]
+    assert any("GPS" in notice for notice in carried.notices)
+
+
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([b"II+\0\x08\0\0\0\x10" + bytes(7), b"MM\0+\0\x08\0\0" + bytes(7) + b"\x10"]),
+)
+def test_any_big_tiff_is_safe(junk: bytes, start: bytes) -> None:
+    for many in (b"", b"\5" + bytes(7), bytes(7) + b"\5"):
+        assert len(metadata.carry(start + many + junk, 1).exif() or b"") < 65_000
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_a_file_without_a_tag_is_else_the_same(order: str, big: bool) -> None:
+    tree: ifd.Tree = {0x0112: ifd.Entry(3, 1, struct.pack(order + "H", 6)), 0x0128: ifd.Entry(3, 1, b"\0\2")}
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+    data = big_tiff(order, tree, 16) if big else start + ifd.write(tree, 8, order)
+    changed = ifd.without(data, 0x0112)
+    assert metadata.orientation(changed) == 1
+    assert sum(a != b for a, b in zip(data, changed, strict=True)) == 1
+    assert ifd.without(data, 0x0111) == data

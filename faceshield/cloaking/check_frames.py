@@ -1,0 +1,71 @@
+"""What a finished moving picture gives back against the original, frame by frame from its own bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceshield.cloaking.check import Check
+from faceshield.core.errors import PhotoError
+from faceshield.core.types import Photo
+from faceshield.imaging.animation import Animation, open_animation
+from faceshield.imaging.blend import Region
+from faceshield.imaging.photo import Encoded
+
+_ONE_MS = 1.0  # what a format that counts whole ms rounds
+
+
+def check_frames(
+    animation: Animation,
+    frames: Iterable[tuple[Photo, float]],
+    encoded: Encoded,
+    regions: Sequence[Sequence[Region]],
+    epsilon: float,
+    resave: Callable[[], Encoded],
+) -> Check:
+    """``encoded``, made of ``frames`` (the cloaked ones, made once more), against ``animation``.
+
+    ``regions`` of each frame; ``resave`` codes the untouched frames alike, and is asked where the codec loses anything.
+    A lossless file is held to ε and to no change outside the regions, in every pixel that can be seen. Raises
+    PhotoError where the frames, their times or the repeats did not come back.
+    """
+    back = _reopened(animation, encoded)
+    lossless, written = True, 0.0
+    for (before, ms), (given, _), (after, lasts), own in zip(
+        animation.frames(), frames, back.frames(), regions, strict=True
+    ):
+        if after.pixels.shape != before.pixels.shape or abs(lasts - ms) > _ONE_MS:
+            raise PhotoError(f"{animation.path}: a frame came back in another size or time; use --format png")
+        lossless &= not _difference(given, after).any()
+        difference = _difference(before, after)
+        written = max([written, *(float(region.of(difference).max()) for region in own)])
+        for region in own:
+            region.of(difference)[:] = 0
+        assert not (lossless and difference.any()), f"{animation.path}: the written bytes changed outside the face"
+    if lossless:
+        assert written <= epsilon * 255 + 1e-3, f"{animation.path}: the written bytes break the bound ({written}/255)"
+        return Check(True, written, 0.0)
+    if encoded.format == "PNG":
+        raise PhotoError(f"{animation.path}: its format did not keep the pixels and was not written")
+    resaved = 0.0
+    again = _reopened(animation, resave()).frames()
+    for (before, _), (after, _), own in zip(animation.frames(), again, regions, strict=True):
+        difference = _difference(before, after)
+        resaved = max([resaved, *(float(region.of(difference).max()) for region in own)])
+    return Check(False, written, resaved)
+
+
+def _reopened(animation: Animation, encoded: Encoded) -> Animation:
+    back = open_animation(encoded.data, animation.path)
+    if back is None or (back.count, back.plays) != (animation.count, animation.plays):
+        raise PhotoError(f"{animation.path}: its frames did not come back and it was not written; use --format png")
+    return back
+
+
+def _difference(one: Photo, other: Photo) -> NDArray[Any]:
+    """(H, W) levels between two frames, 0 where ``one`` is see-through."""
+    worst: NDArray[Any] = np.abs(one.pixels.astype(np.int16) - other.pixels).max(axis=2)
+    return worst if one.alpha is None else worst * (one.alpha > 0)

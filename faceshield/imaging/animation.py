@@ -1,0 +1,110 @@
+"""Moving pictures in: GIF, APNG, animated WebP and AVIF, one whole frame at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faceshield.core.errors import PhotoError
+from faceshield.core.types import Photo
+from faceshield.imaging import containers, formats, raster
+from faceshield.imaging import metadata as exif_rules
+from faceshield.imaging.opening import MAX_PIXELS, refusing
+from faceshield.imaging.orientation import upright
+
+MAX_FRAMES = 10_000
+# of all frames together, in pictures of the largest size; Pillow's AVIF writer holds all frames in memory
+_PICTURES = {"AVIF": 1}
+_PICTURES_ELSE = 4
+
+
+@dataclass(frozen=True)
+class Animation:
+    """A moving picture whose frames are decoded when they are asked for, as ``core.types.Photo`` each.
+
+    count   how many frames, with the still one of an APNG      plays   how often they are shown, 0 for ever
+    still   the first frame is shown only where nothing can move (an APNG's default image)
+    format, exif, icc, orientation, details   as in ``Photo``
+    """
+
+    data: bytes = field(repr=False)
+    path: Path
+    format: str
+    count: int
+    plays: int
+    still: bool = False
+    exif: bytes | None = None
+    icc: bytes | None = None
+    orientation: int = 1
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def frames(self) -> Iterator[tuple[Photo, float]]:
+        """Each frame as it is seen, upright and whole (what stays of earlier frames is in it), and for how many ms.
+
+        Raises PhotoError, also after some frames, where the file is damaged.
+        """
+        picture = None
+        for number in range(self.count):
+            with refusing(self.path):
+                picture = picture or formats.open_picture(self.data, self.format)
+                picture.seek(number)
+                planes = raster.from_picture(picture, self.data)
+                lasts = float(picture.info.get("duration") or 0)
+                pixels = upright(planes.pixels, self.orientation)
+                alpha = None if planes.alpha is None else upright(planes.alpha, self.orientation)
+            # a palette of greys is colour to the decoder
+            grey = planes.grey or (self.format == "GIF" and bool(np.ptp(pixels, axis=2).max() == 0))
+            photo = Photo(pixels, self.path, self.format, grey, alpha, orientation=self.orientation)
+            yield photo, lasts
+
+
+def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> Animation | None:
+    """The moving picture that ``data`` is; None for a still one and for what is no picture, which ``decode`` refuses.
+
+    Raises PhotoError, in one line that names ``path``, for one that is damaged at its beginning, has more than
+    ``max_pixels`` in a frame, too many in all frames or more than :data:`MAX_FRAMES`, or 16 bits a colour.
+    """
+    format = formats.sniff(data)
+    if format not in formats.MOVING:
+        return None
+    with refusing(path):
+        picture = formats.open_picture(data, format)
+        if not getattr(picture, "is_animated", False):
+            return None
+        formats.refuse_unsafe(picture, data, max_pixels, moving=True)
+        count: int = getattr(picture, "n_frames", 1)
+        width, height = picture.size
+        most = max_pixels * _PICTURES.get(format, _PICTURES_ELSE)
+        if count > MAX_FRAMES or width * height * count > most:
+            raise PhotoError(
+                f"has {count} frames of {width}×{height} pixels, more than the {MAX_FRAMES} frames or"
+                f" {most / 1e6:g} million pixels allowed; make it shorter or smaller, or use --frames first"
+            )
+        if format == "PNG" and data[24] == 16:
+            raise PhotoError("is animated with 16 bits a colour; save it with 8, or use --frames first")
+        info = picture.info
+        exif = info.get("exif")
+        details = formats.settings(picture, data)
+        return Animation(
+            data=data,
+            path=path,
+            format=format,
+            count=count,
+            plays=_plays(format, info.get("loop")),
+            still=bool(info.get("default_image")),
+            exif=exif,
+            icc=info.get("icc_profile"),
+            orientation=exif_rules.orientation(exif) or containers.xmp_orientation(data, format, info) or 1,
+            details={**details, "beside": tuple(containers.beside_the_picture(data, format, info))},
+        )
+
+
+def _plays(format: str, loop: int | None) -> int:
+    """GIF says how often to begin again, and says nothing where once is enough; Pillow does not read AVIF's."""
+    if format == "GIF":
+        return 1 if loop is None else loop + (loop > 0)
+    return loop or 0
