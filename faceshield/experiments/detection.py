@@ -152,7 +152,7 @@ def _changed(known: Known, key: Key) -> tuple[NDArray[np.uint8], NDArray[np.floa
 
 def _rolled(degrees: float, width: int, height: int) -> tuple[Matrix, tuple[int, int]]:
     """The map (2, 3) that turns a picture counter-clockwise and the size (width, height) that holds all of it."""
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+    matrix: Any = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
     c, s = abs(matrix[0, 0]), abs(matrix[0, 1])
     size = round(width * c + height * s), round(width * s + height * c)
     matrix[:, 2] += (np.array(size) - (width, height)) / 2

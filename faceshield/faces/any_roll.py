@@ -20,8 +20,7 @@ from faceshield.faces.mtcnn import WINDOW, MtcnnDetector, window
 from faceshield.faces.yunet import LEANING, Copy, Upright, YunetDetector, roll, turned
 from faceshield.imaging.warp import Matrix, invert
 
-_LIKELY = 0.45  # YuNet's score at the first look
-_POSSIBLE = 0.3  # the same when nothing clear was found
+_POSSIBLE = 0.3  # YuNet's score at the first look
 _UPRIGHT = 0.6  # YuNet's score once turned upright, for what is worth MTCNN's look
 _DOUBTFUL = 0.8  # the same, for what is told of though MTCNN sees nothing in it
 _UNCONFIRMED = CONFIDENT - 0.05  # the most that such a face scores
@@ -42,7 +41,7 @@ class AnyRollDetector:
     def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """All faces of ``rgb`` (H, W, 3), largest first; an empty list means there is none."""
         copies = self.scout.copies(rgb)
-        faces = self._judged(rgb, copies, self.scout.search(copies, (0,), _LIKELY))
+        faces = self._judged(rgb, copies, self.scout.search(copies, (0,), _POSSIBLE))
         if not clear(faces):
             faces = self._judged(rgb, copies, self.scout.search(copies, (0, 1, 2, 3), _POSSIBLE))
         return faces

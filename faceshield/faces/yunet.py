@@ -29,6 +29,7 @@ _PATCH = 128  # px, side of what is shown of one place
 _IN_PATCH = (32, 32, 96, 96)  # xyxy px, where the place lies in it
 _SEEN_ROLL = 2.2  # degrees that a face leans for each that YuNet's points do
 LEANING = 20.0  # degrees; what leans less is taken as it is
+_SURE = 0.9  # the score of hardly any face that is not upright
 _CHUNK = 16  # places at a time
 _HALF_PIXEL = 0.5  # YuNet counts from the picture's edge, we from the first pixel's centre
 
@@ -109,7 +110,16 @@ class YunetDetector:
         By quarter turns; what leans by more than LEANING in the best of them is turned upright.
         """
         placed = [similarity_from_box(box, _IN_PATCH) for box in boxes]
-        seen = self._surest(copies, [[then(matrix, turn(q, _PATCH, _PATCH)) for q in range(4)] for matrix in placed])
+        seen = self._surest(copies, [[then(matrix, turned(90 * q, _PATCH)) for q in range(4)] for matrix in placed])
+        # a face that leans looks as little like one as it does on its head: those between are asked, too
+        between = [
+            [] if one and one.face.score >= _SURE else [then(matrix, turned(90 * q + 45, _PATCH)) for q in range(4)]
+            for one, matrix in zip(seen, placed, strict=True)
+        ]
+        seen = [
+            max((one for one in pair if one), key=lambda one: one.face.score, default=None)
+            for pair in zip(seen, self._surest(copies, between), strict=True)
+        ]
         leaning = [one is not None and abs(_lean(one.face)) > LEANING for one in seen]
         for _ in range(2):  # the more a face leans, the less is seen of it
             again = [[_righted(one)] if one and leans else [] for one, leans in zip(seen, leaning, strict=True)]
