@@ -41,7 +41,7 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
     from faceshield.evaluation.strangers import load_strangers
     from faceshield.experiments.crowd import read_crowd, trained
     from faceshield.experiments.lfw import pretrained
-    from faceshield.faces.mtcnn import MtcnnDetector
+    from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.reports.audit import meaning, write_audit
     from faceshield.reports.recognisers import trained_meaning
     from faceshield.training.runtime import Runtime
@@ -55,7 +55,7 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
     runtime = Runtime.best(device)
     recogniser = pretrained(runtime.device)
     with Bars() as bars:
-        result = audit(cloaked, clean, load_strangers(), MtcnnDetector(recogniser.device), recogniser, bars)
+        result = audit(cloaked, clean, load_strangers(), AnyRollDetector(recogniser.device), recogniser, bars)
         today = datetime.datetime.now(datetime.timezone.utc).date()
         write_audit(result, recogniser.name, out, today)
         after = None if people is None else trained(result.sides, people, counters, runtime, bars)

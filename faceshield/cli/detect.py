@@ -22,15 +22,15 @@ def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: 
     Exit code 3 where a photo shows no clear face, 4 where a file is no picture.
     """
     from faceshield.cloaking.album import gather, refuse_strangers
+    from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.faces.detector import CONFIDENT
-    from faceshield.faces.mtcnn import MtcnnDetector
     from faceshield.imaging.photo import load
     from faceshield.training.runtime import Runtime
 
     album = gather(photos, draw)
     if draw is not None:
         refuse_strangers(album, draw)
-    detector, found, code = MtcnnDetector(Runtime.best(device).device), [], 0
+    detector, found, code = AnyRollDetector(Runtime.best(device).device), [], 0
     for item in album.items:
         try:
             rgb = load(item.source).rgb8()

@@ -57,7 +57,7 @@ def verification(
     from faceshield.evaluation.folds import refuse_folds
     from faceshield.evaluation.verification import pair_scores, verify_pairs
     from faceshield.experiments.lfw import pretrained
-    from faceshield.faces.mtcnn import MtcnnDetector
+    from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.reports.verification import rows, write_report
     from faceshield.training.runtime import Runtime
 
@@ -68,7 +68,7 @@ def verification(
     decides = {"score": score, "flip": flip, "recogniser": recogniser.name}
     thresholds = _thresholds(clean, decides) if clean is not None else None
     open_folder(out, "choose another folder")
-    detector = MtcnnDetector(recogniser.device)
+    detector = AnyRollDetector(recogniser.device)
     with Bars() as bars:
         done = enrol(
             images, chosen.ids(), detector, recogniser, which=face, cache=work / "enrolled", progress=bars

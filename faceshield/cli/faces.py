@@ -36,13 +36,13 @@ def align(source: Path, out: Path, size: str, margin: int, jobs: int, device: st
     from faceshield.cli.progress import Bars
     from faceshield.core.place import refuse_inside
     from faceshield.data.layouts import read_layout
+    from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.faces.dataset import NO_FACE, REPORT, Frame, align_dataset
-    from faceshield.faces.mtcnn import MtcnnDetector
     from faceshield.training.runtime import Runtime
 
     refuse_inside(out, source)
     index = read_layout(source)
-    detector = partial(MtcnnDetector, Runtime.best(device).device)
+    detector = partial(AnyRollDetector, Runtime.best(device).device)
     click.echo(f"{source}: {index.kind}, {len(index)} photos of {len(set(index.people))} people", err=True)
     for note in index.notes:
         click.echo(f"  {note}", err=True)

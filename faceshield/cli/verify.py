@@ -36,7 +36,7 @@ def command(
     from faceshield.evaluation.embed import combined, outputs
     from faceshield.evaluation.enrol import crop
     from faceshield.experiments.lfw import pretrained
-    from faceshield.faces.mtcnn import MtcnnDetector
+    from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.imaging.photo import load
     from faceshield.models.weights import folder
     from faceshield.training.runtime import Runtime
@@ -45,7 +45,7 @@ def command(
         new_file(out, "the picture is PNG", ".png")
     recogniser = pretrained(Runtime.best(device).device, weights)
     limit = read(calibration or folder() / "lfw.mini.json", far, recogniser.name)
-    detector = MtcnnDetector(recogniser.device)
+    detector = AnyRollDetector(recogniser.device)
     chips = []
     for path in (first, second):
         face = crop(load(path).rgb8(), detector, align=recogniser.align)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from faceshield.cloaking.options import Options
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.types import Face
-from faceshield.faces.detector import CONFIDENT, Detector
-from faceshield.faces.mtcnn import MtcnnDetector
+from faceshield.faces.any_roll import AnyRollDetector
+from faceshield.faces.detector import Detector, clear
 from faceshield.faces.pick import choose, embed_faces, most_like, parse_choice
 from faceshield.imaging.photo import load
 from faceshield.models import resnet29
@@ -22,7 +22,7 @@ class Finder:
 
     def __init__(self, options: Options, device: str = "cpu") -> None:
         """Raises UsageError for a choice that cannot be read, UnprotectedError for a ``like`` without a clear face."""
-        self.detector: Detector = MtcnnDetector(device)
+        self.detector: Detector = AnyRollDetector(device)
         self.choice = parse_choice(options.face)
         self.like = None if options.like is None else Path(options.like)
         self._kept: dict[tuple[Path, str], tuple[list[Face], int]] = {}
@@ -61,8 +61,3 @@ class Finder:
     def found(self, path: Path, digest: str) -> tuple[list[Face], int] | None:
         """What was kept for this very file, once; None where nothing was."""
         return self._kept.pop((path, digest), None)
-
-
-def clear(faces: list[Face]) -> list[Face]:
-    """The faces that are not doubtful."""
-    return [face for face in faces if face.score >= CONFIDENT]

@@ -88,10 +88,10 @@ def enrol(
 ) -> Enrolled:
     """The recogniser's outputs for the photos ``root/id``, in the order of ``ids``.
 
-    With ``cache`` each photo's output is kept in that folder under the hash of the photo's bytes, the recogniser and
-    ``which``: an interrupted run goes on, a changed photo is embedded again. ``progress(stage, done, total)`` is called
-    after each batch. A file that is absent or no picture raises PhotoError; with ``faults`` its id and what is wrong
-    are put there, and it counts as one without a face.
+    With ``cache`` each photo's output is kept in that folder under the hash of the photo's bytes, the detector's kind,
+    the recogniser and ``which``: an interrupted run goes on, a changed photo is embedded again. ``progress(stage, done,
+    total)`` is called after each batch. A file that is absent or no picture raises PhotoError; with ``faults`` its id
+    and what is wrong are put there, and it counts as one without a face.
     """
     raw = torch.zeros(len(ids), 2, recogniser.size)
     found = np.zeros(len(ids), np.bool_)
@@ -100,7 +100,7 @@ def enrol(
         waiting: list[tuple[int, Path | None, AlignedFace | None]] = []
         for place in places:
             path = root / ids[place]
-            kept = _kept(cache, path, recogniser, which) if cache is not None else None
+            kept = _kept(cache, path, detector, recogniser, which) if cache is not None else None
             if kept is not None and kept.is_file():
                 known = read_tensors(kept)[0]["raw"]
                 found[place] = len(known) > 0
@@ -126,10 +126,10 @@ def enrol(
     return Enrolled(tuple(ids), raw, found)
 
 
-def _kept(cache: Path, path: Path, recogniser: Recogniser, which: Which) -> Path | None:
+def _kept(cache: Path, path: Path, detector: Detector, recogniser: Recogniser, which: Which) -> Path | None:
     """Where the output of ``path`` is kept; None where it cannot be read, which :func:`load` says better."""
     try:
-        name = sha256(f"{sha256(path)} {recogniser.name} {which}".encode())
+        name = sha256(f"{sha256(path)} {type(detector).__name__} {recogniser.name} {which}".encode())
     except OSError:
         return None
     return cache / name[:2] / f"{name[2:34]}.safetensors"

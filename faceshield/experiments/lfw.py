@@ -23,8 +23,8 @@ from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Settings, Source
 from faceshield.faces.align import align_box
+from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.dataset import Frame, Progress, align_dataset
-from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.models import facenet, resnet29, weights
 from faceshield.models.inception_resnet import CHANNELS
 from faceshield.training.runtime import Runtime
@@ -83,7 +83,7 @@ def _official(settings: dict[str, Any], recogniser: Recogniser, context: Context
     source = context.source(settings["lfw"])
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
-    detector = MtcnnDetector(recogniser.device)
+    detector = AnyRollDetector(recogniser.device)
     cache = context.work / "enrolled"
     return pairs, enrol(source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=_patient(context))
 
@@ -96,7 +96,7 @@ def aligned(name: str, context: Context) -> Examples:
     source = context.source(name)
     out = context.kept(f"aligned-{fingerprint(source)[-12:]}")
     align_dataset(
-        read_layout(source / "images"), out, lambda: MtcnnDetector(context.runtime.device), CANVAS,
+        read_layout(source / "images"), out, lambda: AnyRollDetector(context.runtime.device), CANVAS,
         progress=_patient(context),
     )  # fmt: skip
     return read_tree(out)

@@ -81,6 +81,12 @@ def _crops() -> Experiment:
     return Experiment(crops, CropsSettings)
 
 
+def _detection() -> Experiment:
+    from faceshield.experiments.detection import DetectionSettings, data_of, detection
+
+    return Experiment(detection, DetectionSettings, fingerprint=data_of)
+
+
 def _lfw() -> Experiment:
     from faceshield.experiments.lfw import LfwSettings, data_of, lfw_pretrained
 
@@ -149,6 +155,7 @@ KNOWN: dict[str, Callable[[], Experiment]] = {
     "classify": _classify,
     "cost": _cost,
     "crops": _crops,
+    "detection": _detection,
     "recogniser": _recogniser,
     "recognition": _recognition,
     "search": _search,

@@ -22,7 +22,7 @@ from faceshield.experiments.extractor import Extractor, TrainedSettings, extract
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import Settings, Source, checked
-from faceshield.faces.mtcnn import MtcnnDetector
+from faceshield.faces.any_roll import AnyRollDetector
 
 SIDES = ("query", "gallery")
 
@@ -157,7 +157,7 @@ def _features(files: list[Path], extractor: Extractor, context: Context) -> Tens
     """(n, D): mean of each crop's and its mirror image's outputs, ``unit`` or raw; NaN where no face was found."""
     recogniser = extractor.recogniser
     enrolled = enrol(
-        files[0].parent, [path.name for path in files], MtcnnDetector(recogniser.device), recogniser,
+        files[0].parent, [path.name for path in files], AnyRollDetector(recogniser.device), recogniser,
         which="largest", cache=context.work / "enrolled",
     )  # fmt: skip
     features = combined(enrolled.raw, unit=extractor.unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -31,3 +32,8 @@ def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     shared = float(np.prod(np.maximum(sides, 0)))
     total = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared
     return shared / total if total > 0 else 0.0
+
+
+def clear(faces: Sequence[Face]) -> list[Face]:
+    """The faces that are not doubtful."""
+    return [face for face in faces if face.score >= CONFIDENT]

@@ -8,6 +8,7 @@ landmarks do not depend on how large the photo was.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,14 +18,16 @@ import torch
 from numpy.typing import NDArray
 
 from faceshield.core.types import Face
+from faceshield.faces.carry import carried, distinct, enlargement
 from faceshield.faces.detector import overlap
 from faceshield.imaging.warp import Matrix, from_rgb, invert, similarity_from_box, warp
 
 _SMALLEST = 20  # px, the smallest face the networks are asked for in the coarse look
 _SMALL_PHOTO = 1000  # px, longer side up to which a photo is looked at as it is
 _LARGE_PHOTO = 16e6  # pixels; beyond, a photo is reduced as if it had these many
-_WINDOW = 320  # px, side of the close look
+WINDOW = 320  # px, side of the close look
 _IN_WINDOW = (80, 80, 240, 240)  # xyxy px, where a box comes to lie in it: 160 px with room on every side
+_EXPECTED = np.array(_IN_WINDOW, np.float32)
 _SMALLEST_IN_WINDOW = 40
 _BIAS = 1.0  # px right and down, by which facenet-pytorch's points miss at every size: flip or resize, and it shows
 _CHUNK = 16  # close looks at a time: bounds the memory that a crowd takes
@@ -54,36 +57,39 @@ class MtcnnDetector:
         if min(small) < _SMALLEST:
             return []
         copy: Any = cv2.resize(rgb, small, interpolation=cv2.INTER_AREA) if reduction < 1 else rgb
-        to_photo = _enlargement(width / small[0], height / small[1])
-        coarse = [_carried(face, to_photo) for face in self._run(copy[None], _SMALLEST)[0]]
-        close = self._look(rgb, [face.box for face in coarse], least=0.4)
-        return _distinct([near or far for near, far in zip(close, coarse, strict=True)])
+        to_photo = enlargement(width / small[0], height / small[1])
+        coarse = [carried(face, to_photo) for face in self._run(copy[None], _SMALLEST)[0]]
+        close = self.confirm(rgb, [window(face.box) for face in coarse], least=0.4)
+        return distinct([near or far for near, far in zip(close, coarse, strict=True)])
 
     def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
         """The face that best fills ``box`` (4,) xyxy in photo pixels, whatever its size, or None.
 
         Raises PhotoError for a box without area.
         """
-        return self._look(rgb, [box], least=0.1)[0]
+        return self.confirm(rgb, [window(box)], least=0.1)[0]
 
     def _reduction(self, height: int, width: int) -> float:
         coarsest = _SMALLEST / self.min_face
         affordable = coarsest * math.sqrt(_LARGE_PHOTO / max(1, height * width))
         return min(1.0, affordable, max(coarsest, _SMALL_PHOTO / max(1, height, width)))
 
-    def _look(self, rgb: NDArray[np.uint8], boxes: list[NDArray[np.float32]], least: float) -> list[Face | None]:
-        """For each box the face that overlaps it most, if by ``least`` of their union."""
+    def confirm(self, rgb: NDArray[np.uint8], windows: Sequence[Matrix], least: float) -> list[Face | None]:
+        """Look closely through each of ``windows`` (photo → window, see :func:`window`), turned as they may be.
+
+        For each the face, in photo pixels, that overlaps the place where one is expected most, if by ``least`` of
+        their union.
+        """
         photo = from_rgb(rgb)
         best: list[Face | None] = []
-        for start in range(0, len(boxes), _CHUNK):
-            chunk = boxes[start : start + _CHUNK]
-            matrices = [similarity_from_box(box, _IN_WINDOW) for box in chunk]
-            windows = torch.cat([warp(photo, matrix, (_WINDOW, _WINDOW)) for matrix in matrices])
-            pixels = windows.mul(255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-            for box, matrix, found in zip(chunk, matrices, self._run(pixels, _SMALLEST_IN_WINDOW), strict=True):
-                faces = [_carried(face, invert(matrix)) for face in found]
-                face = max(faces, key=lambda face: overlap(face.box, box), default=None)
-                best.append(face if face is not None and overlap(face.box, box) >= least else None)
+        for start in range(0, len(windows), _CHUNK):
+            chunk = windows[start : start + _CHUNK]
+            cut = torch.cat([warp(photo, matrix, (WINDOW, WINDOW)) for matrix in chunk])
+            pixels = cut.mul(255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+            for matrix, found in zip(chunk, self._run(pixels, _SMALLEST_IN_WINDOW), strict=True):
+                face = max(found, key=lambda face: overlap(face.box, _EXPECTED), default=None)
+                sure = face is not None and overlap(face.box, _EXPECTED) >= least
+                best.append(carried(face, invert(matrix)) if face is not None and sure else None)
         return best
 
     def _run(self, images: NDArray[np.uint8], smallest: float) -> list[list[Face]]:
@@ -111,21 +117,9 @@ def _f32(values: Any) -> NDArray[np.float32]:
     return np.asarray(values, np.float32)
 
 
-def _enlargement(x: float, y: float) -> Matrix:
-    """The map from a reduced copy to its original, both covering the same area."""
-    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]], np.float32)
+def window(box: NDArray[np.float32]) -> Matrix:
+    """(2, 3): the upright map that lays ``box`` (4,) xyxy where a close look expects a face.
 
-
-def _carried(face: Face, matrix: Matrix) -> Face:
-    """``face`` in the pixels that the upright ``matrix`` leads to."""
-    box = face.box.reshape(2, 2) @ matrix[:, :2].T + matrix[:, 2]
-    return Face(_f32(box).reshape(4), _f32(face.landmarks @ matrix[:, :2].T + matrix[:, 2]), face.score)
-
-
-def _distinct(faces: list[Face]) -> list[Face]:
-    """Largest first, and one of each: two coarse boxes may lead to the same face when looked at closely."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.score):
-        if all(overlap(face.box, other.box) < 0.5 for other in kept):
-            kept.append(face)
-    return sorted(kept, key=lambda face: -face.size)
+    Raises PhotoError for a box without area.
+    """
+    return similarity_from_box(box, _IN_WINDOW)

@@ -13,7 +13,7 @@ from faceshield.evaluation.embed import combined
 from faceshield.evaluation.enrol import enrol
 from faceshield.evaluation.strangers import STRANGERS, TARGETS, drawn
 from faceshield.experiments.lfw import pretrained
-from faceshield.faces.mtcnn import MtcnnDetector
+from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.models.weights import register
 
 WEIGHTS = Path("weights")
@@ -26,7 +26,7 @@ def main(images: Path) -> None:
     if not ids:
         raise UsageError(f"{images}: holds no .jpg; give LFW's folder of people")
     recogniser = pretrained(torch.device("cpu"))
-    enrolled = enrol(images, ids, MtcnnDetector(), recogniser, cache=CACHE)
+    enrolled = enrol(images, ids, AnyRollDetector(), recogniser, cache=CACHE)
     features = combined(enrolled.raw, unit=False).half()[torch.from_numpy(enrolled.found)]
     order, people = drawn([id for id, found in zip(ids, enrolled.found, strict=True) if found])
     first = {int(person): i for i, person in reversed(list(zip(order, people, strict=True)))}

@@ -11,7 +11,7 @@ import torch
 from faceshield.core.types import Face
 from faceshield.evaluation.enrol import Recogniser
 from faceshield.experiments import lfw
-from faceshield.faces import mtcnn
+from faceshield.faces import any_roll
 
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
 
@@ -27,7 +27,7 @@ def quick(monkeypatch):
     def forward(images):
         return torch.cat([images[..., :75, :].mean((2, 3)), images[..., 75:, :].mean((2, 3))], 1)
 
-    monkeypatch.setattr(mtcnn.MtcnnDetector, "detect", detect)
+    monkeypatch.setattr(any_roll.AnyRollDetector, "detect", detect)
     monkeypatch.setattr(
         lfw, "pretrained", lambda device, file=None: Recogniser(forward, device, file.name if file else "quick", 6)
     )

@@ -14,7 +14,7 @@ import pytest
 from faceshield import Options, cloak
 from faceshield.cloaking import run as run_module
 from faceshield.core.errors import UsageError
-from faceshield.faces.mtcnn import MtcnnDetector
+from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.noise import vault
 
 
@@ -572,7 +572,7 @@ def test_each_face_is_looked_for_once(jobs, put, portrait, ready, monkeypatch, t
     """Making the noise looks at the photos that are then cloaked; one that has changed since is looked at again."""
     for number in range(3):
         put(tmp_path / f"in/{number}.png", np.roll(portrait, number, axis=1))
-    real, looked = MtcnnDetector.detect, []
+    real, looked = AnyRollDetector.detect, []
 
     def detect(self, rgb):
         looked.append(rgb.tobytes())
@@ -582,7 +582,7 @@ def test_each_face_is_looked_for_once(jobs, put, portrait, ready, monkeypatch, t
         put(tmp_path / "in/2.png", portrait[:, ::-1].copy())
         return ready
 
-    monkeypatch.setattr(MtcnnDetector, "detect", detect)
+    monkeypatch.setattr(AnyRollDetector, "detect", detect)
     monkeypatch.setattr(run_module, "make", make)
     report = cloak(tmp_path / "in", tmp_path / "out", Options(jobs=jobs))
     assert [photo.faces_seen for photo in report.having("cloaked")] == [1, 1, 1]

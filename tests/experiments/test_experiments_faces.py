@@ -218,7 +218,7 @@ def test_lfws_photos_are_aligned_once_and_a_missing_face_is_no_match(context, mo
             asked.append(1)
             return [Face(np.array([90, 80, 160, 180], np.float32), points, 1.0)] if rgb.max() > 10 else []
 
-    monkeypatch.setattr(aligning, "MtcnnDetector", Detector)
+    monkeypatch.setattr(aligning, "AnyRollDetector", Detector)
     own = verifying.VerificationSettings.model_validate({**PAIRS, "lfw": "lfw"})
     probe = verifying._lfw(own, context)
     assert (len(asked), len(probe.ids), int((~probe.found).sum())) == (12, 10, 1)
