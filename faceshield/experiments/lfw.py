@@ -59,9 +59,10 @@ def pretrained(device: torch.device, file: Path | None = None, name: str = RESNE
         return Recogniser(
             lambda batch: normalize(runtime.forward(inception, batch)), device, digest, CHANNELS, align_box
         )
-    own, network = known(name), runtime.place(load(name))
+    own, embedder = known(name), load(name)
+    network = runtime.place(embedder)
     return Recogniser(
-        lambda batch: runtime.forward(network, batch), device, own.sha256, network.width, partial(cut, chip=own.chip)
+        lambda batch: runtime.forward(network, batch), device, own.sha256, embedder.width, partial(cut, chip=own.chip)
     )
 
 

@@ -1,7 +1,7 @@
 """fr_feature of Faceplugin's face recognition for the browser: MobileFaceNet (Chen et al. 2018) of 512 dimensions.
 
-The network of ``fr_feature.onnx`` of npm's ``faceplugin-face-recognition-js``; MIT. Its publisher hands it red first; it
-verifies more of LFW blue first, so that is how pixels reach it here.
+The network of ``fr_feature.onnx`` of npm's ``faceplugin-face-recognition-js``; MIT. Its publisher hands it red
+first; it verified slightly more of LFW blue first, so that is how pixels reach it here.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -104,7 +105,8 @@ def test_an_unknown_name_lists_the_known_ones(name):
 def test_crops_show_the_face_where_the_template_says(name):
     chip = PRETRAINED[name].chip
     points = TEMPLATE_112 * 2 + 30
-    way = chip.way(points, points.min(0, keepdims=True).repeat(2, 0) + [[-20, -40], [150, 140]])
+    low = points.min(0)
+    way = chip.way(points, np.stack([low - (20, 40), low + (150, 140)]))
     carried = points @ way[:, :2].T + way[:, 2]
     assert (carried > 0).all()
     assert (carried < chip.size).all()
