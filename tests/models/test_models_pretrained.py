@@ -106,7 +106,8 @@ def test_crops_show_the_face_where_the_template_says(name):
     chip = PRETRAINED[name].chip
     points = TEMPLATE_112 * 2 + 30
     low = points.min(0)
-    way = chip.way(points, np.stack([low - (20, 40), low + (150, 140)]))
+    box = np.add([low, low], [(-20, -40), (150, 140)])
+    way = chip.way(points, box)
     carried = points @ way[:, :2].T + way[:, 2]
     assert (carried > 0).all()
     assert (carried < chip.size).all()
