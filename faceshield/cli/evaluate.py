@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from faceshield.cli.weights import WEIGHTS
+from faceshield.cli.weights import RECOGNISER, WEIGHTS, chosen
 from faceshield.core.errors import UsageError
 
 
@@ -34,13 +34,14 @@ def command() -> None:
     "--clean", type=click.Path(path_type=Path),
     help="verification.json of clean photos: its thresholds decide, not those that suit these photos.",
 )  # fmt: skip
+@RECOGNISER
 @WEIGHTS
 @click.option("--work", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder for caches.")
 @click.option("--seed", default=0, show_default=True, help="Of the intervals' resampling.")
 @click.option("--device", default="cpu", show_default=True)
 def verification(
     pairs: Path, images: Path, out: Path, suffix: str, face: Any, score: Any, flip: bool, clean: Path | None,
-    weights: Path | None, work: Path, seed: int, device: str,
+    name: str | None, weights: Path | None, work: Path, seed: int, device: str,
 ) -> None:  # fmt: skip
     """Same person or not: a pretrained recogniser on pairs of photos, with ROC, DET, folds and intervals.
 
@@ -56,32 +57,29 @@ def verification(
     from faceshield.evaluation.enrol import enrol
     from faceshield.evaluation.folds import refuse_folds
     from faceshield.evaluation.verification import pair_scores, verify_pairs
-    from faceshield.experiments.lfw import pretrained
     from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.reports.verification import rows, write_report
     from faceshield.training.runtime import Runtime
 
-    chosen = read_pairs(pairs, suffix)
-    chosen.require(images)
-    refuse_folds(chosen.same, chosen.fold)
-    recogniser = pretrained(Runtime.best(device).device, weights)
+    protocol = read_pairs(pairs, suffix)
+    protocol.require(images)
+    refuse_folds(protocol.same, protocol.fold)
+    recogniser, about = chosen(name, weights, Runtime.best(device).device)
     decides = {"score": score, "flip": flip, "recogniser": recogniser.name}
     thresholds = _thresholds(clean, decides) if clean is not None else None
     open_folder(out, "choose another folder")
     detector = AnyRollDetector(recogniser.device)
     with Bars() as bars:
         done = enrol(
-            images, chosen.ids(), detector, recogniser, which=face, cache=work / "enrolled", progress=bars
+            images, protocol.ids(), detector, recogniser, which=face, cache=work / "enrolled", progress=bars
         )  # fmt: skip
     features = combined(done.raw, flip=flip, unit=score == "cosine")
-    scores = pair_scores(features, done.found, done.ids, chosen, score)
-    result = verify_pairs(scores, chosen, thresholds=thresholds, seed=seed)
+    scores = pair_scores(features, done.found, done.ids, protocol, score)
+    result = verify_pairs(scores, protocol, thresholds=thresholds, seed=seed)
     setting = {
         "pairs": str(pairs),
         "photos": f"{images} ({len(done.ids)} photos, {int((~done.found).sum())} without a face)",
-        "recogniser": "ResNet-29 (dlib), MTCNN's five points on its 150-pixel chip"
-        if weights is None
-        else "InceptionResnetV1 (facenet-pytorch, VGGFace2), MTCNN's box as 160 pixels",
+        "recogniser": about,
         "face": f"the {face} one of each photo",
         "score": f"{score}, {'photo and mirror image averaged' if flip else 'without mirror images'}",
         "thresholds": f"those of {clean}" if clean is not None else "of the other folds",

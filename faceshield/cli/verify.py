@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from faceshield.cli.weights import WEIGHTS
+from faceshield.cli.weights import RECOGNISER, WEIGHTS, chosen
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.place import new_file
 
@@ -23,11 +23,13 @@ from faceshield.core.place import new_file
     help="Result of the recipe faces/lfw, or verification.json of 'faceshield evaluate verification', to take the"
     " threshold from; by default the one that is shipped, which is for the shipped weights.",
 )  # fmt: skip
+@RECOGNISER
 @WEIGHTS
 @click.option("--device", default="cpu", show_default=True)
 def command(
-    first: Path, second: Path, far: float, out: Path | None, calibration: Path | None, weights: Path | None, device: str
-) -> None:
+    first: Path, second: Path, far: float, out: Path | None, calibration: Path | None, name: str | None,
+    weights: Path | None, device: str,
+) -> None:  # fmt: skip
     """Compare the largest face of FIRST with that of SECOND: distance, and the decision at a stated rate of error.
 
     The rate was measured on LFW; photos of another kind have another one. Exit code 3 where a photo shows no face.
@@ -35,7 +37,6 @@ def command(
     from faceshield.evaluation.calibration import calibration as read
     from faceshield.evaluation.embed import combined, outputs
     from faceshield.evaluation.enrol import crop
-    from faceshield.experiments.lfw import pretrained
     from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.imaging.photo import load
     from faceshield.models.weights import folder
@@ -43,7 +44,7 @@ def command(
 
     if out is not None:
         new_file(out, "the picture is PNG", ".png")
-    recogniser = pretrained(Runtime.best(device).device, weights)
+    recogniser, _ = chosen(name, weights, Runtime.best(device).device)
     limit = read(calibration or folder() / "lfw.mini.json", far, recogniser.name)
     detector = AnyRollDetector(recogniser.device)
     chips = []

@@ -1,12 +1,39 @@
-"""The option of the commands that compare faces by a pretrained recogniser."""
+"""The options of the commands that compare faces by a pretrained recogniser, and what they choose."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from faceshield.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from faceshield.evaluation.enrol import Recogniser
+
 WEIGHTS = click.option(
     "--weights", type=click.Path(path_type=Path),
-    help="facenet-pytorch's VGGFace2 file, as 'faceshield data get vggface2' leaves it; by default dlib's ResNet-29.",
+    help="facenet-pytorch's VGGFace2 file, as 'faceshield data get vggface2' leaves it, in place of --recogniser.",
 )  # fmt: skip
+
+RECOGNISER = click.option(
+    "--recogniser", "name", metavar="NAME",
+    help="Who compares: resnet29 (dlib's, the default), sface, fr_feature, faceres or mobileface.",
+)  # fmt: skip
+
+
+def chosen(name: str | None, file: Path | None, device: torch.device) -> tuple[Recogniser, str]:
+    """What --recogniser and --weights name, on ``device``, and in words. Raises UsageError where both are given."""
+    from faceshield.experiments.lfw import pretrained
+    from faceshield.models.pretrained import PRETRAINED, RESNET29
+
+    if file is not None:
+        if name is not None:
+            raise UsageError(f"--weights {file} and --recogniser {name}: both say who compares; give one of them")
+        return pretrained(device, file), "InceptionResnetV1 (facenet-pytorch, VGGFace2), MTCNN's box as 160 pixels"
+    recogniser = pretrained(device, name=name or RESNET29)
+    own = PRETRAINED[name or RESNET29]
+    return recogniser, f"{own.title}, {own.crop}"

@@ -14,11 +14,12 @@ from torch import Generator, Tensor
 from faceshield.core.types import AlignedFace, Face
 from faceshield.evaluation.embed import combined, outputs
 from faceshield.evaluation.strangers import load_strangers
-from faceshield.faces.align import BOX_160, DLIB_150, align, align_150, align_box, template
+from faceshield.faces.align import BOX_160, align, align_150, align_box
+from faceshield.imaging.chip import DLIB_150, Chip, template
 from faceshield.models import resnet29
 from faceshield.models.inception_resnet import CHANNELS, InceptionResnetV1
 from faceshield.models.recognisers import load_recognisers
-from faceshield.noise.mask import Chip, Embed, Sight, Watcher
+from faceshield.noise.mask import Embed, Sight, Watcher
 from faceshield.noise.views import PlainCrop
 from faceshield.training.runtime import Runtime
 

@@ -12,7 +12,8 @@ from faceshield.core.store import read_json
 from faceshield.evaluation.roc import Interval
 from faceshield.evaluation.verification import far_word
 
-KEY = {"model": "resnet29", "flip": True, "score": "distance"}
+KEY = {"flip": True, "score": "distance"}
+"""How a decision compares two photos, whoever the recogniser is."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def calibration(path: Path, far: float, recogniser: str) -> Calibration:
         )
     value = read_json(path)
     try:
-        metrics, where = _of_recipe(value) if "cells" in value else _of_command(value)
+        metrics, where = _of_recipe(value, recogniser) if "cells" in value else _of_command(value)
         if metrics["recogniser"] != recogniser:
             raise StoreError(
                 f"{path}: was measured with other weights; give --calibration the verification.json that"
@@ -64,8 +65,10 @@ def calibration(path: Path, far: float, recogniser: str) -> Calibration:
         ) from None
 
 
-def _of_recipe(value: Any) -> tuple[Mapping[str, Any], str]:
-    metrics = next(cell["metrics"] for cell in value["cells"] if cell["key"] == KEY)
+def _of_recipe(value: Any, recogniser: str) -> tuple[Mapping[str, Any], str]:
+    """The cell of ``recogniser``, or another one's where it has none."""
+    found = [cell["metrics"] for cell in value["cells"] if KEY.items() <= cell["key"].items()]
+    metrics = next((own for own in found if own["recogniser"] == recogniser), None) or next(iter(found))
     return metrics, f"{value['recipe']}, {value['scale']}"
 
 

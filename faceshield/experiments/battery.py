@@ -23,7 +23,8 @@ from faceshield.experiments.crops import Cloaked, CropsSettings, cloaked_people
 from faceshield.experiments.lfw import pretrained
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
-from faceshield.faces.align import CANVAS, DLIB_150, template
+from faceshield.faces.align import CANVAS
+from faceshield.imaging.chip import DLIB_150, template
 from faceshield.imaging.warp import fit_similarity, warp
 from faceshield.models import resnet29
 from faceshield.noise.surrogate import load_bank

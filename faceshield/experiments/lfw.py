@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ from faceshield.experiments.inputs import fingerprint
 from faceshield.experiments.recipe import Key
 from faceshield.experiments.run import Context
 from faceshield.experiments.settings import MADE_HERE, Settings, Source
-from faceshield.faces.align import align_box
+from faceshield.faces.align import align_box, cut
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.dataset import Frame, Progress, align_dataset
-from faceshield.models import facenet, resnet29, weights
+from faceshield.faces.kept import KeptDetector
+from faceshield.models import facenet
 from faceshield.models.inception_resnet import CHANNELS
+from faceshield.models.pretrained import RESNET29, load
+from faceshield.models.pretrained import pretrained as known
 from faceshield.training.runtime import Runtime
 
 CANVAS = Frame(112, margin=8)  # the pictures whose middle ``attack.framed`` takes
@@ -43,11 +47,11 @@ class LfwSettings(Settings):
     folds: int | None = None
 
 
-def pretrained(device: torch.device, file: Path | None = None) -> Recogniser:
-    """The shipped ResNet-29 on ``device``, in float32: bf16 keeps two to three digits, thresholds need three.
+def pretrained(device: torch.device, file: Path | None = None, name: str = RESNET29) -> Recogniser:
+    """The shipped recogniser ``name`` on ``device``, in float32: bf16 keeps two to three digits, thresholds need three.
 
     ``file`` is that of facenet-pytorch's VGGFace2 weights, to be used in its place on the crops and with the outputs of
-    length 1 that are facenet-pytorch's own. Raises StoreError for another file.
+    length 1 that are facenet-pytorch's own. Raises StoreError for another file, UsageError for an unknown name.
     """
     runtime = Runtime(device, torch.float32)
     if file is not None:
@@ -55,16 +59,21 @@ def pretrained(device: torch.device, file: Path | None = None) -> Recogniser:
         return Recogniser(
             lambda batch: normalize(runtime.forward(inception, batch)), device, digest, CHANNELS, align_box
         )
-    network = runtime.place(resnet29.load())
-    name = weights.registry()["dlib_face_resnet29"].sha256
-    return Recogniser(lambda batch: runtime.forward(network, batch), device, name)
+    own, embedder = known(name), load(name)
+    network = runtime.place(embedder)
+    return Recogniser(
+        lambda batch: runtime.forward(network, batch), device, own.sha256, embedder.width, partial(cut, chip=own.chip)
+    )
 
 
 def lfw_pretrained(key: Key, seed: int, settings: dict[str, Any], context: Context) -> dict[str, Any]:
-    """One cell. ``key``: flip (average each photo with its mirror image); score distance|cosine."""
-    recogniser = pretrained(context.runtime.device)
+    """One cell. ``key``: recogniser, a name of ``models.pretrained`` (model resnet29 says the same of the first one);
+    flip (average each photo with its mirror image); score distance|cosine.
+    """
+    name = str(key.get("recogniser", RESNET29))
+    recogniser = pretrained(context.runtime.device, name=name)
     if settings["lfw"] in MADE_HERE:
-        pairs, enrolled = _drawn(settings, recogniser)
+        pairs, enrolled = _drawn(settings, recogniser, known(name).chip.size)
     else:
         pairs, enrolled = _official(settings, recogniser, context)
     measure: Measure = "cosine" if key["score"] == "cosine" else "distance"
@@ -83,7 +92,7 @@ def _official(settings: dict[str, Any], recogniser: Recogniser, context: Context
     source = context.source(settings["lfw"])
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
-    detector = AnyRollDetector(recogniser.device)
+    detector = KeptDetector(AnyRollDetector(recogniser.device), context.kept("faces-at-any-roll"))
     cache = context.work / "enrolled"
     return pairs, enrol(source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=_patient(context))
 
@@ -115,9 +124,9 @@ def _patient(context: Context) -> Progress:
     return tell
 
 
-def _drawn(settings: dict[str, Any], recogniser: Recogniser) -> tuple[PairSet, Enrolled]:
+def _drawn(settings: dict[str, Any], recogniser: Recogniser, size: int) -> tuple[PairSet, Enrolled]:
     """Drawn faces as chips: no detector finds a face in them."""
-    people = fabricated_people(settings["classes"], settings["photos"], seed=1, size=resnet29.CHIP)
+    people = fabricated_people(settings["classes"], settings["photos"], seed=1, size=size)
     each = settings["pairs"]
     names = [person_of(id) for id in people.ids]
     pairs = sample_pairs(people.ids, names, same=each, different=each, folds=settings["folds"])

@@ -1,8 +1,4 @@
-"""The templates a face is carried to, and the carrying: photo → crop or noise canvas.
-
-Templates are five points (x, y) in crop pixels, pixel centres at whole numbers: left eye, right eye (as seen
-in the picture), nose tip, left and right mouth corner.
-"""
+"""A face carried to where it is looked at: photo → crop of a recogniser, or noise canvas."""
 
 from __future__ import annotations
 
@@ -10,26 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faceshield.core.types import AlignedFace, Face
-from faceshield.imaging.warp import (
-    Matrix,
-    fit_similarity,
-    from_rgb,
-    invert,
-    shifted,
-    similarity_from_box,
-    stretch,
-    warp,
-)
-
-TEMPLATE_112: Matrix = np.array(
-    [[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]], np.float32
-)
-"""The field's template of a 112×112 crop."""
-
-DLIB_150: Matrix = np.array(
-    [[48.84, 46.52], [102.24, 46.46], [75.53, 78.02], [51.76, 105.23], [98.76, 105.24]], np.float32
-)
-"""MTCNN's points in dlib's 150×150 face chip, the input of ResNet-29."""
+from faceshield.imaging.chip import DLIB_150, TEMPLATE_112, Chip
+from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, invert, shifted, similarity_from_box, warp
 
 USUAL_BOX_112: Matrix = np.array([17.0, 11.5, 95.0, 117.0], np.float32)
 """Where MTCNN's box lies, on average, around TEMPLATE_112."""
@@ -39,15 +17,6 @@ BOX_160 = 160
 
 CANVAS = 128
 """Side of the noise canvas: the 112×112 crop with 8 pixels around it."""
-
-
-def template(side: float, margin: float = 0) -> Matrix:
-    """(5, 2) the template's points in a square picture of ``side`` pixels: the 112×112 crop and ``margin`` around it.
-
-    ``margin`` is in the crop's own pixels, on each side.
-    """
-    points: Matrix = (TEMPLATE_112 + margin + 0.5) * (side / (112 + 2 * margin)) - 0.5  # centres lie at whole numbers
-    return points
 
 
 def canvas_matrix(face: Face, size: int = CANVAS) -> Matrix:
@@ -64,9 +33,17 @@ def align(rgb: NDArray[np.uint8], face: Face, size: int = CANVAS) -> AlignedFace
     return _carry(rgb, face, canvas_matrix(face, size), size)
 
 
+def cut(rgb: NDArray[np.uint8], face: Face, chip: Chip) -> AlignedFace:
+    """``face`` of ``rgb`` (H, W, 3) as ``chip`` has it; black where the photo ends.
+
+    A box counts as far as the photo reaches and from whole pixel to whole pixel. Raises PhotoError as its way does.
+    """
+    return _carry(rgb, face, chip.way(face.landmarks, whole_box(face, rgb.shape[1], rgb.shape[0])), chip.size)
+
+
 def align_150(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
     """``face`` of ``rgb`` (H, W, 3) as the 150×150 chip that ResNet-29 expects; black where the photo ends."""
-    return _carry(rgb, face, fit_similarity(face.landmarks, DLIB_150), 150)
+    return cut(rgb, face, Chip(DLIB_150, 150))
 
 
 def align_box(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
@@ -75,7 +52,7 @@ def align_box(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
     It is what facenet-pytorch's MTCNN cuts out for InceptionResnetV1 by default: neither turned nor true to the face's
     proportions.
     """
-    return _carry(rgb, face, stretch(whole_box(face, rgb.shape[1], rgb.shape[0]), BOX_160), BOX_160)
+    return cut(rgb, face, Chip(None, BOX_160))
 
 
 def whole_box(face: Face, width: int, height: int) -> Matrix:

@@ -18,7 +18,8 @@ from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.imaging.blend import LUMA, feather
-from faceshield.imaging.warp import Matrix, fit_similarity, scale_of, stretch, unwarp, warp
+from faceshield.imaging.chip import Chip
+from faceshield.imaging.warp import Matrix, scale_of, unwarp, warp
 from faceshield.noise.jpeg import BLOCK, Codec, jpeg
 from faceshield.noise.likeness import likeness
 from faceshield.noise.views import resize
@@ -27,16 +28,6 @@ Embed = Callable[[Tensor], Tensor]
 
 MIDDLE = (0.5, 0.58, 0.203, 0.266)
 """The ellipse from the brows to the mouth, as shares of the canvas: its centre (x, y) and its half axes."""
-
-
-@dataclass(frozen=True)
-class Chip:
-    """The crop that a recogniser takes in, ``size``² pixels: a face's landmarks are carried to ``template`` (5, 2), or,
-    where that is None, its box is stretched over it.
-    """
-
-    template: Matrix | None
-    size: int
 
 
 @dataclass(frozen=True)
@@ -123,9 +114,7 @@ class Sight:
     def way(self, chip: Chip, moved: Matrix | None = None) -> Matrix:
         """(2, 3), photo → chip; ``moved`` (5, 2): the landmarks' errors in pixels, the first two the corners' too."""
         errors = np.zeros((5, 2), np.float32) if moved is None else moved
-        if chip.template is None:
-            return stretch(self.box + errors[:2], chip.size)
-        return fit_similarity(self.landmarks + errors, chip.template)
+        return chip.way(self.landmarks + errors, self.box + errors[:2])
 
     def chip(self, photo: Tensor, chip: Chip, moved: Matrix | None = None) -> Tensor:
         """(1, 3, size, size): the face of ``photo`` as it is cut out, see :meth:`way`."""

@@ -28,9 +28,11 @@ def quick(monkeypatch):
         return torch.cat([images[..., :75, :].mean((2, 3)), images[..., 75:, :].mean((2, 3))], 1)
 
     monkeypatch.setattr(any_roll.AnyRollDetector, "detect", detect)
-    monkeypatch.setattr(
-        lfw, "pretrained", lambda device, file=None: Recogniser(forward, device, file.name if file else "quick", 6)
-    )
+
+    def pretrained(device, file=None, name="resnet29"):
+        return Recogniser(forward, device, file.name if file else {"resnet29": "quick"}.get(name, name), 6)
+
+    monkeypatch.setattr(lfw, "pretrained", pretrained)
 
 
 @pytest.fixture
@@ -144,6 +146,29 @@ def test_a_threshold_comes_from_an_evaluation_with_the_same_weights(evaluate, cl
     path.write_text(json.dumps({**value, "flip": False}))
     refused = cli("verify", *pair, "--calibration", path, "--weights", "others.pt", code=5).stderr
     assert "flip False and score distance, not True and distance" in refused
+
+
+def test_each_recogniser_has_a_threshold_of_its_own(cli, album, quick, result):
+    folder, _ = album
+    pair = [folder / "p0/0.png", folder / "p0/1.png"]
+    value = json.loads(result.read_text())
+    (cell,) = value["cells"]
+    own = {"recogniser": "sface", "threshold_at_far_1e-2": -1.25}
+    key = {"recogniser": "sface", "flip": True, "score": "distance"}
+    value["cells"].append({"key": key, "metrics": cell["metrics"] | own})
+    result.write_text(json.dumps(value))
+    assert "threshold 0.200" in cli("verify", *pair, "--calibration", result).stdout
+    assert "threshold 1.250" in cli("verify", *pair, "--calibration", result, "--recogniser", "sface").stdout
+    refused = cli("verify", *pair, "--calibration", result, "--recogniser", "faceres", code=5).stderr
+    assert "was measured with other weights" in refused
+
+
+def test_one_recogniser_at_a_time_and_a_known_one(cli, put, astronaut, tmp_path):
+    photo = put(tmp_path / "a.png", astronaut)
+    refused = cli("verify", photo, photo, "--recogniser", "arcface", code=2).stderr
+    assert "recogniser 'arcface' is unknown; use resnet29, sface" in refused
+    both = cli("verify", photo, photo, "--recogniser", "sface", "--weights", "some.pt", code=2).stderr
+    assert "both say who compares; give one of them" in both
 
 
 def test_weights_that_are_not_there_end_with_5(cli, put, astronaut, tmp_path):

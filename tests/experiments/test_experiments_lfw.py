@@ -14,6 +14,7 @@ from faceshield.experiments.run import Context
 from faceshield.faces.align import align_box
 from faceshield.models import facenet, weights
 from faceshield.models.inception_resnet import InceptionResnetV1
+from faceshield.models.pretrained import PRETRAINED
 from faceshield.models.resnet29 import load
 from faceshield.training.runtime import Runtime
 
@@ -54,3 +55,13 @@ def test_a_smoke_cell(context, root):
     assert metrics["auc"] > 0.9
     assert metrics["recogniser"] == weights.registry()["dlib_face_resnet29"].sha256
     assert metrics["precision"] == "float32"
+
+
+@pytest.mark.parametrize("name", [name for name in PRETRAINED if name != "resnet29"])
+def test_a_smoke_cell_of_each_recogniser(context, root, name):
+    recipe = read_recipe(root / "recipes/faces/lfw.yaml")
+    assert {"recogniser": name, "flip": True, "score": "distance"} in recipe.cells("smoke")
+    settings = {**recipe.at("smoke"), "replicates": 30}
+    metrics = lfw_pretrained({"recogniser": name, "flip": True, "score": "distance"}, 0, settings, context)
+    assert metrics["auc"] > 0.7  # drawn faces are no faces
+    assert metrics["recogniser"] == weights.registry()[PRETRAINED[name].file].sha256

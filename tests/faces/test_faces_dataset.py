@@ -14,8 +14,9 @@ from PIL import Image
 from faceshield.core.errors import UsageError
 from faceshield.core.types import Face
 from faceshield.data.layouts import FaceIndex, read_layout
-from faceshield.faces.align import CANVAS, TEMPLATE_112, align
+from faceshield.faces.align import CANVAS, align
 from faceshield.faces.dataset import Frame, align_dataset
+from faceshield.imaging.chip import TEMPLATE_112
 
 POINTS = np.array([[60, 80], [100, 80], [80, 104], [64, 120], [96, 120]], np.float32)
 

@@ -16,12 +16,13 @@ from faceshield.cloaking.worn import sight_of
 from faceshield.core.budget import Budget
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import ssim
-from faceshield.faces.align import DLIB_150, align_150, align_box, canvas_matrix
+from faceshield.faces.align import align_150, align_box, canvas_matrix
 from faceshield.imaging.blend import blend
+from faceshield.imaging.chip import DLIB_150, Chip
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
 from faceshield.noise.likeness import likeness
-from faceshield.noise.mask import MIDDLE, Chip, Handling, Sight, Watcher, mask, middle
+from faceshield.noise.mask import MIDDLE, Handling, Sight, Watcher, mask, middle
 
 EPSILON = 8 / 255
 DLIB = Chip(DLIB_150, resnet29.CHIP)

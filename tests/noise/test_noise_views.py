@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from faceshield.faces.align import TEMPLATE_112
+from faceshield.imaging.chip import TEMPLATE_112
 from faceshield.imaging.warp import fit_similarity
 from faceshield.noise.views import PlainCrop, Views, resize
 

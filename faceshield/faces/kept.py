@@ -1,0 +1,45 @@
+"""A detector that remembers: what it found in a photo is read from a folder when the same pixels come again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from faceshield.core.store import read_tensors, sha256, write_tensors
+from faceshield.core.types import Face
+from faceshield.faces.detector import Detector
+
+
+class KeptDetector:
+    """``detector``, with the faces of each photo kept in ``folder`` under the hash of its pixels.
+
+    Several recognisers that look at the same photos then pay for one detection. Use one folder a detector. Raises
+    StoreError where the folder cannot be written or a kept file is damaged.
+    """
+
+    def __init__(self, detector: Detector, folder: Path) -> None:
+        self.detector, self.folder = detector, folder
+
+    def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
+        """As the detector's own."""
+        name = sha256(f"{rgb.shape}".encode() + rgb.tobytes())
+        path = self.folder / name[:2] / f"{name[2:34]}.safetensors"
+        if path.is_file():
+            found = read_tensors(path)[0]
+            parts = (found[part].numpy() for part in ("boxes", "landmarks", "scores"))
+            return [Face(box, points, float(score)) for box, points, score in zip(*parts, strict=True)]
+        faces = self.detector.detect(rgb)
+        tensors = {
+            "boxes": torch.tensor(np.array([face.box for face in faces])).view(-1, 4),
+            "landmarks": torch.tensor(np.array([face.landmarks for face in faces])).view(-1, 5, 2),
+            "scores": torch.tensor([face.score for face in faces], dtype=torch.float64),
+        }
+        write_tensors(path, tensors, {})
+        return faces
+
+    def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
+        """As the detector's own; not kept."""
+        return self.detector.look(rgb, box)

@@ -1,0 +1,85 @@
+"""The recognisers that others trained and that come with the tool: one table, by the name that the commands take.
+
+They differ on purpose, in network, training photos, loss and crop: what leads one astray need not lead the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from faceshield.core.errors import UsageError
+from faceshield.imaging.chip import DLIB_150, TEMPLATE_112, Chip, template
+from faceshield.models import faceres, fr_feature, mobileface, resnet29, sface, weights
+from faceshield.models.embedder import Embedder, filled
+
+RESNET29 = "resnet29"
+"""The name of the default."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """``title`` for people · ``file``: its name among the weights · ``build``: tensors to the frozen network ·
+    ``chip``: the crop it takes in · ``crop``: the same in words.
+
+    Embeddings are compared by their Euclidean distance, a photo's being the mean of its crop's and the mirror image's.
+    """
+
+    title: str
+    file: str
+    build: Callable[[Mapping[str, Tensor]], Embedder]
+    chip: Chip
+    crop: str
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of its weights, which tells it apart from every other in results and caches."""
+        return weights.registry()[self.file].sha256
+
+
+_FIELD = Chip(TEMPLATE_112, 112), "MTCNN's five points on the field's 112-pixel crop"
+
+PRETRAINED: dict[str, Pretrained] = {
+    RESNET29: Pretrained(
+        "ResNet-29 (dlib)",
+        resnet29.RECOGNISER,
+        resnet29.build,
+        Chip(DLIB_150, resnet29.CHIP),
+        "MTCNN's five points on its 150-pixel chip",
+    ),
+    "sface": Pretrained("SFace (OpenCV)", "sface", lambda own: filled(sface.SFace(), own, "SFace"), *_FIELD),
+    "fr_feature": Pretrained(
+        "MobileFaceNet (Faceplugin)",
+        "fr_feature",
+        lambda own: filled(fr_feature.FrFeature(), own, "fr_feature"),
+        *_FIELD,
+    ),
+    "faceres": Pretrained(
+        "MobileNet (HSE, VGGFace2)",
+        "faceres",
+        lambda own: filled(faceres.FaceRes(), own, "faceres"),
+        Chip(template(faceres.SIZE, 8), faceres.SIZE),
+        "MTCNN's five points on the field's crop and 8 of its pixels around it, as 224 pixels",
+    ),
+    "mobileface": Pretrained(
+        "MobileFace V3", "mobileface", lambda own: filled(mobileface.MobileFace(), own, "MobileFace"), *_FIELD
+    ),
+}
+
+
+def pretrained(name: str) -> Pretrained:
+    """The entry ``name`` of :data:`PRETRAINED`. Raises UsageError for another name."""
+    if name not in PRETRAINED:
+        raise UsageError(f"recogniser {name!r} is unknown; use {', '.join(PRETRAINED)}")
+    return PRETRAINED[name]
+
+
+def load(name: str) -> Embedder:
+    """The frozen network ``name``, float32, on the CPU.
+
+    Raises UsageError for another name, StoreError where its file is absent or damaged.
+    """
+    own = pretrained(name)
+    return own.build(weights.load(own.file)[0])
