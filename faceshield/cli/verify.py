@@ -32,10 +32,10 @@ def command(
 
     The rate was measured on LFW; photos of another kind have another one. Exit code 3 where a photo shows no face.
     """
+    from faceshield.auditing.pretrained import pretrained
     from faceshield.evaluation.calibration import calibration as read
     from faceshield.evaluation.embed import combined, outputs
     from faceshield.evaluation.enrol import crop
-    from faceshield.experiments.lfw import pretrained
     from faceshield.faces.mtcnn import MtcnnDetector
     from faceshield.imaging.photo import load
     from faceshield.models.weights import folder

@@ -17,7 +17,7 @@ from faceshield.core.errors import UsageError
 from faceshield.evaluation.enrol import Recogniser
 from faceshield.evaluation.search import FAR, search
 from faceshield.evaluation.strangers import Strangers, load_strangers
-from faceshield.experiments.lfw import pretrained
+from faceshield.experiments.faces.lfw import pretrained
 from faceshield.reports.audit import meaning, write_audit
 
 

@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 from faceshield.attacks.table import COUNTERMEASURES
+from faceshield.auditing import crowd as module
+from faceshield.auditing.crowd import SETTINGS, epochs_of, read_crowd, trained
+from faceshield.auditing.framing import STORED, Collector
 from faceshield.auditing.sides import Side
 from faceshield.core.errors import PhotoError, UsageError
-from faceshield.experiments import crowd as module
-from faceshield.experiments.battery import kept, tool_pairs
-from faceshield.experiments.crowd import SETTINGS, epochs_of, read_crowd, trained
-from faceshield.experiments.fabricated import fabricated_people
-from faceshield.experiments.framing import STORED, Collector
+from faceshield.data.synthetic import fabricated_people
+from faceshield.experiments.faces.battery import kept, tool_pairs
 from faceshield.training.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)

@@ -10,7 +10,7 @@ import torch
 
 from faceshield.core.types import Face
 from faceshield.evaluation.enrol import Recogniser
-from faceshield.experiments import lfw
+from faceshield.experiments.faces import lfw
 from faceshield.faces import mtcnn
 
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)

@@ -8,12 +8,12 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from faceshield.experiments.gather import sections
-from faceshield.experiments.plan import config_sha256
-from faceshield.experiments.recipe import find_recipes, read_recipe
+from faceshield.cli.recipes_report import sections
+from faceshield.core.results import Expected
+from faceshield.experiments.engine.plan import config_sha256
+from faceshield.experiments.engine.recipe import find_recipes, read_recipe
 from faceshield.reports.figures import Plot
 from faceshield.reports.reproduction import Section, write_report
-from faceshield.reports.results import Expected
 
 
 def result(scale="mini", accuracy=0.1, **fields):
