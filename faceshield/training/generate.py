@@ -61,7 +61,9 @@ def generate_noise(
 ) -> Noise:
     """Make noise for the data at ``source`` (see :func:`faceshield.data.whole.open_whole`) and write it to ``out``.
 
-    ``version`` of the tool is told in the file. A checkpoint beside ``out`` is written after every round and deleted at the end; with ``resume`` the job goes on
+    ``version`` is the tool's, for the file to tell.
+
+    A checkpoint beside ``out`` is written after every round and deleted at the end; with ``resume`` the job goes on
     from it, to the same bytes. ``progress(stage, done, total)`` follows along. Raises UsageError for data or settings
     that are wrong, an ``out`` that exists, and a checkpoint without ``resume``; StoreError for another job's
     checkpoint and where nothing can be written.

@@ -6,15 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from faceshield.data.canvas import framed
 from faceshield.data.synthetic import fabricated_people
-from faceshield.experiments.engine.context import Context
-from faceshield.training.attack import AUGMENTS, attack, framed
+from faceshield.training.attack import AUGMENTS, attack
 from faceshield.training.runtime import Runtime
 
-
-@pytest.fixture
-def context(tmp_path):
-    return Context(tmp_path, tmp_path, Runtime(torch.device("cpu"), torch.float32), lambda text: None)
+RUNTIME = Runtime(torch.device("cpu"), torch.float32)
 
 
 SETTINGS = {"width": 8, "epochs": 40, "lr": 0.1}
@@ -25,9 +22,9 @@ def people():
     return fabricated_people(4, 16, seed=4, size=32)
 
 
-def test_it_learns_who_is_who_and_counts_them(people, context):
+def test_it_learns_who_is_who_and_counts_them(people):
     held = people.held_out(0.25, seed=0)
-    metrics = attack(people.select(~held), people.select(held), [3], 0, SETTINGS, context)
+    metrics = attack(people.select(~held), people.select(held), [3], 0, RUNTIME, **SETTINGS)
     assert metrics["others_accuracy"] > 0.6
     confusion = torch.tensor(metrics["confusion"])
     assert confusion.shape == (4, 4)
@@ -39,8 +36,8 @@ def test_it_learns_who_is_who_and_counts_them(people, context):
     assert (metrics["chance"], metrics["training_photos"], metrics["test_photos"]) == (0.25, 48, 16)
 
 
-def test_it_repeats_itself(people, context):
-    first, second = (attack(people, people, [0], 5, {**SETTINGS, "epochs": 1}, context) for _ in range(2))
+def test_it_repeats_itself(people):
+    first, second = (attack(people, people, [0], 5, RUNTIME, **{**SETTINGS, "epochs": 1}) for _ in range(2))
     assert first == second
 
 

@@ -31,7 +31,7 @@ from faceshield.training.loop import seeded
 
 
 class NoiseKey(CellKey):
-    """``noise`` is none, or a method of ``noise.registry``; ``setting`` one of ``noise.presets``, ``size`` a patch's."""
+    """``noise`` is none, or a method of ``noise.registry``; ``setting`` is of ``noise.presets``, ``size`` a patch's."""
 
     noise: Literal["none"] | MethodName
     form: Form | None = None

@@ -7,11 +7,12 @@ import torch
 import yaml
 
 from faceshield.core.errors import UsageError
+from faceshield.core.results import Expected
 from faceshield.data.synthetic import fabricated_people
-from faceshield.experiments.engine.plan import config_sha256, plan
-from faceshield.experiments.engine.recipe import Expected, Recipe, find_recipes, read_recipe
-from faceshield.experiments.engine.registry import KNOWN, experiment_of
-from faceshield.experiments.engine.settings import Settings, Source, checked
+from faceshield.experiments.engine.plan import plan
+from faceshield.experiments.engine.recipe import Recipe, find_recipes, read_recipe
+from faceshield.experiments.engine.registry import WHERE, experiment_of, load
+from faceshield.experiments.engine.settings import CellKey, Settings, Source, check_settings
 
 GOOD = {
     "id": "tests/good",
@@ -188,23 +189,27 @@ class Declared(Settings):
 )
 def test_settings_are_the_experiments_own(settings, own, told):
     with pytest.raises(UsageError, match=f"here: .*{told}") as caught:
-        checked(Declared, settings, "here", own)
+        check_settings(Declared, settings, "here", own)
     assert "\n" not in str(caught.value)
 
 
 def test_settings_name_the_data_that_they_need():
-    settings = checked(Declared, {"people": "a", "epochs": 1, "seeds": [4], "inner": {"source": "b", "depth": 1}}, "")
-    assert settings.sources({}) == ("a", "b")
-    assert settings.sources({"people": "c", "lr": 5}) == ("c", "b"), "the key names other data"
-    assert checked(Declared, {"people": "fabricated", "other": "digits", "epochs": 1}, "").sources({}) == ()
-    assert checked(Declared, {"people": "a", "other": "a", "epochs": 1}, "").sources({}) == ("a",)
+    settings = check_settings(
+        Declared, {"people": "a", "epochs": 1, "seeds": [4], "inner": {"source": "b", "depth": 1}}, ""
+    )
+    assert settings.sources(CellKey()) == ("a", "b")
+    assert (
+        check_settings(Declared, {"people": "fabricated", "other": "digits", "epochs": 1}, "").sources(CellKey()) == ()
+    )
+    assert check_settings(Declared, {"people": "a", "other": "a", "epochs": 1}, "").sources(CellKey()) == ("a",)
 
 
 def test_experiments_are_known_by_name(root):
     for path in find_recipes(root / "recipes"):
         assert callable(experiment_of(read_recipe(path)).cell)
-    for experiment in KNOWN.values():
-        assert issubclass(experiment().settings, Settings)
+    for name in WHERE:
+        assert issubclass(load(name).settings, Settings)
+        assert issubclass(load(name).key, CellKey)
     with pytest.raises(UsageError, match=r"experiment 'corps' is unknown; use .*, crops, .*; did you mean 'crops'"):
         experiment_of(Recipe(**{**GOOD, "experiment": "corps"}))
 
@@ -220,15 +225,15 @@ def test_a_recipes_misspelt_setting_is_named_with_its_scale(root):
 
 
 def test_the_plan_is_every_cell_for_every_seed():
-    planned = plan(Recipe(**GOOD), "mini")
+    planned = plan(Recipe(**GOOD), "mini").cells
     assert [(cell.key["noise"], cell.seed) for cell in planned][-3:] == [("bank", 1), ("tailored", 0), ("tailored", 1)]
     assert len(planned) == 10
     assert len({cell.digest for cell in planned}) == 10
-    assert [cell.seed for cell in plan(Recipe(**GOOD), "smoke")] == [7] * 5
+    assert [cell.seed for cell in plan(Recipe(**GOOD), "smoke").cells] == [7] * 5
 
 
 def test_further_seeds_come_last_and_change_no_number():
-    own, more = plan(Recipe(**GOOD), "mini"), plan(Recipe(**GOOD), "mini", [1, 9])
+    own, more = plan(Recipe(**GOOD), "mini").cells, plan(Recipe(**GOOD), "mini", [1, 9]).cells
     assert more[: len(own)] == own
     assert [(cell.key, cell.seed) for cell in more[len(own) :]] == [(key, 9) for key in Recipe(**GOOD).cells()]
 
@@ -240,7 +245,10 @@ def test_seeds_of_a_scale_are_whole_numbers(seeds):
 
 
 def test_inputs_rename_the_cache_and_nothing_else():
-    plain, keyed = plan(Recipe(**GOOD), "mini"), plan(Recipe(**GOOD), "mini", inputs=lambda key, settings: "data v2")
+    plain, keyed = (
+        plan(Recipe(**GOOD), "mini").cells,
+        plan(Recipe(**GOOD), "mini", inputs=lambda key, settings: "data v2").cells,
+    )
     assert [cell.digest for cell in plain] == [cell.digest for cell in keyed]
     assert {cell.cache for cell in plain}.isdisjoint(cell.cache for cell in keyed)
     assert all(cell.cache == f"{cell.digest[:16]}.json" for cell in plain)
@@ -252,9 +260,9 @@ def test_the_caches_of_earlier_runs_stay_valid():
     matrix = [{"noise": ["none", "bank"]}, {"noise": ["tailored"], "photos": [20, 3]}]
     crops = {**GOOD, "experiment": "crops", "matrix": matrix, "seeds": [0, 1, 2], "settings": settings}
     recipe = Recipe(**{**crops, "scales": {"mini": {}}})
-    names = [cell.cache for cell in plan(recipe, "mini")]
+    names = [cell.cache for cell in plan(recipe, "mini").cells]
     assert names[:3] == ["a3322fddda175c03.json", "4b4d277113a1f0a0.json", "117ad941e01db9d5.json"]
-    assert config_sha256(recipe, "mini") == "f5660c73b28bd7140259ad2640c51988e016fcb2219952c9466bda76d720f83b"
+    assert plan(recipe, "mini").config_sha256 == "f5660c73b28bd7140259ad2640c51988e016fcb2219952c9466bda76d720f83b"
 
 
 # ---- drawn people
@@ -281,7 +289,63 @@ def test_a_scale_may_have_cells_of_its_own():
     assert recipe.cells("mini") == recipe.cells() == Recipe(**GOOD).cells()
     assert "matrix" not in recipe.at("smoke")
     more = Recipe.model_validate({**GOOD, "scales": {"smoke": {"matrix": [*matrix, {"noise": ["x"]}]}, "mini": {}}})
-    same = [cell.digest for cell in plan(recipe, "smoke")]
-    assert same == [cell.digest for cell in plan(more, "smoke")][: len(same)], "a cell more makes no other run again"
+    same = [cell.digest for cell in plan(recipe, "smoke").cells]
+    assert same == [cell.digest for cell in plan(more, "smoke").cells][: len(same)], (
+        "a cell more makes no other run again"
+    )
     with pytest.raises(ValueError, match="valid list"):
         Recipe.model_validate({**GOOD, "scales": {"smoke": {"matrix": [{"noise": "bank"}]}}})
+
+
+# ---- keys
+
+
+def crops(root, **changed):
+    return read_recipe(root / "recipes/faces/crops.yaml").model_copy(update=changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"matrix": [{"noise": ["none"]}, {"noise": ["tailord"]}]}, "at smoke, matrix: noise: 'tailord'.*'tailored'"),
+        ({"matrix": [{"noise": ["bank"], "percnt": [50]}]}, "at smoke, matrix: unknown key 'percnt'.*'percent'"),
+        ({"matrix": [{"noise": ["tailored"], "photos": ["20"]}]}, "matrix: photos: Input should be a valid integer"),
+        ({"scales": {"mini": {"matrix": [{"noise": ["bnak"]}]}}}, "at mini, matrix: noise: 'bnak'.*'bank'"),
+        ({"plot_by": "nois"}, "plot_by: unknown key 'nois'; did you mean 'noise'"),
+    ],
+)
+def test_a_misspelt_word_of_a_key_is_refused_at_every_scale_and_block(root, changed, told):
+    with pytest.raises(UsageError, match=f"recipe faces/crops.*{told}") as caught:
+        experiment_of(crops(root, **changed))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("bar", "told"),
+    [
+        ({"key": {"noise": "tailord"}}, "expected 1: noise: 'tailord' is unknown.*'tailored'"),
+        ({"key": {"nois": "bank"}}, "expected 1: unknown key 'nois'; did you mean 'noise'"),
+        ({"key": {"noise": "tailored", "photos": 21}}, "expected 1: no cell has photos 21"),
+        ({"key": {"noise": "bank"}, "without": ["photo"]}, "expected 1: unknown key 'photo'; did you mean 'photos'"),
+        (
+            {
+                "key": {"noise": "bank"},
+                "at_most": None,
+                "within": 0.1,
+                "near": {"key": {"noise": "nnone"}, "metric": "x"},
+            },
+            "expected 1, near: noise: 'nnone'.*'none'",
+        ),
+    ],
+)
+def test_also_in_what_is_expected(root, bar, told):
+    expected = Expected(**{"metric": "protected_accuracy", "at_most": 0.1, **bar})
+    with pytest.raises(UsageError, match=told):
+        experiment_of(crops(root, expected=[expected]))
+
+
+def test_a_class_that_no_cell_protects_is_refused(root):
+    recipe = read_recipe(root / "recipes/paper/fig2-classes.yaml")
+    bar = Expected(key={"protected": "brid"}, metric="protected_accuracy", at_most=0.1)
+    with pytest.raises(UsageError, match="no cell has protected 'brid'; did you mean 'bird'"):
+        experiment_of(recipe.model_copy(update={"expected": [bar]}))

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from faceshield.core.errors import UsageError
 from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.dry_run import outlook
+from faceshield.experiments.engine.dry_run import dry_run
 from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.plan import estimate
 from faceshield.experiments.engine.recipe import Recipe
 from faceshield.experiments.engine.run import run
-from faceshield.experiments.engine.settings import Settings, Source
+from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.training.runtime import Runtime
 
 GOOD = {
@@ -40,6 +40,11 @@ class Adding(Settings):
     people: Source
 
 
+class AddingKey(CellKey):
+    noise: str
+    size: int | None = None
+
+
 @pytest.fixture
 def said():
     return []
@@ -54,10 +59,10 @@ def adding(calls, stop_at=None, **hooks):
     def cell(key, seed, settings, context):
         if len(calls) == stop_at:
             raise KeyboardInterrupt
-        calls.append((key, seed, settings["epochs"]))
+        calls.append((key.model_dump(exclude_none=True), seed, settings.epochs))
         return {"value": 1.5 * len(calls), "list": [1, 2]}
 
-    return Experiment(cell, Adding, **hooks)
+    return Experiment(cell, Adding, AddingKey, **hooks)
 
 
 def read(path):
@@ -109,14 +114,14 @@ def test_other_settings_are_another_cell(context, tmp_path):
 
 def test_one_cell_alone(context, tmp_path):
     calls = []
-    path = run(Recipe(**GOOD), "smoke", adding(calls), context, tmp_path / "results", only=4)
+    path = run(Recipe(**GOOD), "smoke", adding(calls), context, tmp_path / "results", only=5)
     assert calls == [({"noise": "tailored"}, 7, 1)]
     assert [cell["key"] for cell in read(path)["cells"]] == [{"noise": "tailored"}]
     assert len(read(path)["not_run"]) == 4
-    run(Recipe(**GOOD), "smoke", adding(calls), context, tmp_path / "results", only=0)
+    run(Recipe(**GOOD), "smoke", adding(calls), context, tmp_path / "results", only=1)
     assert len(read(path)["cells"]) == 2
-    for number in (-1, 5):
-        with pytest.raises(UsageError, match="has cells 0 to 4 at smoke"):
+    for number in (0, -1, 6):
+        with pytest.raises(UsageError, match="has cells 1 to 5 at this scale"):
             run(Recipe(**GOOD), "smoke", adding(calls), context, tmp_path / "results", only=number)
 
 
@@ -167,51 +172,53 @@ def test_an_estimate_goes_by_the_same_key_first():
 
 def test_the_plan_names_cells_data_disk_and_hours(context, tmp_path):
     recipe, calls = Recipe(**GOOD), []
-    found = outlook(recipe, "mini", adding(calls), context, tmp_path / "results")
+    found = dry_run(recipe, "mini", adding(calls), context, tmp_path / "results")
     assert [cell.seed for cell in found.cells] == [0, 1] * 5
+    assert found.numbers == tuple(range(1, 11))
     assert found.done == (False,) * 10
     assert found.data == {tmp_path / "data/crowd": False}
-    assert (found.used_bytes, found.seconds, found.basis) == (0, None, "nothing")
+    assert (found.used_bytes, found.seconds) == (0, None)
+    assert found.basis.startswith("no cell is stored in ")
     assert found.free_bytes > 0
     assert calls == [], "a plan ran a cell"
 
     (tmp_path / "data/crowd").mkdir(parents=True)
-    path = run(recipe, "mini", adding(calls), context, tmp_path / "results", only=2)
+    path = run(recipe, "mini", adding(calls), context, tmp_path / "results", only=3)
     (cache,) = (tmp_path / "work").glob("*.json")
-    cache.write_text(json.dumps({**read(cache), "wall_s": 100.0}), encoding="utf-8")
-    found = outlook(recipe, "mini", adding(calls), context, tmp_path / "results")
-    assert found.done == (False, False, True, *(False,) * 7)
-    assert found.data == {tmp_path / "data/crowd": True}
-    assert found.used_bytes == cache.stat().st_size
-    assert (found.seconds, found.basis) == (900, "cells finished here")
-    assert found.each == (100, 100, 0, *(100,) * 7)
-    assert outlook(recipe, "mini", adding(calls), context, tmp_path, seeds=[1]).seconds == 500
-
-    path.write_text(json.dumps({**read(path), "device": "a slow one", "cells": [read(cache)]}), encoding="utf-8")
-    cache.unlink()
-    found = outlook(recipe, "mini", adding(calls), context, tmp_path / "results")
-    assert found.done == (False, False, True, *(False,) * 7), "a run would add to that file"
-    assert (found.seconds, found.basis) == (900, "good.mini.json, made on a slow one")
+    timed = [{**cell, "wall_s": 100.0} for cell in read(path)["cells"]]
+    path.write_text(json.dumps({**read(path), "device": "a slow one", "cells": timed}), encoding="utf-8")
+    for left in (True, False):
+        found = dry_run(recipe, "mini", adding(calls), context, tmp_path / "results")
+        assert found.done == (False, False, True, *(False,) * 7), "a run would add to that file"
+        assert (found.seconds, found.basis) == (900, "good.mini.json, made on a slow one")
+        assert found.each == (100, 100, 0, *(100,) * 7)
+        if left:
+            assert found.used_bytes == cache.stat().st_size
+            cache.unlink()
 
 
-def test_a_probe_is_asked_for_the_open_cells_in_their_order(context, tmp_path):
-    probed = []
+def test_the_plan_is_of_the_cells_that_were_asked_for(context, tmp_path):
+    (tmp_path / "data/crowd").mkdir(parents=True)
+    path = run(Recipe(**GOOD), "mini", adding([]), context, tmp_path, only=3)
+    timed = [{**cell, "wall_s": 100.0} for cell in read(path)["cells"]]
+    path.write_text(json.dumps({**read(path), "cells": timed}), encoding="utf-8")
+    found = dry_run(Recipe(**GOOD), "mini", adding([]), context, tmp_path, seeds=[1])
+    assert (found.numbers, found.seconds) == ((2, 4, 6, 8, 10), 500)
+    found = dry_run(Recipe(**GOOD), "mini", adding([]), context, tmp_path, only=3)
+    assert (found.numbers, found.done, found.seconds) == ((3,), (True,), 0)
+    with pytest.raises(UsageError, match="has cells 1 to 10"):
+        dry_run(Recipe(**GOOD), "mini", adding([]), context, tmp_path, only=11)
 
-    def probe(cells, context):
-        probed.append([(cell.key, cell.seed) for cell in cells])
-        return [10.0 if cell.key["noise"] == "tailored" else 2.0 for cell in cells]
 
-    experiment = adding([], probe=probe)
-    found = outlook(Recipe(**GOOD), "mini", experiment, context, tmp_path, probe=True)
-    assert (found.seconds, found.basis) == (4 * 2 * 2 + 2 * 10, "a probe of a few steps")
-    assert found.each == (*(2.0,) * 8, 10.0, 10.0)
-    run(Recipe(**GOOD), "mini", experiment, context, tmp_path, only=0)
-    found = outlook(Recipe(**GOOD), "mini", experiment, context, tmp_path, seeds=[0], probe=True)
-    assert found.each == (0, 0, *(2.0, 0) * 3, 10.0, 0)
-    keys = Recipe(**GOOD).cells()
-    assert probed == [[(key, seed) for key in keys for seed in (0, 1)], [(key, 0) for key in keys[1:]]]
-    with pytest.raises(UsageError, match="offers no probe; run one cell"):
-        outlook(Recipe(**GOOD), "mini", adding([]), context, tmp_path, probe=True)
+@pytest.mark.parametrize(("asked", "numbers"), [({"only": 9}, [9]), ({"seeds": [1]}, [2, 4, 6, 8, 10])])
+def test_progress_is_that_of_the_cells_that_were_asked_for(context, said, tmp_path, asked, numbers):
+    (tmp_path / "data/crowd").mkdir(parents=True)
+    run(Recipe(**GOOD), "mini", adding([]), context, tmp_path, only=1)
+    said.clear()
+    told = []
+    run(Recipe(**GOOD), "mini", adding([]), context, tmp_path, **asked, on_cell=lambda *what: told.append(what))
+    assert [(done, total) for done, total, _ in told] == [(n, len(numbers)) for n in range(len(numbers) + 1)]
+    assert [line.partition(":")[0] for line in said] == [f"cell {n} of 10" for n in numbers for _ in range(2)]
 
 
 # ---- data
@@ -227,12 +234,12 @@ def test_a_result_says_what_it_was_made_on(context, tmp_path):
     folder.mkdir(parents=True)
     (folder / "1.jpg").write_bytes(b"123")
     calls = []
-    path = run(Recipe(**GOOD), "mini", adding(calls), context, tmp_path / "results", only=0)
+    path = run(Recipe(**GOOD), "mini", adding(calls), context, tmp_path / "results", only=1)
     assert read(path)["data"] == {"crowd": fingerprint(tmp_path / "data/crowd")}
     (folder / "1.jpg").unlink()
     folder.rmdir()
     folder.parent.rmdir()
-    run(Recipe(**GOOD), "mini", adding(calls), context, tmp_path / "results", only=0)
+    run(Recipe(**GOOD), "mini", adding(calls), context, tmp_path / "results", only=1)
     assert read(path)["data"] == {"crowd": "not at hand when this was written"}
     assert len(calls) == 1
 
@@ -242,12 +249,12 @@ def test_changed_data_runs_a_cell_again_where_the_experiment_asks_for_it(context
     folder.mkdir(parents=True)
     (folder / "1.jpg").write_bytes(b"123")
     calls = []
-    experiment = adding(calls, fingerprint=lambda key, settings, context: fingerprint(context.source("crowd")))
+    experiment = adding(calls, inputs=lambda key, settings, context: fingerprint(context.source("crowd")))
     for _ in range(2):
-        run(Recipe(**GOOD), "mini", experiment, context, tmp_path, only=0)
+        run(Recipe(**GOOD), "mini", experiment, context, tmp_path, only=1)
     assert len(calls) == 1
     (folder / "2.jpg").write_bytes(b"4")
-    run(Recipe(**GOOD), "mini", experiment, context, tmp_path, only=0)
+    run(Recipe(**GOOD), "mini", experiment, context, tmp_path, only=1)
     assert len(calls) == 2
 
 

@@ -10,8 +10,10 @@ from faceshield.core.errors import UsageError
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.engine.registry import experiment_of
-from faceshield.experiments.faces.battery import battery
+from faceshield.experiments.faces.battery import EXPERIMENT
 from faceshield.training.runtime import Runtime
+
+battery = EXPERIMENT.run
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def recipe(root):
 
 
 def test_the_recipe_names_what_there_is(recipe):
-    assert experiment_of(recipe).cell is battery
+    assert experiment_of(recipe) is EXPERIMENT
     assert {key["countermeasure"] for key in recipe.cells()} <= set(COUNTERMEASURES)
     for bar in recipe.expected:
         assert any(bar.covers(key) for key in recipe.cells()), bar
@@ -60,5 +62,5 @@ def test_what_cannot_be_is_refused(recipe, context):
     key = {"noise": "none", "attacker": "frozen-resnet29", "countermeasure": "mixup"}
     with pytest.raises(UsageError, match="trains no network"):
         battery(key, 0, recipe.at("smoke"), context)
-    with pytest.raises(UsageError, match="use scratch, frozen-resnet29, probe-resnet29"):
+    with pytest.raises(UsageError, match="attacker: 'guess' is unknown; use scratch, frozen-resnet29, probe-resnet29"):
         battery({**key, "attacker": "guess"}, 0, recipe.at("smoke"), context)

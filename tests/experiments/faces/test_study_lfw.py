@@ -10,12 +10,14 @@ import torch
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.engine.registry import experiment_of
-from faceshield.experiments.faces.lfw import lfw_pretrained, pretrained
+from faceshield.experiments.faces.lfw import EXPERIMENT, pretrained
 from faceshield.faces.align import align_box
 from faceshield.models import facenet, weights
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.resnet29 import load
 from faceshield.training.runtime import Runtime
+
+lfw_pretrained = EXPERIMENT.run
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_other_weights_bring_their_own_crop_and_outputs_of_length_1(monkeypatch)
 
 def test_a_smoke_cell(context, root):
     recipe = read_recipe(root / "recipes/faces/lfw.yaml")
-    assert experiment_of(recipe).cell is lfw_pretrained
+    assert experiment_of(recipe) is EXPERIMENT
     settings = {**recipe.at("smoke"), "replicates": 30}
     metrics = lfw_pretrained({"model": "resnet29", "flip": True, "score": "distance"}, 0, settings, context)
     assert metrics["pairs"] == 60

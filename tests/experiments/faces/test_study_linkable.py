@@ -10,7 +10,9 @@ from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.engine.registry import experiment_of
 from faceshield.experiments.faces import crops
 from faceshield.experiments.faces import linkable as experiment
-from faceshield.experiments.faces.linkable import linkable
+from faceshield.experiments.faces.linkable import EXPERIMENT
+
+linkable = EXPERIMENT.run
 
 SETTINGS = {"people": "fabricated", "classes": 8, "photos": 15, "protect": 6, "averaged": 4, "steps": 2}
 
@@ -60,9 +62,9 @@ def test_the_classifier_never_sees_a_test_user_nor_a_photo_both_ways(context, mo
 
 def test_the_recipe_runs_and_its_words_are_known(context, root):
     recipe = read_recipe(root / "recipes/faces/linkable.yaml")
-    assert experiment_of(recipe).cell is linkable
+    assert experiment_of(recipe) is EXPERIMENT
     for key in recipe.cells():
         if key["residual"] == "chroma":
             assert 0 <= linkable(key, 0, recipe.at("smoke"), context)["auc"] <= 1
-    with pytest.raises(UsageError, match=r"residual 'croma' is unknown; use .*; did you mean 'chroma'"):
+    with pytest.raises(UsageError, match=r"residual: 'croma' is unknown; use .*; did you mean 'chroma'"):
         linkable({"noise": "none", "residual": "croma"}, 0, recipe.at("smoke"), context)

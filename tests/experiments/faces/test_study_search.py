@@ -19,8 +19,11 @@ from faceshield.experiments.engine.registry import experiment_of
 from faceshield.experiments.faces import extractor
 from faceshield.experiments.faces import search as module
 from faceshield.experiments.faces.command import OPTIONS
-from faceshield.experiments.faces.extractor import KNOWN, TrainedSettings, extractor_of, trained_recogniser
+from faceshield.experiments.faces.extractor import TrainedSettings, extractor_of, trained_recogniser
 from faceshield.training.runtime import Runtime
+
+CLEAN = {"noise": "none", "query": "clean", "gallery": "clean", "countermeasure": "none"}
+SETTINGS = {"selfies": "selfies", "photos": 2, "crowd": 3200}
 
 
 @pytest.fixture
@@ -45,17 +48,17 @@ def test_a_countermeasure_saves_once_more(put, portrait, context, tmp_path):
     with Image.open(path) as saved:
         assert saved.format == "JPEG"
         assert 1 < np.abs(np.asarray(saved, int) - portrait).mean() < 12
-    with pytest.raises(UsageError, match="use none or jpeg-QUALITY"):
-        module._handled(files, "x", "blur", context)
+    for wrong in ("blur", "jpeg", "jpeg-0"):
+        with pytest.raises(UsageError, match="use none or jpeg-QUALITY"):
+            module.EXPERIMENT.run({**CLEAN, "countermeasure": wrong}, 0, SETTINGS, context)
 
 
 def test_the_recipe_names_what_there_is(root):
     recipe = read_recipe(root / "recipes/faces/search.yaml")
-    assert experiment_of(recipe).cell is module.search_cell
+    assert experiment_of(recipe) is module.EXPERIMENT
     for key in recipe.cells():
         assert set(key) - {"extractor"} == {"noise", "query", "gallery", "countermeasure"}
         assert key["noise"] in ("none", *OPTIONS)
-        assert key.get("extractor", "resnet29") in KNOWN
     for bar in recipe.expected:
         assert any(bar.covers(key) for key in recipe.cells()), bar
 
@@ -65,21 +68,23 @@ def test_the_extractors_settings_are_no_part_of_the_cells_of_another(root, conte
     settings = recipe.at("mini")
     changed = recipe.model_copy(update={"settings": {**settings, "trained": {**settings["trained"], "epochs": 1}}})
     dropped = recipe.model_copy(update={"settings": {k: v for k, v in settings.items() if k != "trained"}})
-    cells, others, older = (plan(each, "mini") for each in (recipe, changed, dropped))
+    cells, others, older = (plan(each, "mini").cells for each in (recipe, changed, dropped))
     for cell, other, old in zip(cells, others, older, strict=True):
         trained = "extractor" in cell.key
         assert (cell.digest != other.digest) == trained
         assert (cell.digest != old.digest) == trained
-        own = module.SearchSettings.model_validate(settings).sources(cell.key)
+        own = module.EXPERIMENT.sources(cell.key, settings)
         assert own == (("selfies", "people", "celeba100", "lfw") if trained else ("selfies",))
-        assert module.data_of(cell.key, settings, context) == " ".join(own), "absent data is told by its name"
+        assert module.EXPERIMENT.fingerprint(cell.key, settings, context) == " ".join(own), (
+            "absent data is told by its name"
+        )
 
 
 def test_an_unknown_extractor_and_one_without_settings_are_refused(context):
     with pytest.raises(UsageError, match=r"use resnet29, trained, disjoint; did you mean 'trained'\?"):
-        extractor_of({"extractor": "train"}, None, context)
+        module.EXPERIMENT.run({**CLEAN, "extractor": "train"}, 0, SETTINGS, context)
     with pytest.raises(UsageError, match="needs the setting trained"):
-        extractor_of({"extractor": "trained"}, None, context)
+        extractor_of("trained", None, context)
 
 
 TRAINED = {"people": "a", "others": "b", "lfw": "lfw", "size": 32, "width": 4, "epochs": 1, "lr": 0.1}
@@ -122,15 +127,13 @@ def test_other_strangers_than_the_shipped_ones_are_refused(settings, context, mo
                      ("A/A_0001.jpg", "B/B_0001.jpg"), ("A", "B"))  # fmt: skip
     monkeypatch.setattr(extractor, "aligned", lambda name, context: drawn)
     with pytest.raises(UsageError, match="other people than the shipped strangers"):
-        extractor_of({"extractor": "trained"}, settings, context)
+        extractor_of("trained", settings, context)
 
 
 def test_a_cell_finds_clean_photos(shared, context):
     from dataclasses import replace
 
-    key = {"noise": "none", "query": "clean", "gallery": "clean", "countermeasure": "none"}
-    settings = {"selfies": "selfies", "photos": 2, "crowd": 3200}
-    metrics = module.search_cell(key, 0, settings, replace(context, data=shared))
+    metrics = module.EXPERIMENT.run(CLEAN, 0, SETTINGS, replace(context, data=shared))
     assert metrics["queries"] == 4
     assert metrics["crowd"] == 3200
     assert metrics["rank1"] >= 0.75
@@ -141,13 +144,11 @@ def test_a_cell_finds_clean_photos(shared, context):
 def test_a_cell_of_another_extractor_searches_the_same_crowd(shared, context, monkeypatch):
     from dataclasses import replace
 
-    shipped = module.extractor_of({}, None, context)
+    shipped = module.extractor_of("resnet29", None, context)
     # the shipped one under another name, its features brought to unit length
     other = extractor.Extractor(replace(shipped.recogniser, name="other"), F.normalize(shipped.crowd), unit=True)
-    monkeypatch.setattr(module, "extractor_of", lambda key, *_: other if key.get("extractor") else shipped)
-    key = {"noise": "none", "query": "clean", "gallery": "clean", "countermeasure": "none", "extractor": "trained"}
-    settings = {"selfies": "selfies", "photos": 2, "crowd": 3200}
-    metrics = module.search_cell(key, 0, settings, replace(context, data=shared))
+    monkeypatch.setattr(module, "extractor_of", lambda name, *_: other if name == "trained" else shipped)
+    metrics = module.EXPERIMENT.run({**CLEAN, "extractor": "trained"}, 0, SETTINGS, replace(context, data=shared))
     assert metrics["crowd"] == 3200
     assert metrics["rank1"] == metrics["rank1_clean"] >= 0.75
     assert metrics["rank1_of_clean"] == 1

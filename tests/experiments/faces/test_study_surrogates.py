@@ -7,9 +7,11 @@ import torch
 from faceshield.core.store import read_tensors
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.faces.surrogates import surrogate
+from faceshield.experiments.faces.surrogates import EXPERIMENT
 from faceshield.models.resnet import resnet18
 from faceshield.training.runtime import Runtime
+
+surrogate = EXPERIMENT.run
 
 
 def made(root, folder, steps, grey=0.0):

@@ -10,7 +10,9 @@ from faceshield.core.errors import UsageError
 from faceshield.core.types import Noise
 from faceshield.data.sources import open_data
 from faceshield.experiments.paper import trained as training
-from faceshield.experiments.paper.backdoor import backdoor, other_labels, triggered
+from faceshield.experiments.paper.backdoor import EXPERIMENT, other_labels, triggered
+
+backdoor = EXPERIMENT.run
 
 SETTINGS = {
     "data": "digits", "size": 8, "limit": 12, "test_limit": 6, "width": 2, "epochs": 2, "lr": 0.1, "batch": 16,

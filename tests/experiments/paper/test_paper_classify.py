@@ -16,16 +16,21 @@ from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.paper import noises
 from faceshield.experiments.paper import trained as training
-from faceshield.experiments.paper.classify import checked_settings, classify, inputs_of
-from faceshield.experiments.paper.cost import cost
+from faceshield.experiments.paper.classify import EXPERIMENT, ClassifySettings
+from faceshield.experiments.paper.cost import EXPERIMENT as COST
 from faceshield.experiments.paper.fitted import AUGMENTS, opened
-from faceshield.experiments.paper.noises import noise_of, preset
+from faceshield.experiments.paper.noises import NoiseKey, noise_of
 from faceshield.models.zoo import build
+from faceshield.noise.presets import preset
 from faceshield.noise.registry import LEARNER_RATE, noise_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import predict, seeded, train
 
-ROOT = Path(__file__).resolve().parents[2] / "recipes"
+classify = EXPERIMENT.run
+
+cost = COST.run
+
+ROOT = Path(__file__).resolve().parents[3] / "recipes"
 RECIPES = [
     *(
         f"paper/{name}"
@@ -139,9 +144,11 @@ def test_noise_is_made_once_for_all_that_decides_it(context, generations):
 
 
 def test_a_kept_noise_is_the_noise_that_was_made(context):
-    own = checked_settings(SETTINGS)
+    own = ClassifySettings.model_validate(SETTINGS)
     data, test = opened(own, "train", context).sorted(), opened(own, "test", context)
-    first, again = (noise_of({"noise": "random", "form": "sample"}, 0, data, test, own, context) for _ in range(2))
+    first, again = (
+        noise_of(NoiseKey(**{"noise": "random", "form": "sample"}), 0, data, test, own, context) for _ in range(2)
+    )
     assert again.delta.equal(first.delta)
     assert (again.keys, again.form, again.budget) == (first.keys, first.form, first.budget)
     assert first.delta.equal(noise_method("random", "sample").generate(data, None, seed=0).delta)
@@ -156,8 +163,8 @@ def test_error_max_attacks_a_trained_network_that_is_not_the_one_it_is_tested_on
     network = seeded(lambda: build("resnet18", 10, width=2), derive_seed(0, "surrogate"))
     train(network, data, context.runtime, epochs=3, seed=derive_seed(0, "surrogate"), lr=0.1, batch=16)
     delta = noise_method("error-max", "sample").generate(data, learner(network, context.runtime), seed=0).delta
-    own = checked_settings(settings)
-    noise = noise_of({"noise": "error-max", "form": "sample"}, 0, data, data, own, context)
+    own = ClassifySettings.model_validate(settings)
+    noise = noise_of(NoiseKey(**{"noise": "error-max", "form": "sample"}), 0, data, data, own, context)
     assert noise.delta.equal(delta)
     assert kept.is_file()
 
@@ -166,7 +173,7 @@ def test_augmentation_by_key_and_by_setting(context, trained_on):
     for key, settings in (({}, {}), ({"augment": "cutmix"}, {}), ({}, {"augment": "none"})):
         classify({"noise": "none", **key}, 0, {**SETTINGS, **settings}, context)
     assert [own.augment for _, own in trained_on] == ["standard", "cutmix", "none"]
-    with pytest.raises(UsageError, match=r"augment 'cutmax' is unknown.*did you mean 'cutmix'"):
+    with pytest.raises(UsageError, match=r"augment: 'cutmax' is unknown.*did you mean 'cutmix'"):
         classify({"noise": "none", "augment": "cutmax"}, 0, SETTINGS, context)
 
 
@@ -200,11 +207,13 @@ def test_the_cost_is_measured_and_never_read_from_a_cache(context, generations):
 def test_a_cell_is_run_again_where_its_data_changed(context, put):
     put(context.data / "own/cat/0.png", np.zeros((8, 8, 3), np.uint8))
     settings = {**SETTINGS, "data": "own"}
-    first = inputs_of({}, settings, context)
+    first = EXPERIMENT.fingerprint({"noise": "none"}, settings, context)
     put(context.data / "own/cat/1.png", np.zeros((8, 8, 3), np.uint8))
-    assert inputs_of({}, settings, context) != first
-    assert inputs_of({}, SETTINGS, context) == "digits"
-    assert inputs_of({}, {**SETTINGS, "data": "nowhere"}, context) == "nowhere", "what is absent can be planned"
+    assert EXPERIMENT.fingerprint({"noise": "none"}, settings, context) != first
+    assert EXPERIMENT.fingerprint({"noise": "none"}, SETTINGS, context) == "digits"
+    assert EXPERIMENT.fingerprint({"noise": "none"}, {**SETTINGS, "data": "nowhere"}, context) == "nowhere", (
+        "what is absent can be planned"
+    )
     with pytest.raises(UsageError, match="give the folder that holds 'nowhere'"):
         classify({"noise": "none"}, 0, {**SETTINGS, "data": "nowhere"}, context)
 
@@ -213,7 +222,9 @@ def test_another_data_set_stands_in_where_it_is_asked_for_and_is_named(context, 
     put(context.data / "own/cat/0.png", np.zeros((8, 8, 3), np.uint8))
     standing = replace(context, instead={"absent": "own"})
     settings = {**SETTINGS, "data": "absent"}
-    assert inputs_of({}, settings, standing) == inputs_of({}, {**SETTINGS, "data": "own"}, context)
+    assert EXPERIMENT.fingerprint({"noise": "none"}, settings, standing) == EXPERIMENT.fingerprint(
+        {"noise": "none"}, {**SETTINGS, "data": "own"}, context
+    )
     assert standing.source("absent") == context.data / "own"
 
 
@@ -226,11 +237,18 @@ def test_each_expectation_is_about_cells_that_are_run(name):
         assert bar.near is None or any(bar.near.key.items() <= key.items() for key in cells), bar
 
 
+def made_in(key):
+    return noises.NoiseKey(**{name: key[name] for name in ("noise", "form") if name in key}).made_in()
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_each_setting_of_a_noise_is_used_and_known(name):
     """A misspelt "error-min class" would be passed over in silence."""
     recipe = read_recipe(ROOT / f"{name}.yaml")
-    used = {f"{key['noise']} {noises.form_of(key)}" for key in recipe.cells()}
+    used = {
+        f"{key['noise']} {noises.NoiseKey.model_validate({name: value for name, value in key.items() if name in ('noise', 'form')}).made_in()}"
+        for key in recipe.cells()
+    }
     for scale in recipe.scales:
         for entry, own in recipe.at(scale).get("generate", {}).items():
             assert entry in used, entry

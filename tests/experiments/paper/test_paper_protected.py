@@ -10,11 +10,14 @@ import torch
 from faceshield.core.errors import UsageError
 from faceshield.data.exposure import Exposure
 from faceshield.data.sources import open_data
+from faceshield.experiments.engine.settings import check_settings
 from faceshield.experiments.paper import trained as training
-from faceshield.experiments.paper.classify import checked_settings, classify
+from faceshield.experiments.paper.classify import EXPERIMENT, ClassifyKey, ClassifySettings
 from faceshield.experiments.paper.fitted import Training
-from faceshield.experiments.paper.protected import exposure, part
+from faceshield.experiments.paper.protected import ExposedKey, exposure
 from faceshield.experiments.paper.trained import trained
+
+classify = EXPERIMENT.run
 
 SETTINGS = {
     "data": "digits", "size": 8, "limit": 10, "test_limit": 6, "width": 2, "epochs": 2, "lr": 0.1, "batch": 16,
@@ -57,8 +60,8 @@ def test_the_clean_and_the_unlearnable_part_are_the_two_halves_of_both(context, 
     assert sorted(clean_part.ids + unlearnable_part.ids) == list(both.ids)
     assert (len(clean_part), len(unlearnable_part)) == (20, 80)
     assert clean_part.images.equal(clean().images[torch.tensor([i in clean_part.ids for i in both.ids])])
-    with pytest.raises(UsageError, match=r"trained_on 'cleen' is unknown.*did you mean 'clean'"):
-        part(both, torch.zeros(100, dtype=torch.bool), {"trained_on": "cleen"})
+    with pytest.raises(UsageError, match=r"trained_on: 'cleen' is unknown.*did you mean 'clean'"):
+        classify({**CLASS, "percent": 80, "trained_on": "cleen"}, 3, SETTINGS, context)
 
 
 def test_single_classes_and_who_is_taken_for_whom(context, trained_on):
@@ -78,7 +81,7 @@ def test_single_classes_and_who_is_taken_for_whom(context, trained_on):
 
 
 def test_nothing_said_is_all_protected():
-    assert exposure({}, 0).mask(clean()).all()
+    assert exposure(ExposedKey(), 0).mask(clean()).all()
 
 
 def test_recipes_share_noise_and_networks(context, trained_on, tmp_path):
@@ -106,7 +109,7 @@ def test_what_lies_in_the_recipes_own_folder_is_used(context, tmp_path):
 
 
 def test_a_kept_network_is_the_network(context):
-    job = Training(clean(), open_data("digits", "test", 8, 6), checked_settings(SETTINGS), 0)
+    job = Training(clean(), open_data("digits", "test", 8, 6), ClassifySettings.model_validate(SETTINGS), 0)
     first, again = (trained(job, context) for _ in range(2))
     assert again.history == first.history
     assert again.history.seconds == first.history.seconds > 0
@@ -116,7 +119,9 @@ def test_a_kept_network_is_the_network(context):
 
 
 def test_curves_by_class_average_to_the_curve(context):
-    made = trained(Training(clean(), open_data("digits", "test", 8, 6), checked_settings(SETTINGS), 0), context)
+    made = trained(
+        Training(clean(), open_data("digits", "test", 8, 6), ClassifySettings.model_validate(SETTINGS), 0), context
+    )
     assert len(made.history.class_curves) == 10
     for epoch, share in enumerate(made.history.test_accuracy):
         assert sum(curve[epoch] for curve in made.history.class_curves) / 10 == pytest.approx(share)
@@ -136,10 +141,10 @@ def test_settings_for_a_set_and_for_a_model(context, trained_on):
 @pytest.mark.parametrize("wrong", [{"sets": {"a": {"limmit": 4}}}, {"models": {"vgg11": {"epochs": "x"}}}])
 def test_their_misspelt_or_wrong_settings_are_refused(wrong):
     with pytest.raises(UsageError, match="in settings"):
-        checked_settings({**SETTINGS, **wrong})
+        check_settings(ClassifySettings, {**SETTINGS, **wrong}, "here")
 
 
 def test_what_a_set_reads_is_named():
-    own = checked_settings({**SETTINGS, "sets": {"a": {"data": "a.zip"}}})
-    assert own.sources({"set": "a"}) == ("a.zip",)
-    assert own.sources({}) == ()
+    own = ClassifySettings.model_validate({**SETTINGS, "sets": {"a": {"data": "a.zip"}}})
+    assert own.sources(ClassifyKey(noise="none", set="a")) == ("a.zip",)
+    assert own.sources(ClassifyKey(noise="none")) == ()

@@ -13,11 +13,13 @@ from faceshield.core.store import read_tensors
 from faceshield.data.sources import open_data
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.paper import fitted as fitting
-from faceshield.experiments.paper.classify import checked_settings, classify
+from faceshield.experiments.paper.classify import EXPERIMENT, ClassifySettings
 from faceshield.experiments.paper.fitted import Training
 from faceshield.experiments.paper.trained import network_path, trained
 from faceshield.training.adversarial import Adversary
 from faceshield.training.checkpoint import digest
+
+classify = EXPERIMENT.run
 
 SETTINGS = {
     "data": "digits", "size": 8, "limit": 10, "test_limit": 6, "width": 2, "epochs": 4, "lr": 0.1, "batch": 16,
@@ -65,7 +67,7 @@ def resumed(killed, monkeypatch, job):
 
 @pytest.mark.parametrize(("augment", "adversary"), [("cutout", None), ("mixup", None), ("none", Adversary(steps=1))])
 def test_a_killed_training_ends_as_if_it_had_not_been(context, killed, monkeypatch, tmp_path, augment, adversary):
-    own = checked_settings({**SETTINGS, "augment": augment})
+    own = ClassifySettings.model_validate({**SETTINGS, "augment": augment})
     job = Training(*both(), own, 0, adversary)
     path = network_path(job, context)
     progress = path.with_suffix(".progress.safetensors")
@@ -92,13 +94,13 @@ def test_the_network_for_error_max_goes_on_too(context, killed, monkeypatch):
 def test_a_small_network_is_not_written_after_each_epoch(context, monkeypatch):
     written = []
     monkeypatch.setattr("faceshield.training.checkpoint.write_tensors", lambda *of: written.append(of))
-    trained(Training(*both(), checked_settings(SETTINGS), 0), context)
+    trained(Training(*both(), ClassifySettings.model_validate(SETTINGS), 0), context)
     assert written == []
 
 
 def test_a_network_of_an_older_version_is_read(context):
     """Its curves stood beside the history in the file; they still do."""
-    job = Training(*both(), checked_settings(SETTINGS), 0)
+    job = Training(*both(), ClassifySettings.model_validate(SETTINGS), 0)
     made = trained(job, context)
     told = read_tensors(network_path(job, context))[1]
     assert set(told) == {"train_loss", "test_accuracy", "class_curves", "seconds"}

@@ -12,7 +12,10 @@ from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.paper import trained as training
 from faceshield.experiments.paper import transfer
-from faceshield.experiments.paper.transfer import added_class, inputs_of, mapped_classes, renamed
+from faceshield.experiments.paper.transfer import ADDED_CLASS, MAPPED_CLASSES, renamed
+
+added_class = ADDED_CLASS.run
+mapped_classes = MAPPED_CLASSES.run
 
 SETTINGS = {
     "data": "digits", "only": ["0", "1", "2"], "source": "digits", "source_only": ["5", "6", "7"],
@@ -128,4 +131,4 @@ def test_what_is_refused(context, cell, key, changed, told):
 
 
 def test_both_data_sets_are_inputs(context):
-    assert inputs_of({}, ADDED, context) == "digits digits"
+    assert ADDED_CLASS.fingerprint({"noise": "none"}, ADDED, context) == "digits digits"
