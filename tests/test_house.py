@@ -103,3 +103,33 @@ def test_no_file_names_a_machines_own_folders():
     for path in ours:
         if path.is_file() and path != Path(__file__).resolve():
             assert not own.search(path.read_text(encoding="utf-8")), path
+
+
+def imported(path):
+    """Dotted names of all modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (node.module, *(f"{node.module}.{name.name}" for name in node.names))
+
+
+def test_only_recipes_know_the_experiments():
+    """What the other commands run lives in the layers below."""
+    known = {
+        path.relative_to(ROOT / "faceshield").as_posix()
+        for path in FILES
+        if any(name.startswith("faceshield.experiments") for name in imported(path))
+    }
+    outside = {name for name in known if not name.startswith("experiments/")}
+    assert outside == {"cli/recipes.py", "cli/recipes_report.py"}
+    assert any(name.startswith("experiments/") for name in known)
+
+
+def test_the_package_is_typed_and_lists_its_names():
+    import faceshield
+
+    assert (ROOT / "faceshield/py.typed").is_file()
+    assert "faceshield = py.typed" in (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    assert dir(faceshield) == sorted(faceshield.__all__)
+    assert all(getattr(faceshield, name) is not None for name in faceshield.__all__)

@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from faceshield.core.types import Face
@@ -39,13 +40,13 @@ def evaluate_verification(
     without a face count as errors. Raises UsageError for an unknown recogniser, pairs without folds and photos that are
     not there, PhotoError for one that cannot be read.
     """
+    from faceshield.auditing.pretrained import pretrained
     from faceshield.evaluation.embed import combined
     from faceshield.evaluation.enrol import enrol
 
     chosen = pairs if isinstance(pairs, PairSet) else read_pairs(Path(pairs))
     chosen.require(Path(images))
-    known = pretrained(recogniser, device)
-    done = enrol(Path(images), chosen.ids(), _detector(), known)
+    done = enrol(Path(images), chosen.ids(), _detector(), pretrained(torch.device(device), name=recogniser))
     features = combined(done.raw)
     return verify_pairs(pair_scores(features, done.found, done.ids, chosen, "distance"), chosen, seed=seed)
 
@@ -53,6 +54,6 @@ def evaluate_verification(
 @functools.cache
 def _detector() -> Detector:
     """One detector a process: its networks take half a second to load."""
-    from faceshield.faces.mtcnn import MtcnnDetector
+    from faceshield.faces.any_roll import AnyRollDetector
 
-    return MtcnnDetector()
+    return AnyRollDetector()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from faceshield.attacks.adversarial import FAST
 from faceshield.attacks.augment import STRONG
@@ -16,6 +17,10 @@ from faceshield.attacks.resize import blur, half_size
 from faceshield.core.errors import UsageError
 from faceshield.data.mixing import cutmix, mixup
 
+Name = Literal[
+    "none", "jpeg-90", "jpeg-75", "jpeg-50", "half-size", "blur", "grey", "recrop", "strong-augmentation", "mixup",
+    "cutmix", "adversarial-training", "projection", "purify",
+]  # fmt: skip
 COUNTERMEASURES: dict[str, Countermeasure] = {
     # a collector who stops at the best epoch trains like any other: it is the peak of the same curve that counts
     "none": Countermeasure("plain training; the peak over its epochs is what early stopping reaches"),

@@ -38,9 +38,9 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
     """
     from faceshield.attacks.table import countermeasure
     from faceshield.auditing.audit import audit
+    from faceshield.auditing.crowd import read_crowd, trained
+    from faceshield.auditing.pretrained import pretrained
     from faceshield.evaluation.strangers import load_strangers
-    from faceshield.experiments.crowd import read_crowd, trained
-    from faceshield.experiments.lfw import pretrained
     from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.reports.audit import meaning, write_audit
     from faceshield.reports.recognisers import trained_meaning

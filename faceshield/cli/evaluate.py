@@ -143,9 +143,8 @@ def recognition(
     from faceshield.core.place import open_folder
     from faceshield.core.store import write_json
     from faceshield.data.tree import read_tree
-    from faceshield.experiments.attack import attack
-    from faceshield.experiments.identities import HELD_OUT, network_of
-    from faceshield.experiments.run import Context
+    from faceshield.models.recognition import network_of
+    from faceshield.training.attack import HELD_OUT, attack
     from faceshield.training.loop import seeded
     from faceshield.training.runtime import Runtime
 
@@ -161,11 +160,13 @@ def recognition(
     training = read_tree(published, size, classes=people.classes)
     names = {id.rpartition(".")[0] for id in test.ids}
     training = training.select(torch.tensor([id.rpartition(".")[0] not in names for id in training.ids]))
-    context = Context(clean, out, Runtime.best(device), partial(click.echo, err=True))
     network = seeded(lambda: network_of(model, len(people.classes), width), seed)
     labels = [people.classes.index(name) for name in protected]
     settings = {"width": width, "epochs": epochs, "lr": lr}
-    metrics = attack(training, test, labels, seed, settings, context, network=network)
+    metrics = attack(
+        training, test, labels, seed, Runtime.best(device), epochs=epochs, lr=lr, network=network,
+        say=partial(click.echo, err=True),
+    )  # fmt: skip
     setting = {"train": str(published), "clean": str(clean), "protected": list(protected), "model": model, "seed": seed}
     write_json(out / "recognition.json", {"setting": {**setting, "size": size, **settings}, "metrics": metrics})
     for name in ("protected_accuracy", "protected_accuracy_peak", "others_accuracy", "chance"):

@@ -51,14 +51,17 @@ def generate(data: str, out: Path, epsilon: str, patch: str | None, device: str,
     Error-minimizing noise is made round by round; after each round a checkpoint lies beside OUT, which --resume goes on
     from and which is deleted at the end.
     """
-    from faceshield.experiments.generate import Request, generate_noise
+    import faceshield
+    from faceshield.training.generate import Request, generate_noise
     from faceshield.training.runtime import Runtime
 
     request = Request(epsilon=parse_epsilon(epsilon), patch=_patch(patch), **rest)
     runtime = Runtime.best(device)
     speaks = runtime.ranks.rank == 0
     with Bars(silent=not speaks) as bars:
-        noise = generate_noise(data, out, request, runtime, resume=resume, progress=bars)
+        noise = generate_noise(
+            data, out, request, runtime, version=faceshield.__version__, resume=resume, progress=bars
+        )
     if not speaks:
         return
     errors = noise.provenance.get("errors", [])

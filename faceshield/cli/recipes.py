@@ -29,7 +29,7 @@ def command() -> None:
 @results_option
 def list_(results: Path) -> None:
     """Every recipe with its claim, its scales, and the results that exist."""
-    from faceshield.experiments.recipe import find_recipes, read_recipe
+    from faceshield.experiments.engine.recipe import find_recipes, read_recipe
 
     for path in find_recipes(ROOT):
         recipe = read_recipe(path)
@@ -43,14 +43,14 @@ def list_(results: Path) -> None:
 @click.option("--scale", default="mini", show_default=True)
 def show(name: str, scale: Any) -> None:
     """The cells of recipe NAME, its settings, and what is expected of it."""
-    from faceshield.experiments.plan import plan
-    from faceshield.experiments.registry import experiment_of
+    from faceshield.experiments.engine.plan import plan
+    from faceshield.experiments.engine.registry import experiment_of
     from faceshield.reports.verdict import bar_words
 
     recipe = _read(name)
     experiment_of(recipe)  # a misspelt setting is refused here, not hours later
     click.echo(recipe.claim)
-    for number, planned in enumerate(plan(recipe, scale)):
+    for number, planned in enumerate(plan(recipe, scale).cells, 1):
         click.echo(f"  {number}: {planned.title}")
     click.echo(f"settings at {scale}")
     for key, value in recipe.at(scale).items():
@@ -68,7 +68,6 @@ def show(name: str, scale: Any) -> None:
 @click.option("--cell", type=int, help="Run one cell only, by its number in 'recipes show'.")
 @click.option("--seeds", help="Run these seeds only, such as 0,1,2; further ones than the recipe's are added.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print the cells, data, disk and hours, and run nothing.")
-@click.option("--probe", is_flag=True, help="With --plan: time ten steps of what the open cells train, for the hours.")
 @data_option
 @click.option(
     "--instead",
@@ -86,7 +85,6 @@ def run(
     cell: int | None,
     seeds: str | None,
     plan_only: bool,
-    probe: bool,
     data: Path,
     instead: tuple[str, ...],
     results: Path,
@@ -102,10 +100,10 @@ def run(
     import torch
 
     from faceshield.cli.recipes_progress import CellBar
-    from faceshield.experiments.outlook import outlook
-    from faceshield.experiments.registry import experiment_of
-    from faceshield.experiments.run import Context
-    from faceshield.experiments.run import run as run_recipe
+    from faceshield.experiments.engine.context import Context
+    from faceshield.experiments.engine.dry_run import dry_run
+    from faceshield.experiments.engine.registry import experiment_of
+    from faceshield.experiments.engine.run import run as run_recipe
     from faceshield.training.runtime import Runtime
 
     chosen = _seeds(seeds)
@@ -119,8 +117,8 @@ def run(
     speaks = runtime.ranks.rank == 0
     with CellBar(silent=not speaks) as bar:
         context = Context(data, work / recipe.id / scale, runtime, bar.say, work / "shared", _pairs(instead))
-        if plan_only or probe:
-            found = outlook(recipe, scale, experiment, context, results, seeds=chosen, probe=probe)
+        if plan_only:
+            found = dry_run(recipe, scale, experiment, context, results, only=cell, seeds=chosen)
             if speaks:
                 click.echo(_plan_text(found))
             return
@@ -137,7 +135,7 @@ def report(out: Path, results: Path) -> None:
 
     The figures are drawn anew beside the result files. A smoke result tests the code and is no reproduction.
     """
-    from faceshield.experiments.gather import sections
+    from faceshield.cli.recipes_report import sections
     from faceshield.reports.reproduction import write_report
 
     for path in write_report(sections(ROOT, results), results, out):
@@ -145,7 +143,7 @@ def report(out: Path, results: Path) -> None:
 
 
 def _read(name: str) -> Any:
-    from faceshield.experiments.recipe import read_recipe
+    from faceshield.experiments.engine.recipe import read_recipe
 
     path = Path(name)
     return read_recipe(path if path.suffix in (".yaml", ".yml") else ROOT / f"{name}.yaml")
@@ -168,18 +166,19 @@ def _pairs(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _plan_text(found: Any) -> str:
-    """An Outlook as text."""
+    """A DryRun as text."""
     from faceshield.reports.results import duration
 
     lines = [f"cells: {len(found.cells)}, of which {sum(found.done)} are done"]
-    for number, (planned, done, seconds) in enumerate(zip(found.cells, found.done, found.each, strict=True)):
+    rows = zip(found.numbers, found.cells, found.done, found.each, strict=True)
+    for number, planned, done, seconds in rows:
         note = "done" if done else f"about {duration(seconds)}" if seconds else ""
         lines.append(f"  {number}: {planned.title}" + (f"  ({note})" if note else ""))
     lines.append("data: " + ("none needed" if not found.data else ""))
     lines += [f"  {path}: {'present' if there else 'absent'}" for path, there in found.data.items()]
     lines.append(f"disk: {found.used_bytes / 1e6:.1f} MB in caches, {found.free_bytes / 1e9:.1f} GB free")
     if found.seconds is None:
-        lines.append("hours: unknown; run with --probe, or one cell (--cell 0) first")
+        lines.append(f"hours: unknown; {found.basis}, run one (--cell {found.numbers[0]}) first")
     else:
-        lines.append(f"hours: {found.seconds / 3600:.2f} (by {found.basis})")
+        lines.append(f"hours: {found.seconds / 3600:.2f}" + (f" (by {found.basis})" if found.seconds else ""))
     return "\n".join(line.rstrip() for line in lines)

@@ -27,7 +27,7 @@ RECOGNISER = click.option(
 
 def chosen(name: str | None, file: Path | None, device: torch.device) -> tuple[Recogniser, str]:
     """What --recogniser and --weights name, on ``device``, and in words. Raises UsageError where both are given."""
-    from faceshield.experiments.lfw import pretrained
+    from faceshield.auditing.pretrained import pretrained
     from faceshield.models.pretrained import PRETRAINED, RESNET29
 
     if file is not None:

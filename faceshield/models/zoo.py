@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from typing import Literal
 
 from faceshield.core.errors import UsageError
 from faceshield.models.classifier import Classifier
@@ -15,6 +16,7 @@ from faceshield.models.vgg import vgg11_bn
 STANDARD_WIDTH = 64
 """The published networks' width; half of it halves every layer's channels."""
 
+Network = Literal["resnet18", "resnet50", "vgg11", "densenet121"]
 NETWORKS: dict[str, Callable[..., Classifier]] = {
     "resnet18": resnet18,
     "resnet50": resnet50,

@@ -115,6 +115,9 @@ def _added(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
     return Added(_error_min("class", budget, settings), uniform, bound)
 
 
+MethodName = Literal[
+    "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added"
+]  # fmt: skip
 METHODS: Mapping[str, Build] = {
     "random": _random,
     "error-max": _error_max,

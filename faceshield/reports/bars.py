@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from faceshield.core.results import Expected, Key, Result
 from faceshield.reports.figures import Plot, label, paper_of
 from faceshield.reports.look import BAR, PAPER, colours, legend, name_of, need, panels, rate_axis
-from faceshield.reports.results import Expected, Key, Result, given, keys_of, number, scalars, spread, values
+from faceshield.reports.results import given, keys_of, number, scalars, spread, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 import faceshield
+from faceshield.core.results import Result
 from faceshield.core.store import write_json
-from faceshield.reports.results import Result
 
 
 def versions(**peers: str) -> dict[str, str]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from faceshield.core.results import Expected, Result
 from faceshield.reports.figures import Plot, label
 from faceshield.reports.look import need, panels
-from faceshield.reports.results import Expected, Result, keys_of, matrices, values
+from faceshield.reports.results import keys_of, matrices, values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from faceshield.core.results import Expected, Result
 from faceshield.reports.figures import Plot, label, paper_of
 from faceshield.reports.look import END, colours, legend, name_of, need, panels, rate_axis
-from faceshield.reports.results import Expected, Result, keys_of, values, vectors
+from faceshield.reports.results import keys_of, values, vectors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

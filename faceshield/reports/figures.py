@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from faceshield.core.errors import UsageError
-from faceshield.reports.results import Expected, Key, Result, words
+from faceshield.core.results import Expected, Key, Result, words
 
 Kind = Literal["curves", "bars", "lines", "confusion"]
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceshield.core.errors import UsageError
+from faceshield.core.results import Expected, Key, Result
 from faceshield.reports.figures import Plot, label, paper_of
 from faceshield.reports.look import MARKERS, PAPER, colours, legend, name_of, need, panels, rate_axis
-from faceshield.reports.results import Expected, Key, Result, keys_of, scalars, spread, values
+from faceshield.reports.results import keys_of, scalars, spread, values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceshield.core.errors import UsageError
+from faceshield.core.results import Result
 from faceshield.core.store import write_bytes
-from faceshield.reports.results import Result, is_rate, seeds_told
+from faceshield.reports.results import is_rate, seeds_told
 
 if TYPE_CHECKING:  # matplotlib takes seconds that only a finished recipe should pay
     from matplotlib.artist import Artist

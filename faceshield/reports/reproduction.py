@@ -10,9 +10,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from faceshield.core.results import Expected, Result
 from faceshield.core.store import write_bytes
 from faceshield.reports.figures import Plot, draw_all
-from faceshield.reports.results import Expected, Result, duration, seeds_told, stand_ins
+from faceshield.reports.results import duration, seeds_told, stand_ins
 from faceshield.reports.tables import HEAD, Row, markdown, rows
 from faceshield.reports.verdict import Verdict, overall
 

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faceshield.reports.results import Expected, Result, given, keys_of, number, scalars, spread, values, words
+from faceshield.core.results import Expected, Result, words
+from faceshield.reports.results import given, keys_of, number, scalars, spread, values
 from faceshield.reports.verdict import asked, judge, limit_words
 
 HEAD = ("cells", "metric", "ours", "seeds", "paper", "bar", "verdict")

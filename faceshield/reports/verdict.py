@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal
 
-from faceshield.reports.results import Expected, Key, Result, contains, given, is_rate, keys_of, values, words
+from faceshield.core.results import Expected, Key, Result, contains, words
+from faceshield.reports.results import given, is_rate, keys_of, values
 
 Verdict = Literal["agree", "differ", "not run", "partly run", "no bar"]
 # means of seeds carry rounding: 0.1 + 0.2 is within 0.3

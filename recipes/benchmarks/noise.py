@@ -30,12 +30,12 @@ from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
-from faceshield.experiments.fitted import Training, TrainingSettings, fitted
-from faceshield.experiments.noises import preset
-from faceshield.experiments.run import Context
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.paper.fitted import Training, TrainingSettings, fitted
 from faceshield.models.frozen import frozen
 from faceshield.models.zoo import build
 from faceshield.noise.error_min import ErrorMin
+from faceshield.noise.presets import preset
 from faceshield.noise.sweep import Losses
 from faceshield.reports.benchmark import Benchmark
 from faceshield.training.learner import learner

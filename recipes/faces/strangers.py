@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
+from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
 from faceshield.core.store import write_tensors
 from faceshield.evaluation.embed import combined
 from faceshield.evaluation.enrol import enrol
 from faceshield.evaluation.strangers import STRANGERS, TARGETS, drawn
-from faceshield.experiments.lfw import pretrained
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.models.weights import register
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
+from faceshield.attacks.collected import kept, tool_pairs
 from faceshield.attacks.table import COUNTERMEASURES
+from faceshield.auditing import crowd as module
+from faceshield.auditing.crowd import SETTINGS, epochs_of, read_crowd, trained
+from faceshield.auditing.framing import STORED, Collector
 from faceshield.auditing.sides import Side
 from faceshield.core.errors import PhotoError, UsageError
-from faceshield.experiments import crowd as module
-from faceshield.experiments.battery import kept, tool_pairs
-from faceshield.experiments.crowd import SETTINGS, epochs_of, read_crowd, trained
-from faceshield.experiments.fabricated import fabricated_people
-from faceshield.experiments.framing import STORED, Collector
+from faceshield.data.synthetic import fabricated_people
 from faceshield.training.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
@@ -67,9 +67,9 @@ def trainings(monkeypatch):
     seen = []
     known = module.attack
 
-    def spy(training, clean, protected, seed, settings, context, **how):
-        seen.append((training, clean, protected, settings))
-        return known(training, clean, protected, seed, settings, context, **how)
+    def spy(training, clean, protected, seed, runtime, **how):
+        seen.append((training, clean, protected, how))
+        return known(training, clean, protected, seed, runtime, **how)
 
     monkeypatch.setattr(module, "attack", spy)
     return seen

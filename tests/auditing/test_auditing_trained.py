@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from faceshield.auditing import crowd
 from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
-from faceshield.experiments import crowd
 from faceshield.reports.recognisers import trained_lines, trained_meaning, trained_setting
 
 SETTINGS = {"size": 80, "width": 16, "epochs": 30}

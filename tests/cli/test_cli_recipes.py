@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ def test_each_is_listed_and_shown(path, cli, monkeypatch):
     scale = next(iter(recipe["scales"]))
     lines = cli("recipes", "show", recipe["id"], "--scale", scale).stdout.splitlines()
     assert lines[0] == recipe["claim"]
-    assert lines[1].startswith("  0: ")
+    assert lines[1].startswith("  1: ")
     settings = lines[lines.index(f"settings at {scale}") + 1 : lines.index("expected")]
     merged = {**recipe.get("settings", {}), **recipe["scales"][scale]}
     assert settings == [f"  {name}: {value}" for name, value in merged.items() if name != "matrix"]
@@ -81,7 +80,7 @@ def test_one_cell_by_its_number(cli, tmp_path):
     path = ROOT / "recipes/faces/bank.yaml"
     places = ["--results", tmp_path / "results", "--work", tmp_path / "work"]
     refused = cli("recipes", "run", path, "--scale", "smoke", "--cell", 99, *places, code=2)
-    assert "cell 99 does not exist; faces/bank has cells 0 to 0" in refused.stderr
+    assert "cell 99 does not exist; the recipe has cells 1 to 1" in refused.stderr
     assert not (tmp_path / "results").exists()
 
 
@@ -99,31 +98,20 @@ def test_the_plan_runs_nothing(cli, tmp_path):
     (tmp_path / "data/celeba100").mkdir(parents=True)
     places = ["--data", tmp_path / "data", "--results", tmp_path / "results", "--work", tmp_path / "work"]
     text = cli("recipes", "run", ROOT / "recipes/faces/bank.yaml", "--plan", *places).stdout.splitlines()
-    assert text[:2] == ["cells: 1, of which 0 are done", "  0: views collector, seed 0"]
+    assert text[:2] == ["cells: 1, of which 0 are done", "  1: views collector, seed 0"]
     assert text[2:4] == ["data:", f"  {tmp_path / 'data/celeba100'}: present"]
     assert text[4].startswith("disk: 0.0 MB in caches, ")
-    assert text[5:] == ["hours: unknown; run with --probe, or one cell (--cell 0) first"]
+    stored = tmp_path / "results/faces/bank.mini.json"
+    assert text[5:] == [f"hours: unknown; no cell is stored in {stored}, run one (--cell 1) first"]
     assert not (tmp_path / "work").exists()
     absent = cli("recipes", "run", ROOT / "recipes/faces/bank.yaml", "--plan", "--data", tmp_path, "--work", tmp_path)
     assert f"  {tmp_path / 'celeba100'}: absent" in absent.stdout
-    refused = cli("recipes", "run", ROOT / "recipes/faces/bank.yaml", "--plan", "--probe", *places, code=2)
-    assert "offers no probe" in refused.stderr
-
-
-def test_the_plan_with_a_probe_says_what_each_cell_takes(cli, tmp_path):
-    places = ["--results", tmp_path / "results", "--work", tmp_path / "work"]
-    run = ["recipes", "run", ROOT / "recipes/quickstart/digits.yaml", "--plan", "--probe"]
-    text = cli(*run, *places).stdout.splitlines()
-    cells = text[1 : text.index("data: none needed")]
-    assert all(line.endswith(" seconds)") or line.endswith(" minutes)") for line in cells), cells
-    assert re.fullmatch(r"hours: \d+\.\d\d \(by a probe of a few steps\)", text[-1])
-    assert not (tmp_path / "work").exists()
 
 
 def test_seeds_are_chosen_or_refused(cli, tmp_path):
     run = ["recipes", "run", ROOT / "recipes/faces/bank.yaml", "--scale", "smoke"]
     text = cli(*run, "--seeds", "0,4", "--plan", "--work", tmp_path).stdout
-    assert "  0: views collector, seed 0\n  1: views collector, seed 4\n" in text
+    assert "  1: views collector, seed 0\n  2: views collector, seed 4\n" in text
     assert "is no list of seeds" in cli(*run, "--seeds", "some", code=2).stderr
     assert "leave --seeds out" in cli(*run, "--seeds", "1", "--cell", "0", code=2).stderr
 
@@ -163,3 +151,17 @@ def test_progress_is_lines_where_there_is_no_terminal(capsys):
         bar.on_cell(1, 3, 60.0)
         bar.on_cell(3, 3, 0)
     assert capsys.readouterr().err == "cell 1 of 3\n1 of 3 cells are done, about 60 seconds left\n"
+
+
+def test_a_misspelt_word_of_a_key_is_refused_before_anything_runs(cli, tmp_path):
+    recipe = read(ROOT / "recipes/faces/crops.yaml")
+    recipe["matrix"][1]["noise"] = ["tailord"]
+    path = tmp_path / "crops.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    for command in (["show", path], ["run", path, "--scale", "smoke", "--work", tmp_path / "work"]):
+        refused = cli("recipes", *command, code=2)
+        assert (
+            "noise: 'tailord' is unknown; use none, left-out, bank, tailored; did you mean 'tailored'?"
+            in refused.stderr
+        )
+    assert not (tmp_path / "work").exists()

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from faceshield.experiments import attack as attacking
-from faceshield.experiments.fabricated import fabricated_people
+from faceshield.data.synthetic import fabricated_people
+from faceshield.training import attack as attacking
 
 
 @pytest.fixture

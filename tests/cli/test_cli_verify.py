@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from faceshield.auditing import pretrained as module
 from faceshield.core.types import Face
 from faceshield.evaluation.enrol import Recogniser
-from faceshield.experiments import lfw
 from faceshield.faces import any_roll
 
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
@@ -32,7 +32,7 @@ def quick(monkeypatch):
     def pretrained(device, file=None, name="resnet29"):
         return Recogniser(forward, device, file.name if file else {"resnet29": "quick"}.get(name, name), 6)
 
-    monkeypatch.setattr(lfw, "pretrained", pretrained)
+    monkeypatch.setattr(module, "pretrained", pretrained)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from faceshield.experiments.run import Context
+from faceshield.experiments.engine.context import Context
 from faceshield.training.runtime import Runtime
 
 

@@ -7,10 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from faceshield.core.errors import StoreError
-from faceshield.experiments.fabricated import fabricated_people
-from faceshield.experiments.recipe import read_recipe
-from faceshield.experiments.recognisers import recogniser
-from faceshield.experiments.run import Context
+from faceshield.data.synthetic import fabricated_people
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.recipe import read_recipe
+from faceshield.experiments.faces.recognisers import recogniser
 from faceshield.models import recognisers
 from faceshield.models.recognisers import RECOGNISERS, load_recognisers, own_recogniser
 from faceshield.models.resnet import resnet18

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError
-from faceshield.experiments.fabricated import fabricated_people
+from faceshield.data.synthetic import fabricated_people
 from faceshield.noise.identity import correlation, new_secret, private_delta, slot_of
 from faceshield.noise.surrogate import load_bank, load_surrogates, together
 from faceshield.noise.views import PlainCrop, Views

@@ -8,12 +8,12 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from faceshield.experiments.gather import sections
-from faceshield.experiments.plan import config_sha256
-from faceshield.experiments.recipe import find_recipes, read_recipe
+from faceshield.cli.recipes_report import sections
+from faceshield.core.results import Expected
+from faceshield.experiments.engine.plan import plan
+from faceshield.experiments.engine.recipe import find_recipes, read_recipe
 from faceshield.reports.figures import Plot
 from faceshield.reports.reproduction import Section, write_report
-from faceshield.reports.results import Expected
 
 
 def result(scale="mini", accuracy=0.1, **fields):
@@ -97,5 +97,5 @@ def test_every_recipe_and_every_stored_result_has_a_section(root, tmp_path):
     by_id = {section.id: section for section in found}
     for recipe in recipes:
         for result_, stale in by_id[recipe.id].results:
-            same = result_["config_sha256"] == config_sha256(recipe, result_["scale"])
+            same = result_["config_sha256"] == plan(recipe, result_["scale"]).config_sha256
             assert stale != same

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from faceshield.core.errors import StoreError
-from faceshield.reports.results import Expected, duration, is_rate, number, read_results, spread
+from faceshield.core.results import Expected
+from faceshield.reports.results import duration, is_rate, number, read_results, spread
 from faceshield.reports.tables import markdown, rows
 
 RESULT = {

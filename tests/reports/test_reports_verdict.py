@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceshield.reports.results import Expected
+from faceshield.core.results import Expected
 from faceshield.reports.verdict import bar_words, judge, limit_words, overall
 
 NONE, MIN = {"noise": "none", "form": "class"}, {"noise": "error-min", "form": "class"}

@@ -8,7 +8,7 @@ from torch import nn
 
 from faceshield.core.errors import UsageError
 from faceshield.data.mixing import mixup
-from faceshield.experiments.fabricated import fabricated_people
+from faceshield.data.synthetic import fabricated_people
 from faceshield.models.margin import CosineHead, with_margin
 from faceshield.training.loop import seeded, train
 from faceshield.training.optim import rate

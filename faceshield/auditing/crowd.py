@@ -1,0 +1,191 @@
+"""An audit's collector: trains from scratch on a person's photos among a crowd's, before and after the cloak."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from faceshield.attacks.base import Countermeasure
+from faceshield.attacks.collected import kept, tool_pairs
+from faceshield.attacks.table import countermeasure
+from faceshield.auditing.framing import STORED, Collector
+from faceshield.auditing.sides import KINDS, Kind, Progress, Side
+from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
+from faceshield.core.errors import UsageError
+from faceshield.core.rng import generator
+from faceshield.data.examples import Examples, concatenate, drawn_order
+from faceshield.data.layouts import FaceIndex, read_layout
+from faceshield.training.attack import attack
+from faceshield.training.runtime import Runtime
+
+PERSON = "/the person"  # no folder's name
+HELD_OUT = 0.2
+MARGIN = 0.1  # of the detector's box; more would reach beyond crowds that somebody cut to the face
+SEED = 0
+# the attacker of faces/selfie, and the steps its epochs come to: as many epochs of few photos would teach too little
+SETTINGS: Mapping[str, Any] = {"size": 80, "width": 16, "epochs": 20, "steps": 1100, "lr": 0.1}
+BATCH = 64
+TRAINING = "training recognisers"
+
+
+def read_crowd(root: Path, own: Sequence[Path]) -> FaceIndex:
+    """The photos PERSON/FILE of strangers to the person whose photos lie in the folders ``own``.
+
+    Raises UsageError for fewer than 2 people, for a person with 1 photo, and where one of ``own`` and the crowd lies in
+    the other.
+    """
+    for folder in own:
+        first, second = folder.resolve(), root.resolve()
+        if first.is_relative_to(second) or second.is_relative_to(first):
+            raise UsageError(
+                f"{root} and {folder}: one holds the other; a crowd is other people's photos, keep the person's"
+                " elsewhere"
+            )
+    index = read_layout(root)
+    photos = Counter(index.people)
+    if len(photos) < 2:
+        raise UsageError(f"{root}: holds photos of {len(photos)} person; a crowd needs at least 2, 30 are better")
+    alone = next((person for person, count in photos.items() if count == 1), None)
+    if alone is not None:
+        raise UsageError(f"{root}: person {alone!r} has 1 photo; give each at least 2 or take the folder out")
+    return index
+
+
+def trained(
+    sides: Mapping[Kind, Side],
+    crowd: FaceIndex,
+    counters: Sequence[str],
+    runtime: Runtime,
+    progress: Progress | None = None,
+    *,
+    settings: Mapping[str, Any] = SETTINGS,
+    collector: Collector | None = None,
+) -> Trained:
+    """Train :func:`faceshield.training.attack.attack`'s network on half of the person's clean photos, then on as
+    many cloaked ones, then once more on these for each of ``counters`` (names of ``attacks.table``).
+
+    The clean photos of no training are the test, and a fifth of each crowd person's. All are framed by ``collector``,
+    who shares nothing with the cloak, keeps them at ``framing.STORED`` pixels, and by ``settings["size"]`` in training.
+    Where there are fewer cloaked photos than half the clean ones, both trainings get that many. Crowd people with a
+    face in fewer than two photos are left out. Raises UsageError for an unknown counter-measure, fewer than 4 clean
+    photos with a face, a side without any face, and where fewer than 2 crowd people or none of their photos to test
+    are left; PhotoError for a file that cannot be read.
+    """
+    ways = [BEFORE, AFTER, *(("cloaked", name) for name in dict.fromkeys(counters) if name != "none")]
+    against = {way: countermeasure(way[1]) for way in ways}
+    collector = collector or Collector(STORED, margin=MARGIN)
+    own = {kind: _framed(collector, _files(sides[kind]), f"cutting out {kind} faces", progress) for kind in KINDS}
+    enough = len(own["clean"]) // 2
+    if enough < 2:
+        raise UsageError(
+            f"{sides['clean'].root}: a face was found in {len(own['clean'])} photos; training needs at least 4 clean"
+            " ones, half of them for the test"
+        )
+    count = min(enough, len(own["cloaked"]))
+    taken = {kind: _drawn(own[kind], count) for kind in KINDS}
+    files = list(zip(crowd.people, crowd.ids, crowd.paths, strict=True))
+    everybody = _framed(collector, files, "cutting out the crowd's faces", progress)
+    others = _of_two(everybody)
+    held = others.held_out(HELD_OUT, seed=SEED)
+    if not held.any():
+        raise UsageError("the crowd has no photo to test; give at least one person 3 photos with a face")
+    test = concatenate([others.select(held), own["clean"].select(~taken["clean"])])
+    tested = int((~taken["clean"]).sum())
+    epochs = {way: epochs_of(int((~held).sum()) + count, of, settings) for way, of in against.items()}
+    size = settings["size"]
+    bar = progress or (lambda stage, done, total: None)
+    done, total = 0, sum(epochs.values())
+    bar(TRAINING, done, total)
+
+    def told(epoch: int, loss: float) -> None:
+        nonlocal done
+        done += 1
+        bar(TRAINING, done, total)
+
+    metrics = {}
+    for way in ways:
+        photos = concatenate([others.select(~held), own[way[0]].select(taken[way[0]])])
+        training = _undone(kept(photos, against[way], size, margin=0), photos, against[way], size)
+        found = attack(
+            training,
+            kept(test, against[way], size, margin=0),
+            [len(others.classes)],
+            SEED,
+            runtime,
+            epochs=epochs[way],
+            lr=settings["lr"],
+            width=settings["width"],
+            batch=BATCH,
+            **against[way].training(),
+            on_epoch=told,
+        )
+        metrics[way] = with_intervals(found, tested, int(held.sum()))
+    lost: dict[str, int] = {kind: len(_files(sides[kind])) - len(own[kind]) for kind in KINDS}
+    return Trained(
+        metrics,
+        count,
+        tested,
+        len(others.classes),
+        int((~held).sum()),
+        int(held.sum()),
+        {**settings, "epochs": epochs[BEFORE]},
+        {**lost, "crowd": len(crowd) - len(everybody)},
+        tuple(sorted(set(everybody.classes) - set(others.classes))),
+    )
+
+
+def epochs_of(photos: int, against: Countermeasure, settings: Mapping[str, Any]) -> int:
+    """``settings["epochs"]``, or as many as make ``settings["steps"]`` with ``photos`` to train on.
+
+    Adversarial training, whose epochs take twice as long, gets two thirds of them, as in faces/battery.
+    """
+    plain: int = max(settings["epochs"], math.ceil(settings["steps"] / math.ceil(photos / BATCH)))
+    return plain if against.adversary is None else math.ceil(2 * plain / 3)
+
+
+def _files(side: Side) -> list[tuple[str, str, Path]]:
+    """All photos of a side: whether one shows a face is the collector's to find."""
+    return [(PERSON, name, side.root / name) for name in sorted((*side.names, *side.lost))]
+
+
+def _framed(
+    collector: Collector, files: Sequence[tuple[str, str, Path]], stage: str, progress: Progress | None
+) -> Examples:
+    def told(done: int, total: int) -> None:
+        if progress is not None:
+            progress(stage, done, total)
+
+    return collector.frame_all(files, told)
+
+
+def _drawn(photos: Examples, count: int) -> Tensor:
+    """(n,) bool: ``count`` of the photos, drawn from their ids alone."""
+    chosen = torch.zeros(len(photos), dtype=torch.bool)
+    chosen[drawn_order(photos.ids, "audit")[:count]] = True
+    return chosen
+
+
+def _of_two(everybody: Examples) -> Examples:
+    """The people with at least two photos that show a face."""
+    seen = torch.bincount(everybody.labels, minlength=len(everybody.classes)).tolist()
+    names = [name for name, count in zip(everybody.classes, seen, strict=True) if count >= 2]
+    if len(names) < 2:
+        raise UsageError(
+            f"people of the crowd with a face in 2 photos or more: {len(names)}; give at least 2, better 30"
+        )
+    return everybody.of_classes(names)
+
+
+def _undone(training: Examples, photos: Examples, against: Countermeasure, size: int) -> Examples:
+    """``training`` after what the counter-measure undoes, with pairs made of the crowd's ``photos``."""
+    if against.undo is None:
+        return training
+    rng = generator("audit", SEED)
+    strangers = photos.select(photos.labels < len(photos.classes) - 1)
+    return against.undo(training, tool_pairs(strangers.images, size, rng, margin=0), rng)

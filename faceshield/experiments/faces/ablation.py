@@ -1,0 +1,83 @@
+"""What each view buys: private noise made with it and without, against a collector who handles photos in many ways.
+
+One collector stands for several: each photo is saved as JPEG, halved, robbed of its colour, cut out otherwise, or left
+as it is. What a noise does not withstand in one way teaches the recogniser the face for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+from faceshield.attacks.table import countermeasure
+from faceshield.core.rng import keyed_uniform
+from faceshield.data.canvas import framed
+from faceshield.data.examples import Examples
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.faces.battery import data_of
+from faceshield.experiments.faces.crops import CloakedKey, CropsSettings, cloaked_people
+from faceshield.models.resnet import resnet18
+from faceshield.noise.views import Views
+from faceshield.training.attack import attack
+from faceshield.training.loop import predict, seeded
+
+PRESENT = Views()
+ViewsName = Literal[
+    "present", "without-crop", "without-grey", "without-washing", "with-band", "with-luminance", "with-rescale",
+    "with-landmarks",
+]  # fmt: skip
+VIEWS: dict[ViewsName, Views] = {
+    "present": PRESENT,
+    "without-crop": replace(PRESENT, zoom=(1.0, 1.0), shift=0.0, rotate=0.0),
+    "without-grey": replace(PRESENT, grey=0.0),
+    "without-washing": replace(PRESENT, resample=0.0, jpeg=0.0),
+    "with-band": replace(PRESENT, band=0.3),
+    "with-luminance": replace(PRESENT, grey=0.5),
+    "with-rescale": replace(PRESENT, scales=(0.5, 2.0)),
+    "with-landmarks": replace(PRESENT, landmarks=2.0),
+}
+WAYS = ("none", "jpeg-75", "half-size", "grey", "recrop")
+
+
+class AblationKey(CloakedKey):
+    """``views`` of :data:`VIEWS`, under which the protected people's private noise is made."""
+
+    views: ViewsName
+
+
+def ablation(key: AblationKey, seed: int, settings: CropsSettings, context: Context) -> dict[str, Any]:
+    """One cell.
+
+    Every photo, training or test, is handled in one of :data:`WAYS`, drawn by its id. Beside the metrics of
+    :func:`faceshield.training.attack.attack`, protected_accuracy_WAY: all test photos of the protected handled so.
+    """
+    made = cloaked_people(key, seed, settings, context, VIEWS[key.views])
+    training, clean, size = made.training(), made.clean(), settings.size
+    network = seeded(lambda: resnet18(len(clean.classes), width=settings.width, stem="stride2"), seed)
+    metrics = attack(
+        _handled(training, size), _handled(clean, size), made.protected, seed, context.runtime, epochs=settings.epochs,
+        lr=settings.lr, network=network, say=context.say,
+    )  # fmt: skip
+    own = clean.select(clean.labels >= made.protected.start)
+    for way in WAYS:
+        right = predict(network, _kept(own.images, way, size), context.runtime) == own.labels
+        metrics[f"protected_accuracy_{way}"] = float(right.double().mean())
+    return metrics
+
+
+def _handled(data: Examples, size: int) -> Examples:
+    way = (keyed_uniform(data.ids, 1, "handled")[:, 0] * len(WAYS)).long()
+    images = data.images.new_empty(len(data), 3, size, size)
+    for number, name in enumerate(WAYS):
+        if (way == number).any():
+            images[way == number] = _kept(data.images[way == number], name, size)
+    return replace(data, images=images)
+
+
+def _kept(pictures: Tensor, way: str, size: int) -> Tensor:
+    return framed(countermeasure(way).applied(pictures), size)
+
+
+EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, data_of)

@@ -1,0 +1,138 @@
+"""The surrogate and the bank of identity noises: Algorithm 1, class-wise, under the collector's possible views."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from faceshield.core.budget import Budget
+from faceshield.core.errors import UsageError
+from faceshield.core.store import write_tensors
+from faceshield.data.examples import Examples
+from faceshield.data.synthetic import fabricated_people
+from faceshield.data.tree import read_tree
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.models.resnet import resnet18
+from faceshield.noise.error_min import ErrorMin
+from faceshield.noise.pgd import Shape, View
+from faceshield.noise.smooth import amplified, smoothed
+from faceshield.noise.views import PlainCrop, Views
+from faceshield.training.learner import learner
+from faceshield.training.loop import seeded
+
+ViewName = Literal["collector", "none"]
+Channels = Literal["free", "blue-apart", "equal"]
+
+VIEWS: dict[ViewName, View] = {"collector": Views(), "none": PlainCrop()}
+
+
+def _together(channels: int) -> Shape:
+    """The first ``channels`` of δ (…, 3, H, W), red first, become their mean."""
+
+    def shape(delta: Tensor) -> Tensor:
+        first = delta[..., :channels, :, :]
+        return torch.cat([first.mean(-3, keepdim=True).expand_as(first), delta[..., channels:, :, :]], -3)
+
+    return shape
+
+
+CHANNELS: dict[Channels, Shape | None] = {"free": None, "blue-apart": _together(2), "equal": _together(3)}
+"""How free δ is in colour: "equal" is luminance only, all of which a collector without colour keeps."""
+
+
+class NetworkSettings(Settings):
+    """Of a small network made on :func:`source_faces`; ``photos`` a class are for fabricated people only."""
+
+    people: Source
+    classes: int
+    photos: int | None = None
+    width: int
+    lr: float
+
+
+class BankSettings(NetworkSettings):
+    """And of the noises beside it: Algorithm 1's, see ``noise.error_min``."""
+
+    epsilon_255: float
+    fit_steps: int
+    subset: float
+    redraw: bool
+    stop_error: float
+    rounds: int
+
+
+class BankKey(CellKey):
+    """``views`` none is Algorithm 1 as it is written."""
+
+    views: ViewName
+
+
+def bank(key: BankKey, seed: int, settings: BankSettings, context: Context) -> dict[str, Any]:
+    """Make and keep a bank."""
+    data = source_faces(settings, context)
+    stem = f"bank-{key.views}-{seed}"
+    made = make_bank(data, VIEWS[key.views], seed, settings, context, context.work / f"{stem}.safetensors")
+    return {**made, "identities": len(data.classes), "photos": len(data)}
+
+
+def source_faces(settings: NetworkSettings, context: Context) -> Examples:
+    """The people whose faces the noise is made on: CelebA-100 in place, or fabricated ones at smoke scale."""
+    if settings.people == "fabricated":
+        return fabricated_people(settings.classes, settings.photos, seed=7)
+    data = read_tree(context.source(settings.people))
+    if settings.classes > len(data.classes):
+        raise UsageError(f"{settings.people} has {len(data.classes)} people, {settings.classes} were asked for")
+    chosen = data.select(data.labels < settings.classes)
+    return Examples(chosen.images, chosen.labels, chosen.ids, data.classes[: settings.classes])
+
+
+def make_bank(
+    data: Examples,
+    view: View,
+    seed: int,
+    settings: BankSettings,
+    context: Context,
+    path: Path,
+    shape: Shape | None = None,
+) -> dict[str, Any]:
+    """Run Algorithm 1 on ``data`` and write δ and the surrogate to ``path``; returns the run's figures."""
+    classes, budget = len(data.classes), Budget(settings.epsilon_255 / 255)
+    surrogate = seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), seed)
+    begun = time.monotonic()
+
+    def tell(number: int, error: float, delta: Tensor) -> None:
+        if number % 5 == 4:
+            left = (time.monotonic() - begun) / (number + 1) * (settings.rounds - number - 1)
+            context.say(f"  round {number + 1}: error {error:.3f}, at most {left / 60:.0f} minutes left")
+
+    noise = ErrorMin(
+        budget=budget,
+        fit_steps=settings.fit_steps,
+        alpha=budget.epsilon / 10,
+        stop_error=settings.stop_error,
+        rounds=settings.rounds,
+        subset=settings.subset,
+        redraw=settings.redraw,
+        view=view,
+        shape=shape,
+    ).generate(data, learner(surrogate, context.runtime, lr=settings.lr), seed=seed, on_round=tell)
+    delta = amplified(smoothed(noise.delta if shape is None else shape(noise.delta)), budget)
+    tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
+    fields = {"epsilon": budget.epsilon, "width": settings.width, "classes": classes, "seed": seed}
+    context.runtime.ranks.once(lambda: write_tensors(path, tensors, fields))
+    errors = noise.provenance["errors"]
+    return {
+        "rounds": len(errors),
+        "error_final": errors[-1],
+        "delta_rms_255": float(delta.pow(2).mean().sqrt()) * 255,
+        "seconds": round(time.monotonic() - begun, 1),
+        "file": path.name,
+    }
+
+
+EXPERIMENT = Experiment(bank, BankSettings, BankKey)

@@ -1,0 +1,153 @@
+"""The battery: a noise against all that a collector may do to undo it, on the crops of people that no generator saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from faceshield.attacks.base import Countermeasure
+from faceshield.attacks.collected import kept, tool_pairs
+from faceshield.attacks.finetune import BATCH, CLIP, EPOCHS, RATE, FineTuned
+from faceshield.attacks.frozen import nearest, probe
+from faceshield.attacks.table import Name, countermeasure
+from faceshield.auditing.pretrained import pretrained
+from faceshield.core.errors import UsageError
+from faceshield.core.rng import generator
+from faceshield.core.store import read_tensors, write_tensors
+from faceshield.data.examples import Examples
+from faceshield.evaluation.embed import combined, outputs
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.faces.crops import (
+    Cloaked,
+    CloakedKey,
+    CloakedSettings,
+    CropsSettings,
+    OwnBankKey,
+    cloaked_people,
+)
+from faceshield.faces.align import CANVAS
+from faceshield.imaging.chip import DLIB_150, template
+from faceshield.imaging.warp import fit_similarity, warp
+from faceshield.models import resnet29
+from faceshield.training.attack import attack
+
+ON_FEATURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "frozen-resnet29": nearest,
+    "probe-resnet29": lambda features, labels, queries: probe(features, labels)(queries),
+}
+FINE_TUNED = "fine-tuned-resnet29"
+
+
+class BatterySettings(CropsSettings):
+    """``adversarial_epochs``: of adversarial training, whose epochs take twice as long."""
+
+    adversarial_epochs: int
+
+
+class BatteryKey(OwnBankKey):
+    """``attacker`` trains a network from scratch, or takes ResNet-29 as it is, probes or fine-tunes it."""
+
+    attacker: Literal["scratch", "frozen-resnet29", "probe-resnet29", "fine-tuned-resnet29"]
+    countermeasure: Name
+
+
+def battery(key: BatteryKey, seed: int, settings: BatterySettings, context: Context) -> dict[str, Any]:
+    """One cell.
+
+    A frozen recogniser takes each clean photo for the person of the nearest training photo; a probe learns a linear
+    classifier on its features; fine-tuning trains all its layers further. See
+    :func:`faceshield.training.attack.attack` for the metrics of training.
+    """
+    against = countermeasure(key.countermeasure)
+    made = cloaked_people(key, seed, settings, context)
+    if key.attacker in ON_FEATURES:
+        return _on_features(key.attacker, against, made, context)
+    training, clean = made.training(), made.clean()
+    if key.attacker == FINE_TUNED:
+        return _fine_tuned(against, training, clean, made.protected, seed, settings, context)
+    training, clean = kept(training, against, settings.size), kept(clean, against, settings.size)
+    rng = generator("battery", seed)
+    if against.undo is not None:
+        others = made.people.select(~made.held & (made.people.labels < made.protected.start))
+        training = against.undo(training, tool_pairs(others.images, settings.size, rng), rng)
+    epochs = settings.adversarial_epochs if against.adversary is not None else settings.epochs
+    return attack(
+        training, clean, made.protected, seed, context.runtime, epochs=epochs, lr=settings.lr, width=settings.width,
+        say=context.say, **against.training(),
+    )  # fmt: skip
+
+
+def data_of(key: CloakedKey, settings: CloakedSettings, context: Context) -> str:
+    """What a cell reads, as a text that changes with it."""
+    return context.content(settings.people)
+
+
+def _fine_tuned(
+    against: Countermeasure, training: Examples, clean: Examples, protected: range, seed: int,
+    settings: BatterySettings, context: Context,
+) -> dict[str, Any]:  # fmt: skip
+    if against.undo is not None:
+        raise UsageError(f"attacker {FINE_TUNED!r} takes off no noise; give it another countermeasure")
+    start = probe(_embedded(against.applied(training.images), context), training.labels)
+    training, clean = (replace(data, images=_saved_chips(against.applied(data.images))) for data in (training, clean))
+    return attack(
+        training, clean, protected, seed, context.runtime, epochs=min(EPOCHS, settings.epochs), lr=RATE,
+        network=FineTuned(resnet29.load(), start), say=context.say, batch=BATCH, clip=CLIP, **against.training(),
+    )  # fmt: skip
+
+
+def _on_features(attacker: str, against: Countermeasure, made: Cloaked, context: Context) -> dict[str, Any]:
+    if against.undo is not None or against.training():
+        raise UsageError(f"attacker {attacker!r} trains no network; give it a countermeasure that changes pictures")
+    labels, held = made.people.labels, made.held
+    changed = (made.images != made.people.images).flatten(1).any(1)
+    clean = _features(against, made.people.images, context)
+    features = clean.clone()
+    if changed.any():
+        features[changed] = _embedded(against.applied(made.images[changed]), context)
+    guess = ON_FEATURES[attacker](features[made.used], labels[made.used], clean[held])
+    right, who = guess == labels[held], torch.isin(labels[held], torch.tensor(list(made.protected)))
+    return {
+        "protected_accuracy": float(right[who].double().mean()),
+        "others_accuracy": float(right[~who].double().mean()),
+        "chance": 1 / len(made.people.classes),
+        "training_photos": int(made.used.sum()),
+        "test_photos": int(held.sum()),
+    }
+
+
+def _features(against: Countermeasure, images: Tensor, context: Context) -> Tensor:
+    """Those of the clean pictures, kept for the cells of the same countermeasure."""
+    path = context.work / f"features-{len(images)}-{against.about.replace(' ', '-')}.safetensors"
+    if not path.is_file():
+        context.say(f"  embedding {len(images)} crops")
+        write_tensors(path, {"features": _embedded(against.applied(images), context)}, {})
+    return read_tensors(path)[0]["features"]
+
+
+def _embedded(images: Tensor, context: Context) -> Tensor:
+    """(N, 128) of canvas pictures (N, 3, S, S) uint8."""
+    recogniser = pretrained(context.runtime.device)
+    parts = [
+        combined(outputs(_chips(part.to(recogniser.device)), recogniser.forward), unit=False)
+        for part in images.split(64)
+    ]
+    return torch.cat(parts)
+
+
+def _saved_chips(images: Tensor) -> Tensor:
+    """(N, 3, 150, 150) uint8, as pictures to train on."""
+    return torch.cat([_chips(part).mul(255).round().byte() for part in images.split(256)])
+
+
+def _chips(images: Tensor) -> Tensor:
+    """(N, 3, 150, 150) in [0, 1] of canvas pictures (N, 3, S, S) uint8: the canvas's template on ResNet-29's chip."""
+    points = template(images.shape[-1], (CANVAS - 112) / 2)
+    return warp(images, fit_similarity(points, DLIB_150), (resnet29.CHIP, resnet29.CHIP))
+
+
+EXPERIMENT = Experiment(battery, BatterySettings, BatteryKey, data_of)

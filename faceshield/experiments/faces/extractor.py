@@ -1,0 +1,127 @@
+"""What compares photos in a search: the shipped ResNet-29, or a recogniser that the recipe trains on other people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from faceshield.auditing.pretrained import pretrained
+from faceshield.core.errors import UsageError
+from faceshield.core.store import read_tensors, sha256, write_tensors
+from faceshield.data.canvas import framed, middle
+from faceshield.data.examples import concatenate
+from faceshield.data.pairs import read_pairs
+from faceshield.data.tree import read_tree
+from faceshield.evaluation.embed import combined, outputs
+from faceshield.evaluation.enrol import Recogniser
+from faceshield.evaluation.strangers import TARGETS, drawn, load_strangers
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.fingerprint import fingerprint
+from faceshield.experiments.engine.plan import digest_of
+from faceshield.experiments.engine.settings import Settings, Source
+from faceshield.experiments.faces.lfw import aligned
+from faceshield.faces.align import align
+from faceshield.models.resnet import resnet18
+from faceshield.noise.file import data_digest
+from faceshield.training.loop import seeded, train
+from faceshield.training.runtime import Runtime
+
+ExtractorName = Literal["resnet29", "trained", "disjoint"]
+SEED = 0
+
+
+class TrainedSettings(Settings):
+    """An RN-18 of ``width`` at ``size`` pixels that learns the people of ``people`` and ``others`` as its classes.
+
+    ``others`` taught the recognisers that ship, and masks are made against those: the extractor "disjoint" does without
+    them. Both are crops on the noise canvas. The photos of ``lfw`` (``pairs.txt`` and ``images/``) that the pairs name
+    are the strangers.
+    """
+
+    people: Source
+    others: Source
+    lfw: Source
+    size: int
+    width: int
+    epochs: int
+    lr: float
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A frozen ``recogniser`` · crowd (n, D): its features of the photos of ``load_strangers().crowd``, in that order ·
+    ``unit``: whether its features are brought to unit length before they are compared.
+    """
+
+    recogniser: Recogniser
+    crowd: Tensor
+    unit: bool
+
+
+def extractor_of(name: ExtractorName, trained: TrainedSettings | None, context: Context) -> Extractor:
+    """resnet29, or trained, as ``trained`` has it, on all people; disjoint on fewer.
+
+    Raises UsageError for a trained one without settings, and where data is not there.
+    """
+    if name == "resnet29":
+        return Extractor(pretrained(context.runtime.device), load_strangers().crowd, unit=False)
+    if trained is None:
+        raise UsageError(f"extractor {name} needs the setting trained: who it is trained on, and how")
+    sources = [trained.people] if name == "disjoint" else [trained.people, trained.others]
+    recogniser = trained_recogniser(trained, sources, context)
+    return Extractor(recogniser, _strangers(recogniser, trained.lfw, context), unit=True)
+
+
+def trained_recogniser(settings: TrainedSettings, sources: Sequence[str], context: Context) -> Recogniser:
+    """The recogniser trained on ``sources`` now, or kept by an earlier cell.
+
+    It embeds the canvas of :func:`faces.align.align`.
+
+    Raises UsageError where the people are not there.
+    """
+    data = concatenate([read_tree(context.source(name)) for name in sources])
+    data = replace(data, images=framed(data.images, settings.size))
+    own = settings.model_dump(exclude={"people", "others", "lfw"})
+    decides = [own, SEED, data_digest(data), str(context.runtime.dtype)]
+    path = context.kept(f"extractor-{digest_of(decides)[:16]}.safetensors")
+    network = seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
+    if path.is_file():
+        network.load_state_dict(read_tensors(path)[0])
+    else:
+        context.say(f"  an extractor learns {len(data.classes)} people from {len(data)} photos")
+        history = train(
+            network, data, context.runtime, epochs=settings.epochs, seed=SEED, lr=settings.lr,
+            on_epoch=context.epochs(settings.epochs),
+        )  # fmt: skip
+        told = {"train_loss": history.train_loss}
+        context.runtime.ranks.once(lambda: write_tensors(path, network.state_dict(), told))
+    runtime = Runtime(context.runtime.device, torch.float32)  # as ResNet-29: thresholds need three digits
+    runtime.place(network).eval()
+
+    def forward(canvases: Tensor) -> Tensor:
+        crops = middle(canvases, settings.size)
+        return network.features(crops.contiguous(memory_format=runtime.memory_format))
+
+    return Recogniser(forward, runtime.device, sha256(path), network.head.in_features, align)
+
+
+def _strangers(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
+    """(n, D): the features of the shipped crowd's own photos, row by row, so that both extractors search one crowd."""
+    source = context.source(lfw)
+    path = context.work / f"strangers-{digest_of([recogniser.name, fingerprint(source)])[:16]}.safetensors"
+    if not path.is_file():
+        named = set(read_pairs(source / "pairs.txt").ids())
+        crops = aligned(lfw, context)
+        crops = crops.select(torch.tensor([id in named for id in crops.ids]))
+        order, people = drawn(crops.ids)
+        crowd = people >= TARGETS
+        if not (people[crowd] - TARGETS).equal(load_strangers().people):
+            raise UsageError(f"{source}: shows other people than the shipped strangers; give LFW, deep-funnelled")
+        images = crops.images[order][crowd].to(recogniser.device)
+        features = combined(outputs(images, recogniser.forward, batch=128))
+        context.runtime.ranks.once(lambda: write_tensors(path, {"crowd": features}, {"recogniser": recogniser.name}))
+    return read_tensors(path)[0]["crowd"]

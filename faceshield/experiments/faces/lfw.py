@@ -1,0 +1,119 @@
+"""The protocol before any claim rests on it: LFW's official pairs by the pretrained ResNet-29, a published figure."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import numpy as np
+
+from faceshield.auditing.pretrained import pretrained
+from faceshield.core.errors import UsageError
+from faceshield.data.examples import Examples
+from faceshield.data.layouts import read_layout
+from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
+from faceshield.data.synthetic import fabricated_people
+from faceshield.data.tree import read_tree
+from faceshield.evaluation.embed import combined, outputs
+from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
+from faceshield.evaluation.verification import Measure, pair_scores, verify_pairs
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.fingerprint import fingerprint
+from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
+from faceshield.faces.any_roll import AnyRollDetector
+from faceshield.faces.dataset import Frame, Progress, align_dataset
+from faceshield.faces.kept import KeptDetector
+from faceshield.models.pretrained import pretrained as known
+
+CANVAS = Frame(112, margin=8)  # the pictures whose middle ``data.canvas.framed`` takes
+
+
+class LfwSettings(Settings):
+    """``lfw`` holds ``pairs.txt`` and ``images/``; ``classes`` to ``folds`` are for fabricated people only."""
+
+    lfw: Source
+    replicates: int
+    classes: int | None = None
+    photos: int | None = None
+    pairs: int | None = None
+    folds: int | None = None
+
+
+class LfwKey(CellKey):
+    """``recogniser``: a name of ``models.pretrained`` (``model`` resnet29 says the same of the first one); ``flip``:
+    average each photo with its mirror image.
+    """
+
+    model: Literal["resnet29"] = "resnet29"
+    recogniser: Literal["resnet29", "sface", "fr_feature", "faceres", "mobileface"] = "resnet29"
+    flip: bool
+    score: Measure
+
+
+def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Context) -> dict[str, Any]:
+    """One cell."""
+    recogniser = pretrained(context.runtime.device, name=key.recogniser)
+    if settings.lfw in MADE_HERE:
+        pairs, enrolled = _drawn(settings, recogniser, known(key.recogniser).chip.size)
+    else:
+        pairs, enrolled = _official(settings, recogniser, context)
+    features = combined(enrolled.raw, flip=key.flip, unit=key.score == "cosine")
+    scores = pair_scores(features, enrolled.found, enrolled.ids, pairs, key.score)
+    metrics = verify_pairs(scores, pairs, replicates=settings.replicates, seed=seed).metrics()
+    return {**metrics, "recogniser": recogniser.name, "precision": "float32"}
+
+
+def data_of(key: LfwKey, settings: LfwSettings, context: Context) -> str:
+    """What a cell reads, as a text that changes with it."""
+    return context.content(settings.lfw)
+
+
+def _official(settings: LfwSettings, recogniser: Recogniser, context: Context) -> tuple[PairSet, Enrolled]:
+    source = context.source(settings.lfw)
+    pairs = read_pairs(source / "pairs.txt")
+    pairs.require(source / "images")
+    detector = KeptDetector(AnyRollDetector(recogniser.device), context.kept("faces-at-any-roll"))
+    cache = context.work / "enrolled"
+    return pairs, enrol(source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=_patient(context))
+
+
+def aligned(name: str, context: Context) -> Examples:
+    """The photos of ``name``'s images/ that show a face, on the noise canvas: 128 pixels, uint8; they are kept.
+
+    Raises UsageError where they are not there.
+    """
+    source = context.source(name)
+    out = context.kept(f"aligned-{fingerprint(source)[-12:]}")
+    align_dataset(
+        read_layout(source / "images"), out, lambda: AnyRollDetector(context.runtime.device), CANVAS,
+        progress=_patient(context),
+    )  # fmt: skip
+    return read_tree(out)
+
+
+def _patient(context: Context) -> Progress:
+    """Progress told twice a minute at most."""
+    said = time.monotonic()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > 30:
+            said = time.monotonic()
+            context.say(f"  {stage}: {done} of {total} photos")
+
+    return tell
+
+
+def _drawn(settings: LfwSettings, recogniser: Recogniser, size: int) -> tuple[PairSet, Enrolled]:
+    """Drawn faces as chips: no detector finds a face in them."""
+    people = fabricated_people(settings.classes, settings.photos, seed=1, size=size)
+    each, folds = settings.pairs, settings.folds
+    if each is None or folds is None:
+        raise UsageError("fabricated pairs need pairs and folds; add them to the settings")
+    names = [person_of(id) for id in people.ids]
+    pairs = sample_pairs(people.ids, names, same=each, different=each, folds=folds)
+    raw = outputs(people.images.to(recogniser.device), recogniser.forward)
+    return pairs, Enrolled(people.ids, raw, np.ones(len(people), np.bool_))
+
+
+EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, data_of)

@@ -1,0 +1,90 @@
+"""A noise as a mark: can photos of one user be found to belong together, and be told from photos without noise?
+
+No recogniser is trained. Whoever looks has the cloaked crops, clean crops of other people, and the tool with its bank,
+but no original.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from faceshield.evaluation.residual import RESIDUALS, averaged, correlations, linked, spectrum, told_apart
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.faces.battery import data_of
+from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CloakedSettings, cloaked_people
+from faceshield.noise.surrogate import load_bank
+
+BEST = 3  # of the bank's noises, by their correlation with a photo's residual
+
+
+class LinkableSettings(CloakedSettings):
+    """``protect`` are the users; ``averaged`` photos of a person give one estimate of the noise."""
+
+    averaged: int
+
+
+class LinkableKey(CloakedKey):
+    """``residual`` of ``evaluation.residual``."""
+
+    residual: Literal["high-pass", "wiener", "chroma"]
+
+
+def linkable(key: LinkableKey, seed: int, settings: LinkableSettings, context: Context) -> dict[str, Any]:
+    """One cell.
+
+    auc and auc_averaged: same user or not, by the residuals of two photos and of two means of several; without noise it
+    is the faces themselves that tell. auc_cloaked: cloaked or not, by a classifier that learned on the first half of
+    the users. noise_correlation: of the mean residual of all photos of a user with that of their noise, mean of users.
+    """
+    name = key.residual
+    made = cloaked_people(key, seed, settings, context)
+    labels = made.people.labels
+    users = ~made.held & (labels >= made.protected.start)
+    strangers = ~made.held & ~users
+    usual = _residual(made.people.images[strangers], name).mean(0)
+    marks, owners = _residual(made.images[users], name) - usual, labels[users]
+    metrics: dict[str, Any] = {
+        "auc": linked(marks, owners).auc,
+        "auc_averaged": linked(*averaged(marks, owners, settings.averaged)).auc,
+        "users": len(made.protected),
+        "photos": len(owners),
+    }
+    if key.noise == "none":
+        return metrics
+    clean = _residual(made.people.images[users], name) - usual
+    return {
+        **metrics,
+        "auc_cloaked": _cloaked_auc(marks, clean, owners, name),
+        "noise_correlation": _read(marks, made, users, name),
+    }
+
+
+def _residual(images: Tensor, name: str) -> Tensor:
+    return torch.cat([RESIDUALS[name](part.float() / 255) for part in images.split(256)])
+
+
+def _cloaked_auc(marks: Tensor, clean: Tensor, owners: Tensor, name: str) -> float:
+    """Every second photo goes without its noise; no photo is seen both ways."""
+    cloaked = torch.arange(len(owners)) % 2 == 0
+    seen = torch.where(cloaked.view(-1, 1, 1, 1), marks, clean)
+    bank = RESIDUALS[name](load_bank().delta)
+    features = torch.cat([spectrum(seen), correlations(seen, bank).topk(BEST, 1).values], 1)
+    people = owners.unique()
+    known = torch.isin(owners, people[: len(people) // 2])
+    return told_apart(features, cloaked, known).auc
+
+
+def _read(marks: Tensor, made: Cloaked, users: Tensor, name: str) -> float:
+    added = (made.images[users].float() - made.people.images[users].float()) / 255
+    owners = made.people.labels[users]
+    each = [
+        correlations(marks[own].mean(0)[None], RESIDUALS[name](added[own].mean(0)[None]))
+        for own in (owners == label for label in made.protected)
+    ]
+    return float(torch.cat(each).mean())
+
+
+EXPERIMENT = Experiment(linkable, LinkableSettings, LinkableKey, data_of)

@@ -1,0 +1,56 @@
+"""The small recognisers that ship in weights/: ResNet-18 on CelebA-100, each for crops of its own size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from faceshield.core.store import write_tensors
+from faceshield.data.canvas import framed
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.settings import CellKey
+from faceshield.experiments.faces.bank import NetworkSettings, source_faces
+from faceshield.models.recognisers import own_recogniser
+from faceshield.models.resnet import resnet18
+from faceshield.training.loop import predict, seeded, train
+
+
+class RecogniserSettings(NetworkSettings):
+    """``held_out``: the share of everybody's photos for tests."""
+
+    held_out: float
+    epochs: int
+
+
+class RecogniserKey(CellKey):
+    """``size`` is the side of its crops in pixels."""
+
+    size: int
+
+
+def recogniser(key: RecogniserKey, seed: int, settings: RecogniserSettings, context: Context) -> dict[str, Any]:
+    """Train and keep one."""
+    size = key.size
+    data = source_faces(settings, context)
+    data = replace(data, images=framed(data.images, size))
+    held = data.held_out(settings.held_out, seed=0)
+    training, clean = data.select(~held), data.select(held)
+    network = seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), seed + size)
+    history = train(
+        network, training, context.runtime, epochs=settings.epochs, seed=seed + size, lr=settings.lr,
+        on_epoch=context.epochs(settings.epochs),
+    )  # fmt: skip
+    right = predict(network, clean.images, context.runtime) == clean.labels
+    path = context.work / f"recogniser-{size}-{seed}.safetensors"
+    made = own_recogniser(network.float().cpu(), size, training.images, training.labels)
+    context.runtime.ranks.once(lambda: write_tensors(path, made.state_dict(), {"size": size}))
+    return {
+        "test_accuracy_final": float(right.double().mean()),
+        "train_loss": history.train_loss[-1],
+        "identities": len(data.classes),
+        "photos": len(training),
+        "file": path.name,
+    }
+
+
+EXPERIMENT = Experiment(recogniser, RecogniserSettings, RecogniserKey)

@@ -1,0 +1,128 @@
+"""The main job, measured: photos cloaked by the command line, a collector who knows nothing of us, clean tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from faceshield.auditing.framing import Collector
+from faceshield.core.rng import derive_seed
+from faceshield.core.store import read_tensors, write_tensors
+from faceshield.data.examples import Examples, concatenate
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.experiments.faces.command import Cloak, cloak, visibility
+from faceshield.training.attack import attack
+
+Files = list[tuple[str, str, Path]]
+
+
+class SelfieSettings(Settings):
+    """``held_out`` photos a person are for the test; ``roll`` in degrees turns the crowd."""
+
+    selfies: Source
+    people: Source
+    held_out: int
+    roll: float
+    size: int
+    width: int
+    epochs: int
+    lr: float
+
+
+class SelfieKey(CellKey):
+    """``noise`` is what the person cloaks with."""
+
+    noise: Literal["none"] | Cloak
+
+
+def selfie(key: SelfieKey, seed: int, settings: SelfieSettings, context: Context) -> dict[str, Any]:
+    """One cell."""
+    train, test = _split(_files(context.source(settings.selfies)), settings.held_out)
+    collector = Collector(settings.size)
+    # the crowd comes aligned by whoever made it; turned by an ordinary roll it looks like everybody else's photos
+    turned = Collector(settings.size, roll=settings.roll)
+    crowd = _framed(_files(context.source(settings.people)), turned, context, "crowd")
+    held = crowd.held_out(0.2, seed=0)
+    clean = _framed(test, collector, context, "selfies-test")
+    visible: dict[str, Any] = {}
+    if key.noise == "none":
+        own = _framed(train, collector, context, "selfies-train")
+    else:
+        cloaked, visible = _cloaked(train, key.noise, context)
+        own = _framed(cloaked, collector, context, f"selfies-{key.noise}")
+    training = concatenate([crowd.select(~held), own])
+    protected = range(len(crowd.classes), len(training.classes))
+    return {
+        **attack(
+            training,
+            concatenate([crowd.select(held), clean]),
+            protected,
+            seed,
+            context.runtime,
+            epochs=settings.epochs,
+            lr=settings.lr,
+            width=settings.width,
+            say=context.say,
+        ),
+        **visible,
+        "dropped_by_collector": len(train) - len(own),
+    }
+
+
+def _files(root: Path) -> Files:
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    return [
+        (path.parent.name, f"{path.parent.name}/{path.name}", path) for f in folders for path in sorted(f.iterdir())
+    ]
+
+
+def _split(files: Files, count: int) -> tuple[Files, Files]:
+    """(the rest, ``count`` of each person's files) in an order drawn from the ids alone."""
+    train: Files = []
+    test: Files = []
+    for person in dict.fromkeys(name for name, _, _ in files):
+        own = sorted((file for file in files if file[0] == person), key=lambda file: derive_seed("held out", file[1]))
+        test += sorted(own[:count])
+        train += sorted(own[count:])
+    return train, test
+
+
+def _framed(files: Files, collector: Collector, context: Context, name: str) -> Examples:
+    """The collector's crops of ``files``, cached: detection takes longer than training."""
+    path = context.work / f"framed-{name}-{collector.size}.safetensors"
+    if not path.is_file():
+        context.say(f"  the collector looks for faces in {len(files)} photos ({name})")
+        made = collector.frame_all(files)
+        fields = {"ids": made.ids, "classes": made.classes}
+        tensors = {"images": made.images, "labels": made.labels}
+        context.runtime.ranks.once(lambda: write_tensors(path, tensors, fields))
+    tensors, fields = read_tensors(path)
+    return Examples(tensors["images"], tensors["labels"], tuple(fields["ids"]), tuple(fields["classes"]))
+
+
+def _cloaked(files: Files, noise: Cloak, context: Context) -> tuple[Files, dict[str, Any]]:
+    """Run ``faceshield cloak`` once a person, as its user would, and say how visible the result is.
+
+    The cloak is the same for every seed; what varies is the collector's training.
+    """
+    out = context.work / f"cloaked-{noise}"
+    cloaked: Files = []
+    faces: list[dict[str, Any]] = []
+    unprotected = 0
+    for person in dict.fromkeys(name for name, _, _ in files):
+        own = [file for file in files if file[0] == person]
+        context.say(f"  cloaking {len(own)} photos of {person} ({noise})")
+        report = cloak([path for _, _, path in own], out / person, noise, f"{noise}-{person}", context)
+        for photo, (_, example, path) in zip(report["photos"], own, strict=True):
+            # what the tool leaves unprotected its user would not upload, so the collector does not get it
+            if photo["status"] != "cloaked":
+                unprotected += 1
+                continue
+            faces += photo["faces"]
+            cloaked.append((person, example, out / person / photo["output"]))
+            assert path.exists(), "originals stay"
+    return cloaked, {**visibility(faces), "unprotected_photos": unprotected}
+
+
+EXPERIMENT = Experiment(selfie, SelfieSettings, SelfieKey)

@@ -1,0 +1,74 @@
+"""The fresh surrogates that ship in weights/: ResNet-18 trained from the start on people who wear the bank's noises."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from faceshield.core.rng import derive_seed, generator
+from faceshield.core.store import write_tensors
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.settings import CellKey
+from faceshield.experiments.faces.bank import NetworkSettings, source_faces
+from faceshield.models.resnet import resnet18
+from faceshield.noise.surrogate import load_bank
+from faceshield.noise.views import Views
+from faceshield.training.learner import learner
+from faceshield.training.loop import seeded
+
+LAST = 50  # steps over which the loss is told
+
+
+class SurrogateSettings(NetworkSettings):
+    """``steps`` of ``batch`` photos each."""
+
+    steps: int
+    batch: int
+
+
+class SurrogateKey(CellKey):
+    """``grey`` is the probability that a photo loses its colour."""
+
+    grey: float
+
+
+def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context: Context) -> dict[str, Any]:
+    """Train and keep one."""
+    data = source_faces(settings, context)
+    classes = len(data.classes)
+    levels = (load_bank().delta[:classes] * 255).round().to(torch.int16)
+    network = seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), derive_seed(seed, key.grey))
+    taught = learner(network, context.runtime, lr=settings.lr)
+    view, rng = replace(Views(), grey=key.grey), generator(seed, "surrogate", key.grey)
+    losses: list[Tensor] = []
+    begun = time.monotonic()
+    network.train()
+    for step in range(settings.steps):
+        drawn = torch.randint(len(data), (settings.batch,), generator=rng)
+        labels = data.labels[drawn]
+        worn = (data.images[drawn].to(torch.int16) + levels[labels]).clamp(0, 255)
+        place = context.runtime.device
+        losses.append(taught.fit(view((worn.float() / 255).to(place), rng), labels.to(place)).mean())
+        if step % LAST == LAST - 1:
+            context.say(f"  step {step + 1} of {settings.steps}: loss {_mean(losses):.3f}")
+    path = context.work / f"surrogate-{key.grey}-{seed}.safetensors"
+    state = network.float().cpu().state_dict()
+    fields = {"width": settings.width, "classes": classes, "seed": seed}
+    context.runtime.ranks.once(lambda: write_tensors(path, state, fields))
+    return {
+        "train_loss": _mean(losses),
+        "identities": classes,
+        "seconds": round(time.monotonic() - begun, 1),
+        "file": path.name,
+    }
+
+
+def _mean(losses: list[Tensor]) -> float:
+    return float(torch.stack(losses[-LAST:]).mean())
+
+
+EXPERIMENT = Experiment(surrogate, SurrogateSettings, SurrogateKey)

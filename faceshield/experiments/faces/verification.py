@@ -1,0 +1,162 @@
+"""Face verification by features of a classifier that was trained on unlearnable faces (paper §4.5, Fig. 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faceshield.data.canvas import framed
+from faceshield.data.examples import Examples
+from faceshield.data.pairs import PairSet, read_pairs, sample_pairs
+from faceshield.data.unlearnable import unlearnable
+from faceshield.evaluation.embed import Forward, combined, outputs
+from faceshield.evaluation.roc import Scores, roc
+from faceshield.evaluation.verification import pair_scores, verify_pairs
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.settings import MADE_HERE, Source
+from faceshield.experiments.faces.identities import (
+    HandedKey,
+    IdentitySettings,
+    data_of,
+    fabricated_faces,
+    handed_noise,
+    people_of,
+    training_of,
+)
+from faceshield.experiments.faces.lfw import aligned
+from faceshield.models.inception_resnet import InceptionResnetV1
+from faceshield.models.recognition import network_of
+from faceshield.models.resnet import ResNet
+from faceshield.training.attack import AUGMENTS, HELD_OUT
+from faceshield.training.loop import seeded, train
+
+KEPT = ("auc", "eer", "accuracy_mean", "tar_at_far_1e-1", "tar_at_far_1e-2", "tar_at_far_1e-3")
+
+
+class VerificationSettings(IdentitySettings):
+    """``lfw`` holds ``pairs.txt`` and ``images/``: setting full is tested there.
+
+    Setting partial is tested on ``pairs`` of each kind of clean held-out photos of each group, in ``folds``.
+    """
+
+    lfw: Source
+    pairs: int
+    folds: int = 2
+    replicates: int = 1000
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Clean photos of people and pairs of them: images (n, 3, S, S) uint8 · found (n,) bool: where there is a face.
+
+    ``name`` opens its metrics' names; "" where there is one group only.
+    """
+
+    name: str
+    images: Tensor
+    ids: tuple[str, ...]
+    found: np.ndarray[Any, np.dtype[np.bool_]]
+    pairs: PairSet
+
+    def scores(self, forward: Forward, device: torch.device) -> Scores:
+        """(P,) cosines of the pairs' unit features, each photo averaged with its mirror image."""
+        features = combined(outputs(self.images.to(device), forward, batch=128))
+        return pair_scores(features, self.found, self.ids, self.pairs, "cosine")
+
+
+class VerificationKey(HandedKey):
+    """``setting`` partial: the last ``protect`` people carry noise; pairs of clean held-out photos, of protected and of
+    other people apart. full: everybody carries noise; LFW's pairs.
+    """
+
+    setting: Literal["partial", "full"]
+
+
+def verification(key: VerificationKey, seed: int, own: VerificationSettings, context: Context) -> dict[str, Any]:
+    """One cell.
+
+    Metrics are auc, eer, accuracy_mean and tar_at_far_…, for setting partial after protected_ and others_. A network
+    says something of faces before it is trained, and so do raw pixels: auc_untrained (the same network, the same
+    pairs) and auc_pixels are the floor, and auc_above_untrained is what training has added.
+    """
+    people = people_of(own, context)
+    held = people.held_out(HELD_OUT, seed=0)
+    full = key.setting == "full"
+    training, names = (people, people.classes) if full else (people.select(~held), people.classes[-own.protect :])
+    probes = [_lfw(own, context)] if full else _held_out(people.select(held), names, own)
+    if key.noise != "none":
+        noise = handed_noise(key, seed, training, names, own, context)
+        labels = torch.tensor([people.classes.index(name) for name in names])
+        training = unlearnable(training, noise, torch.isin(training.labels, labels))
+    network = seeded(lambda: network_of(key.model, len(people.classes), own.width, own.head), seed)
+    context.runtime.place(network.eval())
+    forward, device = _embedding(network, context), context.runtime.device
+    floors = [(probe.scores(forward, device), probe.scores(_pixels, device)) for probe in probes]
+    train(
+        network, training, context.runtime, epochs=own.epochs, seed=seed, lr=own.lr, augment=AUGMENTS[own.augment],
+        on_epoch=context.epochs(own.epochs), **training_of(key.model, own),
+    )  # fmt: skip
+    metrics: dict[str, Any] = {"training_photos": len(training)}
+    for probe, (untrained, pixels) in zip(probes, floors, strict=True):
+        measured = verify_pairs(
+            probe.scores(forward, device), probe.pairs, replicates=own.replicates, seed=seed
+        ).metrics()
+        kept = {
+            name: measured[name] for word in KEPT for name in (word, f"{word}_ci") if measured.get(name) is not None
+        }
+        kept["auc_untrained"] = roc(untrained, probe.pairs.same).auc
+        kept["auc_pixels"] = roc(pixels, probe.pairs.same).auc
+        kept["auc_above_untrained"] = kept["auc"] - kept["auc_untrained"]
+        kept |= {"pairs": len(probe.pairs), "photos_without_a_face": int((~probe.found).sum())}
+        metrics |= {f"{probe.name}{name}": value for name, value in kept.items()}
+    return metrics
+
+
+def _embedding(network: ResNet | InceptionResnetV1, context: Context) -> Forward:
+    def forward(batch: Tensor) -> Tensor:
+        with context.runtime.autocast():
+            return network.features(batch.contiguous(memory_format=context.runtime.memory_format)).float()
+
+    return forward
+
+
+def _pixels(batch: Tensor) -> Tensor:
+    """Pixels about their mean as features: what takes no network at all."""
+    return (batch - batch.mean((1, 2, 3), keepdim=True)).flatten(1)
+
+
+def _held_out(clean: Examples, protected: Sequence[str], settings: VerificationSettings) -> list[Probe]:
+    """The protected people's pairs, and everybody else's."""
+    chosen = torch.tensor([name in protected for name in clean.classes])[clean.labels]
+    return [_drawn(name, clean.select(mask), settings) for name, mask in (("protected_", chosen), ("others_", ~chosen))]
+
+
+def _drawn(name: str, data: Examples, settings: VerificationSettings) -> Probe:
+    who = [data.classes[label] for label in data.labels.tolist()]
+    pairs = sample_pairs(data.ids, who, same=settings.pairs, different=settings.pairs, folds=settings.folds)
+    return Probe(name, data.images, data.ids, np.ones(len(data), np.bool_), pairs)
+
+
+def _lfw(settings: VerificationSettings, context: Context) -> Probe:
+    """LFW's official pairs, aligned like the people the network is trained on; the crops are kept."""
+    if settings.lfw in MADE_HERE:
+        return _drawn("", fabricated_faces(settings, settings.classes, seed=2), settings)
+    source = context.source(settings.lfw)
+    pairs = read_pairs(source / "pairs.txt")
+    pairs.require(source / "images")
+    crops = aligned(settings.lfw, context)
+    place = {id: number for number, id in enumerate(crops.ids)}
+    ids = pairs.ids()
+    found = np.array([id in place for id in ids], np.bool_)
+    side = settings.size
+    images = torch.zeros(len(ids), 3, side, side, dtype=torch.uint8)
+    images[torch.from_numpy(found)] = framed(crops.images[[place[id] for id in ids if id in place]], side)
+    return Probe("", images, ids, found, pairs)
+
+
+EXPERIMENT = Experiment(verification, VerificationSettings, VerificationKey, data_of)

@@ -1,0 +1,40 @@
+"""§B: what noise costs, as a share of the time that one standard training takes, on the same device in one process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.paper.classify import ClassifySettings
+from faceshield.experiments.paper.fitted import Training, data_of, fitted, opened
+from faceshield.experiments.paper.noises import NoiseKey, noise_of
+
+PAPER_EPOCHS = 60  # of the standard training that §B compares with
+
+
+def cost(key: NoiseKey, seed: int, settings: ClassifySettings, context: Context) -> dict[str, Any]:
+    """One cell. The clean training is timed first, then the noise; neither is reused.
+
+    ``cost_share`` is noise ÷ this training, ``cost_share_60_epochs`` noise ÷ a training of 60 epochs at the same pace,
+    the paper's number of them.
+    """
+    data, test = opened(settings, "train", context).sorted(), opened(settings, "test", context)
+    training = fitted(Training(data, test, settings, seed), context).history.seconds
+    told = noise_of(key, seed, data, test, settings, context, fresh=True).provenance
+    seconds = told["seconds"]
+    return {
+        "cost_share": seconds / training,
+        "cost_share_60_epochs": seconds / (training / settings.epochs * PAPER_EPOCHS),
+        "seconds_noise": seconds,
+        "seconds_train": round(training, 4),
+        "rounds": len(told["errors"]),
+        "error_final": told["errors"][-1],
+        "steps_taken": told["steps_taken"],
+    }
+
+
+def _read(key: NoiseKey, settings: ClassifySettings, context: Context) -> str:
+    return data_of(settings, context)
+
+
+EXPERIMENT = Experiment(cost, ClassifySettings, NoiseKey, _read)

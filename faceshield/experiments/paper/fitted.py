@@ -1,0 +1,121 @@
+"""A classifier trained from scratch on the pictures it is given and tested on clean ones: whoever scraped the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from torch import Generator, Tensor, nn
+
+from faceshield.data.augment import Augment, compose, crop_and_flip, cutout
+from faceshield.data.examples import Examples
+from faceshield.data.mixing import Mix, cutmix, mixup
+from faceshield.data.policy import fast_autoaugment
+from faceshield.data.sources import Split, open_data
+from faceshield.evaluation.accuracy import accuracy, class_accuracy
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.settings import MADE_HERE, Settings, Source
+from faceshield.models.zoo import Network, build
+from faceshield.training.adversarial import Adversary
+from faceshield.training.history import History, Tested
+from faceshield.training.loop import predict, seeded, train
+from faceshield.training.optim import Schedule
+
+
+def as_they_are(images: Tensor, generator: Generator) -> Tensor:
+    """No augmentation, for pictures that lose their meaning when they are mirrored, such as digits."""
+    return images
+
+
+AugmentName = Literal["none", "standard", "cutout", "fast-autoaugment", "mixup", "cutmix"]
+AUGMENTS: dict[AugmentName, tuple[Augment, Mix | None]] = {
+    "none": (as_they_are, None),
+    "standard": (crop_and_flip, None),
+    "cutout": (compose(crop_and_flip, cutout), None),
+    "fast-autoaugment": (compose(crop_and_flip, fast_autoaugment), None),
+    "mixup": (crop_and_flip, mixup),
+    "cutmix": (crop_and_flip, cutmix),
+}
+"""(augmentation, mixing). The paper's Table 3, each after the crop and flip of standard training; and none at all."""
+
+CHECKPOINT_S = 30.0
+"""What a killed training loses at most, beside its last epoch; an epoch of a small network takes half a second."""
+
+
+class TrainingSettings(Settings):
+    """What is trained on and how; ``limit`` and ``test_limit`` are pictures a class, ``size`` their side in pixels.
+
+    ``augment`` is one of :data:`AUGMENTS`.
+    """
+
+    data: Source
+    limit: int | None = None
+    test_limit: int | None = None
+    size: int | None = None
+    model: Network = "resnet18"
+    width: int = 64
+    epochs: int
+    lr: float
+    schedule: Schedule = "one-cycle"
+    batch: int = 128
+    nesterov: bool = True
+    augment: AugmentName = "standard"
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that decides a network: trained on ``data``, tested on ``test`` after each epoch, drawn by ``seed``.
+
+    ``epochs`` goes before the settings' own; with an ``adversary`` the training is adversarial.
+    """
+
+    data: Examples
+    test: Examples
+    settings: TrainingSettings
+    seed: int
+    adversary: Adversary | None = None
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network, and its curves, those of the classes among them."""
+
+    model: nn.Module
+    history: History
+
+
+def opened(settings: TrainingSettings, split: Split, context: Context) -> Examples:
+    """The train or test pictures. Raises UsageError where the data is not there or is none."""
+    source = settings.data if settings.data in MADE_HERE else context.source(settings.data)
+    return open_data(source, split, settings.size, settings.limit if split == "train" else settings.test_limit)
+
+
+def data_of(settings: TrainingSettings, context: Context) -> str:
+    """What the pictures are read from, as a text that changes with it."""
+    return context.content(settings.data)
+
+
+def fitted(training: Training, context: Context, checkpoint: Path | None = None) -> Fitted:
+    """The network of ``training``.
+
+    Its first weights, the order of the pictures and the augmentation's draws depend on the seed alone: trained on other
+    noise, it differs by the noise only. With a ``checkpoint`` a killed training goes on from that file, which is
+    written every :data:`CHECKPOINT_S` seconds at most. Raises StoreError for another training's checkpoint.
+    """
+    data, test, settings, seed = training.data, training.test, training.settings, training.seed
+    change, mix = AUGMENTS[settings.augment]
+    network = seeded(lambda: build(settings.model, len(data.classes), width=settings.width), seed)
+
+    def shares(network: nn.Module) -> Tested:
+        guess = predict(network, test.images, context.runtime)
+        return accuracy(guess, test.labels), class_accuracy(guess, test.labels, len(test.classes)).tolist()
+
+    last = training.epochs or settings.epochs
+    history = train(
+        network, data, context.runtime, epochs=last, seed=seed, lr=settings.lr, batch=settings.batch,
+        schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, adversary=training.adversary,
+        test=shares, on_epoch=context.epochs(last), checkpoint=checkpoint, every=CHECKPOINT_S,
+    )  # fmt: skip
+    return Fitted(network, history)

@@ -1,0 +1,54 @@
+"""A network trained once for all that decides it, kept, and shared by the cells of every recipe."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from faceshield.core.store import read_tensors, write_tensors
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.plan import digest_of
+from faceshield.experiments.paper.fitted import Fitted, Training, TrainingSettings, fitted
+from faceshield.models.zoo import build
+from faceshield.noise.file import data_digest
+from faceshield.training.history import History
+
+
+def trained(training: Training, context: Context) -> Fitted:
+    """:func:`kept_training` under a name that tells all that decides it, shared by the cells of every recipe."""
+    return kept_training(network_path(training, context), training, context)
+
+
+def network_path(training: Training, context: Context) -> Path:
+    """Where :func:`trained` keeps its network."""
+    settings, seed, adversary = training.settings, training.seed, training.adversary
+    own = {name: getattr(settings, name) for name in TrainingSettings.model_fields if name not in _PICTURES}
+    if training.epochs is not None:
+        own["epochs"] = training.epochs
+    parts = (training.data, training.test)
+    decides = [
+        own, seed, [[data_digest(part), part.sorted().labels.tolist(), part.classes] for part in parts],
+        None if adversary is None else asdict(adversary), str(context.runtime.dtype),
+    ]  # fmt: skip
+    return context.kept(f"network-{digest_of(decides)[:16]}.safetensors")
+
+
+def kept_training(path: Path, training: Training, context: Context) -> Fitted:
+    """:func:`faceshield.experiments.paper.fitted.fitted`, or what an earlier call kept at ``path``.
+
+    Killed and called again, it goes on from a checkpoint beside ``path``, which is gone once the network is kept. The
+    seconds are those of the training, whenever it was. Raises what ``fitted`` raises.
+    """
+    if path.is_file():
+        tensors, told = read_tensors(path)
+        network = build(training.settings.model, len(training.data.classes), width=training.settings.width)
+        network.load_state_dict(tensors)
+        return Fitted(context.runtime.place(network).eval(), History.read(told))
+    progress = path.with_suffix(".progress.safetensors")
+    made = fitted(training, context, checkpoint=progress)
+    context.runtime.ranks.once(lambda: write_tensors(path, made.model.state_dict(), asdict(made.history)))
+    context.runtime.ranks.once(lambda: progress.unlink(missing_ok=True))
+    return made
+
+
+_PICTURES = ("data", "limit", "test_limit", "size")  # where the pictures came from; they are themselves in the digest

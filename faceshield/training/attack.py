@@ -1,0 +1,95 @@
+"""The collector: a classifier trained from scratch on whatever photos it got, tested on clean ones it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from faceshield.data.augment import crop_and_flip
+from faceshield.data.examples import Examples
+from faceshield.models.resnet import resnet18
+from faceshield.training.loop import Augment, predict, seeded, train
+from faceshield.training.runtime import Runtime
+
+HELD_OUT = 0.2
+"""The share of each person's photos that are for the test (§4.5)."""
+
+AugmentName = Literal["crop-flip", "flip"]
+AUGMENTS: dict[AugmentName, Augment] = {
+    "crop-flip": crop_and_flip,
+    "flip": partial(crop_and_flip, pad=0),
+}
+
+
+def attack(
+    training: Examples,
+    clean: Examples,
+    protected: Sequence[int],
+    seed: int,
+    runtime: Runtime,
+    *,
+    epochs: int,
+    lr: float,
+    network: nn.Module | None = None,
+    width: int = 64,
+    augment: Augment = crop_and_flip,
+    say: Callable[[str], None] = lambda line: None,
+    on_epoch: Callable[[int, float], None] | None = None,
+    **training_settings: Any,
+) -> dict[str, Any]:
+    """Train on ``training``, test on ``clean``; ``protected`` are the labels of the cloaked people.
+
+    ``network`` is what is trained, in place: an RN-18 of ``width`` unless given. ``training_settings`` go to
+    :func:`faceshield.training.loop.train`. ``say`` hears a line every tenth epoch, ``on_epoch(epoch, loss)`` each epoch
+    after its test.
+
+    Final and peak accuracy of both groups (mean over photos; without ``others_accuracy`` where nobody else is tested)
+    and the confusion matrix (rows: who it is, columns: who the classifier says). The peak is that of the protected
+    people over all epochs: the best a collector could stop at.
+    """
+    who = torch.tensor(sorted(protected))
+    target = torch.isin(clean.labels, who)
+    curve: list[tuple[float, float]] = []
+    network = network or seeded(lambda: resnet18(len(clean.classes), width=width, stem="stride2"), seed)
+
+    def test(epoch: int, loss: float) -> None:
+        right = predict(network, clean.images, runtime) == clean.labels
+        curve.append((_share(right[target]), _share(right[~target])))
+        if epoch % 10 == 9 or epoch == epochs - 1:
+            say(f"  epoch {epoch + 1}: loss {loss:.3f}, protected {curve[-1][0]:.3f}, others {curve[-1][1]:.3f}")
+        if on_epoch is not None:
+            on_epoch(epoch, loss)
+
+    train(
+        network,
+        training,
+        runtime,
+        epochs=epochs,
+        seed=seed,
+        lr=lr,
+        augment=augment,
+        on_epoch=test,
+        **training_settings,
+    )
+    guess = predict(network, clean.images, runtime)
+    cells = torch.bincount(clean.labels * len(clean.classes) + guess, minlength=len(clean.classes) ** 2)
+    found = {
+        "protected_accuracy": curve[-1][0],
+        "others_accuracy": curve[-1][1],
+        "protected_accuracy_peak": max(value for value, _ in curve),
+        "chance": 1 / len(clean.classes),
+        "training_photos": len(training),
+        "test_photos": len(clean),
+        "confusion": cells.view(len(clean.classes), -1).tolist(),
+        "curve_protected": [round(value, 4) for value, _ in curve],
+        "curve_others": [round(value, 4) for _, value in curve],
+    }
+    return found if (~target).any() else {name: found[name] for name in found if "others" not in name}
+
+
+def _share(right: Tensor) -> float:
+    return float(right.float().mean()) if len(right) else 0.0

@@ -1,0 +1,118 @@
+"""Noise for a user's own data set: one call from a folder to a file, which goes on where it was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from faceshield.core.errors import UsageError
+from faceshield.core.place import new_file
+from faceshield.core.rng import derive_seed
+from faceshield.core.types import Form, Noise
+from faceshield.data.examples import Examples
+from faceshield.data.whole import open_whole
+from faceshield.models.zoo import build
+from faceshield.noise.file import data_digest, write_noise
+from faceshield.noise.presets import preset
+from faceshield.noise.registry import LEARNER_RATE, TRAINED, noise_method
+from faceshield.training.learner import learner
+from faceshield.training.loop import seeded, train
+from faceshield.training.runtime import Runtime
+
+Progress = Callable[[str, int, int], None]
+UNRESUMED = TRAINED | {"random"}  # made in one go
+
+
+@dataclass(frozen=True)
+class Request:
+    """What noise is wanted. ``epsilon`` in [0, 1]; ``setting`` as :func:`faceshield.noise.presets.preset`'s.
+
+    ``width`` is the surrogate's, ``epochs`` the training of the network that error-max needs. What is None stays the
+    method's own.
+    """
+
+    method: str = "error-min"
+    form: Form = "class"
+    epsilon: float = 8 / 255
+    setting: str = "paper"
+    seed: int = 0
+    model: str = "resnet18"
+    width: int = 64
+    rounds: int | None = None
+    patch: tuple[int, int] | None = None
+    epochs: int = 15
+    size: int | None = None
+    limit: int | None = None
+
+
+def generate_noise(
+    source: str,
+    out: Path,
+    request: Request,
+    runtime: Runtime,
+    *,
+    version: str,
+    resume: bool = False,
+    progress: Progress = lambda stage, done, total: None,
+) -> Noise:
+    """Make noise for the data at ``source`` (see :func:`faceshield.data.whole.open_whole`) and write it to ``out``.
+
+    ``version`` is the tool's, for the file to tell.
+
+    A checkpoint beside ``out`` is written after every round and deleted at the end; with ``resume`` the job goes on
+    from it, to the same bytes. ``progress(stage, done, total)`` follows along. Raises UsageError for data or settings
+    that are wrong, an ``out`` that exists, and a checkpoint without ``resume``; StoreError for another job's
+    checkpoint and where nothing can be written.
+    """
+    new_file(out, "noise is kept as .safetensors", ".safetensors")
+    checkpoint = out.with_name(f"{out.stem}.checkpoint.safetensors")
+    left = [path for path in _parts(checkpoint) if path.is_file()]
+    if left and not resume:
+        raise UsageError(f"{left[0]}: was left by an interrupted run; go on with --resume, or delete it")
+    own: dict[str, Any] = preset(request.setting, request.method, request.form, request.epsilon)
+    own |= {name: value for name in ("rounds", "patch") if (value := getattr(request, name)) is not None}
+    if request.method not in UNRESUMED:
+        own["checkpoint"] = checkpoint
+    method = noise_method(request.method, request.form, epsilon=request.epsilon, **own)
+    progress("reading", 0, 1)
+    data = open_whole(source, request.size, request.limit)
+    progress("reading", 1, 1)
+    network = seeded(
+        lambda: build(request.model, len(data.classes), width=request.width), derive_seed(request.seed, "surrogate")
+    )
+    if request.method in TRAINED:
+        train(
+            network, data, runtime, epochs=request.epochs, seed=request.seed,
+            on_epoch=lambda epoch, loss: progress("training", epoch + 1, request.epochs),
+        )  # fmt: skip
+    most = int(getattr(method, "rounds", getattr(method, "passes", 1)))
+
+    def tell(number: int, error: float, delta: Tensor) -> None:
+        progress("rounds (most)", number + 1, most)
+
+    rate = LEARNER_RATE["released-code" if request.setting == "released-code" else "paper"]
+    made = method.generate(data, learner(network, runtime, lr=rate), seed=request.seed, on_round=tell)
+    noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, **_origin(request, data, version)})
+
+    def write() -> None:
+        write_noise(out, noise)
+        for path in _parts(checkpoint):
+            path.unlink(missing_ok=True)
+
+    runtime.ranks.once(write)
+    return noise
+
+
+def _parts(checkpoint: Path) -> list[Path]:
+    """The files of one job: a mixture of two noises keeps one for each."""
+    return [checkpoint, *(checkpoint.with_stem(f"{checkpoint.stem}-{part}") for part in ("first", "second"))]
+
+
+def _origin(request: Request, data: Examples, version: str) -> dict[str, Any]:
+    """What the file tells of its making beside the method's own figures."""
+    asked = {name: value for name, value in asdict(request).items() if value is not None and name != "method"}
+    return {**asked, "data_sha256": data_digest(data), "faceshield": version}

@@ -1,0 +1,124 @@
+"""A cell that was killed goes on inside its training: the same bytes, the same curves, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from faceshield.core.store import read_tensors
+from faceshield.data.sources import open_data
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.paper import fitted as fitting
+from faceshield.experiments.paper.classify import EXPERIMENT, ClassifySettings
+from faceshield.experiments.paper.fitted import Training
+from faceshield.experiments.paper.trained import network_path, trained
+from faceshield.training.adversarial import Adversary
+from faceshield.training.checkpoint import digest
+
+classify = EXPERIMENT.run
+
+SETTINGS = {
+    "data": "digits", "size": 8, "limit": 10, "test_limit": 6, "width": 2, "epochs": 4, "lr": 0.1, "batch": 16,
+}  # fmt: skip
+ERROR_MAX = {"noise": "error-max", "form": "class"}
+
+
+ASKED = {"capture_output": True, "text": True, "check": True}
+
+
+class Killed(BaseException):
+    """As sudden as a signal: nothing in between catches it."""
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Each training dies in its third epoch's callback; returns the epochs that were begun. Every epoch is kept."""
+    told = []
+
+    def epochs(context, last):
+        def tell(epoch, loss):
+            told.append(epoch)
+            if epoch == 2:
+                raise Killed
+
+        return tell
+
+    monkeypatch.setattr(fitting, "CHECKPOINT_S", 0)
+    monkeypatch.setattr(Context, "epochs", epochs)
+    return told
+
+
+def both():
+    return open_data("digits", "train", 8, 10).sorted(), open_data("digits", "test", 8, 6)
+
+
+def resumed(killed, monkeypatch, job):
+    """``job()`` after it was killed once; the epochs that the second call ran."""
+    with pytest.raises(Killed):
+        job()
+    killed.clear()
+    monkeypatch.setattr(Context, "epochs", lambda context, last: lambda epoch, loss: killed.append(epoch))
+    return job()
+
+
+@pytest.mark.parametrize(("augment", "adversary"), [("cutout", None), ("mixup", None), ("none", Adversary(steps=1))])
+def test_a_killed_training_ends_as_if_it_had_not_been(context, killed, monkeypatch, tmp_path, augment, adversary):
+    own = ClassifySettings.model_validate({**SETTINGS, "augment": augment})
+    job = Training(*both(), own, 0, adversary)
+    path = network_path(job, context)
+    progress = path.with_suffix(".progress.safetensors")
+
+    made = resumed(killed, monkeypatch, lambda: trained(job, context))
+    assert killed == [2, 3], "it began anew"
+    assert not progress.exists()
+    whole = fitting.fitted(job, context)
+    assert digest(made.model.state_dict().values()) == digest(whole.model.state_dict().values())
+    assert made.history == whole.history
+    assert [len(curve) for curve in made.history.class_curves] == [4] * 10
+    assert read_tensors(path)[1]["seconds"] == made.history.seconds > 0
+
+
+def test_the_network_for_error_max_goes_on_too(context, killed, monkeypatch):
+    settings = {**SETTINGS, "surrogate_epochs": 4, "generate": {"error-max class": {"passes": 1}}}
+    resumed(killed, monkeypatch, lambda: classify(ERROR_MAX, 0, settings, context))
+    assert killed == [2, 3, 0, 1, 2, 3], "the surrogate's last two epochs, then the collector's training"
+    assert not list(context.work.glob("*.progress.*"))
+    (kept,) = context.work.glob("trained-*.safetensors")
+    assert len(read_tensors(kept)[1]["train_loss"]) == 4
+
+
+def test_a_small_network_is_not_written_after_each_epoch(context, monkeypatch):
+    written = []
+    monkeypatch.setattr("faceshield.training.checkpoint.write_tensors", lambda *of: written.append(of))
+    trained(Training(*both(), ClassifySettings.model_validate(SETTINGS), 0), context)
+    assert written == []
+
+
+def test_a_network_of_an_older_version_is_read(context):
+    """Its curves stood beside the history in the file; they still do."""
+    job = Training(*both(), ClassifySettings.model_validate(SETTINGS), 0)
+    made = trained(job, context)
+    told = read_tensors(network_path(job, context))[1]
+    assert set(told) == {"train_loss", "test_accuracy", "class_curves", "seconds"}
+    assert tuple(map(tuple, told["class_curves"])) == made.history.class_curves
+
+
+def test_what_a_checkpoint_tells_of_its_run_is_the_same_in_another_process():
+    """No address and no order of a hash: else a killed run's file would be another run's."""
+    told = (
+        "import json; from faceshield.experiments.paper.fitted import AUGMENTS;"
+        "from faceshield.training.adversarial import Adversary; from faceshield.training.checkpoint import described;"
+        "calls = [call for pair in AUGMENTS.values() for call in pair if call] + [Adversary()];"
+        "print(json.dumps([described(call) for call in calls]))"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed}, **ASKED).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+    words = json.loads(runs[0])
+    assert len(set(words)) == len(words) - 2, "mixup and cutmix share standard training's augmentation"
