@@ -31,7 +31,7 @@ def read(data: bytes, max_pixels: int) -> tuple[Raster, dict[str, Any], list[str
     info = heif.info
     if heif.mode.split(";")[0].endswith("a"):
         raise PhotoError("holds colours multiplied by their transparency; save it as PNG first")
-    array: NDArray[Any] = np.asarray(heif)
+    array: NDArray[Any] = np.array(heif)  # a copy: under numpy 1 the decoder's own buffer goes with ``heif``
     beside = beside_the_picture(data, "HEIF", info)
     beside += [f"{len(heif) - 1} further picture(s)"] if len(heif) > 1 else []
     beside += ["thumbnail (HEIF)"] if info.get("thumbnails") else []

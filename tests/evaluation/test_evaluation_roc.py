@@ -197,7 +197,7 @@ def test_pairs_without_a_score_are_rejected_by_every_threshold():
         ([0.1, 0.2], [False, False], "shows one person"),
         ([0.1, 0.2], [True], r"scores \(2,\) and same \(1,\)"),
         ([[0.1], [0.2]], [[True], [False]], "one number and one bool"),
-        ([0.1, 0.2], [1, 0], "of int64"),
+        ([0.1, 0.2], [2, 0], "of int64"),
     ],
 )
 def test_what_has_no_curve_is_refused_in_one_line(scores, same, words):

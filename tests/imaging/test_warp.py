@@ -46,7 +46,7 @@ def test_fit_agrees_with_skimage(matrix, seed, jitter):
     rng = np.random.default_rng(seed)
     points = rng.uniform(0, 100, (5, 2))
     target = points @ matrix[:, :2].T + matrix[:, 2] + rng.normal(0, jitter + 1e-6, (5, 2)) * scale_of(matrix)
-    other = transform.SimilarityTransform.from_estimate(points, target)
+    other = transform.estimate_transform("similarity", points, target)
     ours = fit_similarity(points, target)
     assert ours.dtype == np.float32
     assert ours.shape == (2, 3)
