@@ -14,7 +14,7 @@ from PIL import Image
 
 from faceshield import Options, cloak
 from faceshield.imaging.photo import load
-from faceshield.reports.show import amplified, write_page
+from faceshield.reports.show import amplify_change, write_page
 
 
 def main(folder: Path) -> None:
@@ -31,8 +31,8 @@ def main(folder: Path) -> None:
     (folder / "out" / "faceshield.json").rename(folder / "faceshield.json")
     (folder / "out").rmdir()
     before, after = load(original).pixels, load(folder / "cloaked.jpg").pixels
-    Image.fromarray(amplified(before, after)).save(folder / "noise_x16.png")
-    three = np.concatenate([before, after, amplified(before, after)], 1)
+    Image.fromarray(amplify_change(before, after)).save(folder / "noise_x16.png")
+    three = np.concatenate([before, after, amplify_change(before, after)], 1)
     Image.fromarray(three).save(folder / "three.png")
     write_page(original, folder / "cloaked.jpg", folder / "page.html")
     (face,) = report.photos[0].faces

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
-from faceshield.models.frozen import frozen
+from faceshield.models.frozen import freeze
 from faceshield.noise.pgd import Sign, pgd
 
 Batch = TypeVar("Batch", Tensor, NDArray[np.float32])
@@ -66,7 +66,7 @@ def _perturb(model: nn.Module, x: Batch, y: object, eps: float, steps: int, alph
 
     if not len(images):
         return x
-    with frozen(model), torch.enable_grad():
+    with freeze(model), torch.enable_grad():
         start = images.float()
         delta = pgd(
             start, torch.zeros_like(start), losses, budget, steps=steps, alpha=eps / 10 if alpha is None else alpha,

@@ -41,13 +41,13 @@ def evaluate_verification(
     not there, PhotoError for one that cannot be read.
     """
     from faceshield.auditing.pretrained import pretrained
-    from faceshield.evaluation.embed import combined
+    from faceshield.evaluation.embed import combine
     from faceshield.evaluation.enrol import enrol
 
     chosen = pairs if isinstance(pairs, PairSet) else read_pairs(Path(pairs))
     chosen.require(Path(images))
     done = enrol(Path(images), chosen.ids(), _detector(), pretrained(torch.device(device), name=recogniser))
-    features = combined(done.raw)
+    features = combine(done.raw)
     return verify_pairs(pair_scores(features, done.found, done.ids, chosen, "distance"), chosen, seed=seed)
 
 

@@ -9,6 +9,6 @@ from faceshield.attacks.base import in_parts
 from faceshield.noise import jpeg as codec
 
 
-def saved(pictures: Tensor, *, quality: int) -> Tensor:
+def recompress(pictures: Tensor, *, quality: int) -> Tensor:
     """pictures (N, 3, H, W) uint8 through a JPEG codec of ``quality`` 1–100, up to its integer arithmetic."""
     return in_parts(lambda part: codec.jpeg(part, torch.full((len(part),), float(quality))), pictures)

@@ -15,10 +15,10 @@ from faceshield.attacks.base import Pairs, in_parts
 from faceshield.data.examples import Examples
 
 
-def projected(training: Examples, pairs: Pairs, generator: Generator) -> Examples:
+def project_out(training: Examples, pairs: Pairs, generator: Generator) -> Examples:
     """``training`` without the directions that a linear classifier of its labels uses."""
     weights = linear(training.images, training.labels, len(training.classes), generator)
-    return replace(training, images=without(training.images, weights))
+    return replace(training, images=remove_span(training.images, weights))
 
 
 def linear(
@@ -37,7 +37,7 @@ def linear(
     return weights.detach()
 
 
-def without(images: Tensor, weights: Tensor) -> Tensor:
+def remove_span(images: Tensor, weights: Tensor) -> Tensor:
     """``images`` (N, 3, H, W) uint8 less their part in the span of ``weights`` (K, D), about their mean picture."""
     basis = torch.linalg.qr(weights.T).Q
     mean = images.float().mean(0).flatten() / 255

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 
 from faceshield.attacks.base import Pairs, in_parts
 from faceshield.data.examples import Examples
-from faceshield.training.loop import seeded
+from faceshield.training.loop import build_seeded
 
 
 class Purifier(nn.Module):
@@ -39,9 +39,9 @@ class Purifier(nn.Module):
         return images - noise
 
 
-def fitted(pairs: Pairs, generator: Generator, *, steps: int = 400, batch: int = 16, crop: int = 64) -> Purifier:
+def fit_purifier(pairs: Pairs, generator: Generator, *, steps: int = 400, batch: int = 16, crop: int = 64) -> Purifier:
     """A purifier of ``pairs``, by Adam on the squared error of squares of ``crop`` pixels at one place a batch."""
-    network = seeded(Purifier, int(torch.randint(2**31, (1,), generator=generator)))
+    network = build_seeded(Purifier, int(torch.randint(2**31, (1,), generator=generator)))
     optimizer = torch.optim.Adam(network.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     crop = min(crop, *pairs.clean.shape[-2:])
@@ -58,8 +58,8 @@ def fitted(pairs: Pairs, generator: Generator, *, steps: int = 400, batch: int =
     return network.eval()
 
 
-def purified(training: Examples, pairs: Pairs, generator: Generator) -> Examples:
+def purify_examples(training: Examples, pairs: Pairs, generator: Generator) -> Examples:
     """``training`` as a purifier of ``pairs`` gives it back."""
-    network = fitted(pairs, generator)
+    network = fit_purifier(pairs, generator)
     with torch.no_grad():
         return replace(training, images=in_parts(network, training.images, 64))

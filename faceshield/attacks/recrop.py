@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from faceshield.attacks.base import in_parts
-from faceshield.noise.views import resize
+from faceshield.noise.transforms import resize
 
 
 def recrop(pictures: Tensor, *, side: float = 0.84, across: float = 0.03, down: float = -0.03) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from faceshield.attacks.base import in_parts
-from faceshield.noise.views import resize
+from faceshield.noise.transforms import resize
 
 
 def half_size(pictures: Tensor) -> Tensor:

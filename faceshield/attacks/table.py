@@ -9,9 +9,9 @@ from faceshield.attacks.adversarial import FAST
 from faceshield.attacks.augment import STRONG
 from faceshield.attacks.base import Countermeasure
 from faceshield.attacks.grey import grey
-from faceshield.attacks.jpeg import saved
-from faceshield.attacks.project import projected
-from faceshield.attacks.purify import purified
+from faceshield.attacks.jpeg import recompress
+from faceshield.attacks.project import project_out
+from faceshield.attacks.purify import purify_examples
 from faceshield.attacks.recrop import recrop
 from faceshield.attacks.resize import blur, half_size
 from faceshield.core.errors import UsageError
@@ -24,9 +24,9 @@ Name = Literal[
 COUNTERMEASURES: dict[str, Countermeasure] = {
     # a collector who stops at the best epoch trains like any other: it is the peak of the same curve that counts
     "none": Countermeasure("plain training; the peak over its epochs is what early stopping reaches"),
-    "jpeg-90": Countermeasure("saved as JPEG 90", pictures=partial(saved, quality=90)),
-    "jpeg-75": Countermeasure("saved as JPEG 75", pictures=partial(saved, quality=75)),
-    "jpeg-50": Countermeasure("saved as JPEG 50", pictures=partial(saved, quality=50)),
+    "jpeg-90": Countermeasure("saved as JPEG 90", pictures=partial(recompress, quality=90)),
+    "jpeg-75": Countermeasure("saved as JPEG 75", pictures=partial(recompress, quality=75)),
+    "jpeg-50": Countermeasure("saved as JPEG 50", pictures=partial(recompress, quality=50)),
     "half-size": Countermeasure("half the size and back", pictures=half_size),
     "blur": Countermeasure("Gaussian blur, σ = 1.5 pixels", pictures=blur),
     "grey": Countermeasure("without colour", pictures=grey),
@@ -35,8 +35,8 @@ COUNTERMEASURES: dict[str, Countermeasure] = {
     "mixup": Countermeasure("Mixup", mix=mixup),
     "cutmix": Countermeasure("CutMix", mix=cutmix),
     "adversarial-training": Countermeasure("adversarial training, one step, ε = 8/255", adversary=FAST),
-    "projection": Countermeasure("orthogonal projection", undo=projected),
-    "purify": Countermeasure("a purifier learned from up to 500 pairs of the public noise", undo=purified),
+    "projection": Countermeasure("orthogonal projection", undo=project_out),
+    "purify": Countermeasure("a purifier learned from up to 500 pairs of the public noise", undo=purify_examples),
 }
 
 

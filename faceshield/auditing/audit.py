@@ -13,9 +13,9 @@ from faceshield.auditing.sides import KINDS, Kind, Progress, Side, photos_of, re
 from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace
 from faceshield.data.examples import drawn_order
+from faceshield.evaluation.distractors import Distractors
 from faceshield.evaluation.enrol import Recogniser, crop
 from faceshield.evaluation.search import EXACT, FAR, Search, limit_at, search, usual_limits
-from faceshield.evaluation.strangers import Strangers
 from faceshield.faces.detector import Detector
 from faceshield.imaging.photo import load
 
@@ -58,7 +58,7 @@ class Audit:
 def audit(
     cloaked: Path,
     clean: Path,
-    strangers: Strangers,
+    strangers: Distractors,
     detector: Detector,
     recogniser: Recogniser,
     progress: Progress | None = None,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.store import CLOAKED, read_json, sha256
-from faceshield.evaluation.embed import combined
+from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import Recogniser, enrol
 from faceshield.faces.detector import Detector
 from faceshield.imaging.formats import PICTURES
@@ -77,7 +77,7 @@ def read_side(
     return Side(
         root,
         tuple(name for name in names if name in shown),
-        combined(enrolled.raw, unit=False)[seen],
+        combine(enrolled.raw, unit=False)[seen],
         tuple(name for name in names if name not in shown and name not in faults),
         tuple(faults.values()),
     )

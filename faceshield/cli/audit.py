@@ -9,7 +9,7 @@ import click
 
 from faceshield.cli.progress import Bars
 from faceshield.core.errors import UsageError
-from faceshield.core.place import new_file
+from faceshield.core.outputs import new_file
 
 
 @click.command("audit")
@@ -40,7 +40,7 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
     from faceshield.auditing.audit import audit
     from faceshield.auditing.crowd import read_crowd, trained
     from faceshield.auditing.pretrained import pretrained
-    from faceshield.evaluation.strangers import load_strangers
+    from faceshield.evaluation.distractors import load_distractors
     from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.reports.audit import meaning, write_audit
     from faceshield.reports.recognisers import trained_meaning
@@ -55,7 +55,7 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
     runtime = Runtime.best(device)
     recogniser = pretrained(runtime.device)
     with Bars() as bars:
-        result = audit(cloaked, clean, load_strangers(), AnyRollDetector(recogniser.device), recogniser, bars)
+        result = audit(cloaked, clean, load_distractors(), AnyRollDetector(recogniser.device), recogniser, bars)
         today = datetime.datetime.now(datetime.timezone.utc).date()
         write_audit(result, recogniser.name, out, today)
         after = None if people is None else trained(result.sides, people, counters, runtime, bars)

@@ -21,7 +21,7 @@ def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: 
 
     Exit code 3 where a photo shows no clear face, 4 where a file is no picture.
     """
-    from faceshield.cloaking.album import gather, refuse_strangers
+    from faceshield.cloaking.album import gather, refuse_foreign
     from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.faces.detector import CONFIDENT
     from faceshield.imaging.photo import load
@@ -29,7 +29,7 @@ def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: 
 
     album = gather(photos, draw)
     if draw is not None:
-        refuse_strangers(album, draw)
+        refuse_foreign(album, draw)
     detector, found, code = AnyRollDetector(Runtime.best(device).device), [], 0
     for item in album.items:
         try:
@@ -42,9 +42,9 @@ def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: 
         if not any(face.score >= CONFIDENT for face in faces):
             code = code or 3
         if draw is not None:
-            from faceshield.reports.faces import drawn
+            from faceshield.reports.faces import draw_faces
 
-            drawn(rgb, faces, draw / item.place.with_suffix(".png"))
+            draw_faces(rgb, faces, draw / item.place.with_suffix(".png"))
         found.append(
             {"photo": str(item.source), "width": rgb.shape[1], "height": rgb.shape[0], "faces": _values(faces)}
         )

@@ -50,10 +50,10 @@ def verification(
     "different".
     """
     from faceshield.cli.progress import Bars
-    from faceshield.core.place import open_folder
+    from faceshield.core.outputs import open_folder
     from faceshield.core.store import write_json
     from faceshield.data.pairs import read_pairs
-    from faceshield.evaluation.embed import combined
+    from faceshield.evaluation.embed import combine
     from faceshield.evaluation.enrol import enrol
     from faceshield.evaluation.folds import refuse_folds
     from faceshield.evaluation.verification import pair_scores, verify_pairs
@@ -73,7 +73,7 @@ def verification(
         done = enrol(
             images, protocol.ids(), detector, recogniser, which=face, cache=work / "enrolled", progress=bars
         )  # fmt: skip
-    features = combined(done.raw, flip=flip, unit=score == "cosine")
+    features = combine(done.raw, flip=flip, unit=score == "cosine")
     scores = pair_scores(features, done.found, done.ids, protocol, score)
     result = verify_pairs(scores, protocol, thresholds=thresholds, seed=seed)
     setting = {
@@ -140,12 +140,12 @@ def recognition(
 
     import torch
 
-    from faceshield.core.place import open_folder
+    from faceshield.core.outputs import open_folder
     from faceshield.core.store import write_json
     from faceshield.data.tree import read_tree
     from faceshield.models.recognition import network_of
     from faceshield.training.attack import HELD_OUT, attack
-    from faceshield.training.loop import seeded
+    from faceshield.training.loop import build_seeded
     from faceshield.training.runtime import Runtime
 
     people = read_tree(clean, size)
@@ -160,7 +160,7 @@ def recognition(
     training = read_tree(published, size, classes=people.classes)
     names = {id.rpartition(".")[0] for id in test.ids}
     training = training.select(torch.tensor([id.rpartition(".")[0] not in names for id in training.ids]))
-    network = seeded(lambda: network_of(model, len(people.classes), width), seed)
+    network = build_seeded(lambda: network_of(model, len(people.classes), width), seed)
     labels = [people.classes.index(name) for name in protected]
     settings = {"width": width, "epochs": epochs, "lr": lr}
     metrics = attack(

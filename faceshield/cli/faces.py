@@ -34,7 +34,7 @@ def align(source: Path, out: Path, size: str, margin: int, jobs: int, device: st
     from functools import partial
 
     from faceshield.cli.progress import Bars
-    from faceshield.core.place import refuse_inside
+    from faceshield.core.outputs import refuse_inside
     from faceshield.data.layouts import read_layout
     from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.faces.dataset import NO_FACE, REPORT, Frame, align_dataset

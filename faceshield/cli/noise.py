@@ -11,7 +11,7 @@ import click
 from faceshield.cli.progress import Bars
 from faceshield.core.budget import epsilon_text, parse_epsilon
 from faceshield.core.errors import UsageError
-from faceshield.core.place import refuse_inside
+from faceshield.core.outputs import refuse_inside
 
 FILE = click.Path(path_type=Path)
 

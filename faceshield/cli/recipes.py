@@ -45,7 +45,7 @@ def show(name: str, scale: Any) -> None:
     """The cells of recipe NAME, its settings, and what is expected of it."""
     from faceshield.experiments.engine.plan import plan
     from faceshield.experiments.engine.registry import experiment_of
-    from faceshield.reports.verdict import bar_words
+    from faceshield.reports.verdict import format_bar
 
     recipe = _read(name)
     experiment_of(recipe)  # a misspelt setting is refused here, not hours later
@@ -57,7 +57,7 @@ def show(name: str, scale: Any) -> None:
         click.echo(f"  {key}: {value}")
     click.echo("expected")
     for bar in recipe.expected:
-        click.echo(f"  {bar_words(bar)}")
+        click.echo(f"  {format_bar(bar)}")
     if not recipe.expected:
         click.echo("  nothing: the recipe makes something, or measures without a bar")
 

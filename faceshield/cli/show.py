@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from faceshield.core.place import new_file
+from faceshield.core.outputs import new_file
 
 
 @click.command("show")

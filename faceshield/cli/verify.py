@@ -8,7 +8,7 @@ import click
 
 from faceshield.cli.weights import RECOGNISER, WEIGHTS, chosen
 from faceshield.core.errors import UnprotectedError
-from faceshield.core.place import new_file
+from faceshield.core.outputs import new_file
 
 
 @click.command("verify")
@@ -35,7 +35,7 @@ def command(
     The rate was measured on LFW; photos of another kind have another one. Exit code 3 where a photo shows no face.
     """
     from faceshield.evaluation.calibration import calibration as read
-    from faceshield.evaluation.embed import combined, outputs
+    from faceshield.evaluation.embed import combine, embed_pairs
     from faceshield.evaluation.enrol import crop
     from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.imaging.photo import load
@@ -53,7 +53,9 @@ def command(
         if face is None:
             raise UnprotectedError(f"{path}: no face was found; give a photo that shows one")
         chips.append(face.image)
-    features = [combined(outputs(chip[None].to(recogniser.device), recogniser.forward), unit=False) for chip in chips]
+    features = [
+        combine(embed_pairs(chip[None].to(recogniser.device), recogniser.forward), unit=False) for chip in chips
+    ]
     distance = float((features[0] - features[1]).norm())
     decision = "same person" if distance <= limit.distance else "different people"
     click.echo(f"distance {distance:.3f}, threshold {limit.distance:.3f}: {decision}")
@@ -63,7 +65,7 @@ def command(
         f" one, and {limit.tar:.1%} of the same people were recognised ({limit.recipe})."
     )
     if out is not None:
-        from faceshield.reports.chips import side_by_side
+        from faceshield.reports.crops import side_by_side
 
         side_by_side(chips, out)
         click.echo(out)

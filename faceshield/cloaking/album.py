@@ -73,7 +73,7 @@ def gather(photos: Sequence[Path], out: Path | None = None) -> Album:
     return Album(tuple(items), tuple(ignored))
 
 
-def refuse_strangers(album: Album, out: Path) -> None:
+def refuse_foreign(album: Album, out: Path) -> None:
     """Raises UsageError where ``out`` already holds a picture that one of ``album`` would come out as or beside."""
     for folder in sorted({(out / item.place).parent for item in album.items}):
         there = {stem(path): path for path in folder.iterdir()} if folder.is_dir() else {}

@@ -10,12 +10,12 @@ from pathlib import Path
 from faceshield.cloaking.album import Item
 from faceshield.cloaking.check_frames import check_frames
 from faceshield.cloaking.detect import Finder
+from faceshield.cloaking.ensemble import AlignedCrops
 from faceshield.cloaking.one import changed, finished, laid_on, measure
-from faceshield.cloaking.opponents import Seen
 from faceshield.cloaking.options import Options
-from faceshield.cloaking.places import Places
+from faceshield.cloaking.output_names import OutputNames
+from faceshield.cloaking.perturbation import Perturbation
 from faceshield.cloaking.report import FaceReport, PhotoReport
-from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256
 from faceshield.core.types import Face, Photo
@@ -29,20 +29,20 @@ def moving(data: bytes, path: Path, options: Options) -> Animation | None:
     return open_animation(data, path) if options.frames == "all" else None
 
 
-def first_seen(animation: Animation, finder: Finder) -> Seen:
+def first_seen(animation: Animation, finder: Finder) -> AlignedCrops:
     """The person's face in the first frame that shows it. Raises UnprotectedError where none does."""
     reason = ""
     for photo, _ in animation.frames():
         rgb = photo.rgb8()
         try:
-            return Seen.of(rgb, finder.find(rgb, animation.path)[0][0])
+            return AlignedCrops.of(rgb, finder.find(rgb, animation.path)[0][0])
         except UnprotectedError as error:
             reason = reason or str(error)
     raise _nowhere(animation, reason)
 
 
 def cloak_frames(
-    animation: Animation, item: Item, places: Places, worn: Worn, finder: Finder, options: Options
+    animation: Animation, item: Item, places: OutputNames, worn: Perturbation, finder: Finder, options: Options
 ) -> PhotoReport:
     """Cloak ``animation`` into ``places.out``: frames are decoded once to look, once to write and once to check.
 
@@ -116,7 +116,12 @@ def _cast(animation: Animation, finder: Finder) -> _Cast:
 
 
 def _cloaked(
-    animation: Animation, cast: _Cast, worn: Worn, digest: str, regions: list[list[Region]], faces: list[FaceReport]
+    animation: Animation,
+    cast: _Cast,
+    worn: Perturbation,
+    digest: str,
+    regions: list[list[Region]],
+    faces: list[FaceReport],
 ) -> Iterator[tuple[Photo, float]]:
     """Each frame with what is worn; ``regions`` and ``faces`` grow by what it has on it."""
     for number, ((photo, ms), own) in enumerate(zip(animation.frames(), cast.faces, strict=True), 1):

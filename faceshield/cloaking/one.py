@@ -13,9 +13,9 @@ from faceshield.cloaking.album import Item
 from faceshield.cloaking.check import Check, check
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.options import Options
-from faceshield.cloaking.places import Places
+from faceshield.cloaking.output_names import OutputNames
+from faceshield.cloaking.perturbation import Perturbation
 from faceshield.cloaking.report import FaceReport, PhotoReport
-from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256, write_bytes
 from faceshield.core.types import Face, Photo
@@ -25,7 +25,9 @@ from faceshield.imaging.blend import Region, blend
 from faceshield.imaging.photo import Encoded, decode, encode
 
 
-def cloak_one(data: bytes, item: Item, places: Places, worn: Worn, finder: Finder, options: Options) -> PhotoReport:
+def cloak_one(
+    data: bytes, item: Item, places: OutputNames, perturbation: Perturbation, finder: Finder, options: Options
+) -> PhotoReport:
     """Cloak the photo ``data`` of ``item`` into ``places.out``; one without the face raises UnprotectedError and is
     written nowhere.
 
@@ -34,13 +36,13 @@ def cloak_one(data: bytes, item: Item, places: Places, worn: Worn, finder: Finde
     digest = sha256(data)
     photo = decode(data, item.source, first=options.frames == "first")
     faces, seen = finder.found(item.source, digest) or finder.find(photo.rgb8(), item.source)
-    pixels, regions = laid_on(photo, faces, worn, digest)
+    pixels, regions = laid_on(photo, faces, perturbation, digest)
     if not changed(photo, pixels, regions):
         raise UnprotectedError(f"{item.source}: the face is too small or too far outside to change a pixel of it")
     encoded = encode(photo, pixels, format=options.format, quality=options.quality, metadata=options.metadata)
-    checked = check(photo, pixels, encoded, regions, worn.epsilon, options)
-    still_at = worn.still_at(encoded, photo, faces)
-    report = finished(item, places, worn, encoded, checked, digest)
+    checked = check(photo, pixels, encoded, regions, perturbation.epsilon, options)
+    still_at = perturbation.still_at(encoded, photo, faces)
+    report = finished(item, places, perturbation, encoded, checked, digest)
     return replace(
         report,
         faces=tuple(measure(photo, pixels, face, region) for face, region in zip(faces, regions, strict=True)),
@@ -49,7 +51,7 @@ def cloak_one(data: bytes, item: Item, places: Places, worn: Worn, finder: Finde
     )
 
 
-def laid_on(photo: Photo, faces: Sequence[Face], worn: Worn, digest: str) -> tuple[NDArray[Any], list[Region]]:
+def laid_on(photo: Photo, faces: Sequence[Face], worn: Perturbation, digest: str) -> tuple[NDArray[Any], list[Region]]:
     """``photo``'s pixels with what is worn on ``faces``, and the region of each that could change."""
     deltas = [worn.delta_of(photo, face, digest) for face in faces]
     placed = [(delta, canvas_matrix(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
@@ -61,7 +63,9 @@ def changed(photo: Photo, pixels: NDArray[Any], regions: Sequence[Region]) -> bo
     return not all(np.array_equal(region.of(pixels), region.of(photo.pixels)) for region in regions)
 
 
-def finished(item: Item, places: Places, worn: Worn, encoded: Encoded, checked: Check, digest: str) -> PhotoReport:
+def finished(
+    item: Item, places: OutputNames, worn: Perturbation, encoded: Encoded, checked: Check, digest: str
+) -> PhotoReport:
     """``encoded`` written below ``places.out``, and the report of it but for its faces."""
     place = places.settle(item, encoded.suffix, encoded.data)
     write_bytes(places.out / place, encoded.data)
@@ -95,11 +99,11 @@ def measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> F
     )
 
 
-def unprotected(item: Item, error: UnprotectedError) -> PhotoReport:
+def report_unprotected(item: Item, error: UnprotectedError) -> PhotoReport:
     """The report of a photo that was left alone because its face was not found."""
     return PhotoReport(source=str(item.source), status="unprotected", reason=str(error))
 
 
-def failed(item: Item, error: Exception) -> PhotoReport:
+def report_failed(item: Item, error: Exception) -> PhotoReport:
     """The report of a file that could not be read or written."""
-    return replace(unprotected(item, UnprotectedError(str(error))), status="failed")
+    return replace(report_unprotected(item, UnprotectedError(str(error))), status="failed")

@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from faceshield.cloaking.opponents import Seen, opponents
+from faceshield.cloaking.ensemble import AlignedCrops, build_ensemble
 from faceshield.cloaking.options import Against, Options
-from faceshield.cloaking.worn import Masks, OneNoise, Worn
+from faceshield.cloaking.perturbation import IdentityNoise, Perturbation, PhotoMasks
 from faceshield.core.budget import Budget, epsilon_text
 from faceshield.core.errors import UsageError
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.weights import digest
 from faceshield.noise import vault
-from faceshield.noise.identity import Identity, correlation, new_secret, private_noise, slot_of
-from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES, joined, load_bank
-from faceshield.noise.views import Views
+from faceshield.noise.identity import Identity, choose_class, correlation, new_secret, private_noise
+from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES, load_bank, load_ensemble
+from faceshield.noise.transforms import Transforms
 from faceshield.training.runtime import Runtime
 
 SECRET = "FACESHIELD_SECRET"
@@ -30,7 +30,7 @@ FIT: dict[Against, tuple[str, ...]] = {"training": SURROGATES, "both": (SURROGAT
 surrogates holds less."""
 
 
-def kept(options: Options) -> tuple[Identity | None, list[str]]:
+def load_identity(options: Options) -> tuple[Identity | None, list[str]]:
     """The identity kept under the chosen name, if any, and what the user should know of it.
 
     Raises UsageError where it was made for another ε: a person's noise never changes silently.
@@ -60,9 +60,9 @@ def kept(options: Options) -> tuple[Identity | None, list[str]]:
     return identity, notices
 
 
-def make(
+def make_identity(
     options: Options,
-    faces: Sequence[Seen],
+    faces: Sequence[AlignedCrops],
     runtime: Runtime,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Identity:
@@ -75,16 +75,16 @@ def make(
     bank = load_bank()
     secret = os.environ.get(SECRET) or new_secret()
     if options.fast:
-        slot = slot_of(secret, len(bank.delta))
+        slot = choose_class(secret, len(bank.delta))
         delta = Budget(options.epsilon).project(bank.delta[slot] * (options.epsilon / bank.epsilon))
     else:
         crops = torch.stack([face.on_canvas.image for face in faces]).mul(255).round().byte().to(runtime.device)
         delta, slot = private_noise(
             crops,
             len(bank.delta),
-            joined(names, runtime.ready),
+            load_ensemble(names, runtime.ready),
             Budget(options.epsilon),
-            Views(),
+            Transforms(),
             secret,
             on_step=on_step,
         )
@@ -103,23 +103,25 @@ def make(
     )
 
 
-def wear(
+def build_perturbation(
     options: Options,
     identity: Identity | None,
-    faces: Sequence[Seen],
+    faces: Sequence[AlignedCrops],
     runtime: Runtime,
     inception: InceptionResnetV1 | None = None,
-) -> Worn | None:
+) -> Perturbation | None:
     """What the photos get of the person of ``faces``; None where there is nothing to give. ``inception``: one more
     recogniser that masks are made against.
     """
     if options.against == "training":
-        return None if identity is None else OneNoise(identity)
+        return None if identity is None else IdentityNoise(identity)
     if not faces:
         return None
     own = identity or (vault.load(options.identity) if vault.exists(options.identity) else None)
     secret = own.secret if own else os.environ.get(SECRET) or new_secret()
     # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
     alone = identity is None
-    known = opponents(faces, runtime, own=alone, scatter=options.scatter, inception=inception if alone else None)
-    return Masks(known, secret, options, runtime.device, identity)
+    known = build_ensemble(
+        faces, runtime, shipped_recognisers=alone, scatter=options.scatter, inception=inception if alone else None
+    )
+    return PhotoMasks(known, secret, options, runtime.device, identity)

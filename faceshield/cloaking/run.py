@@ -10,22 +10,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from faceshield.cloaking.album import Album, Item, free, gather, refuse_strangers, stem
+from faceshield.cloaking.album import Album, Item, free, gather, refuse_foreign, stem
 from faceshield.cloaking.detect import Finder
+from faceshield.cloaking.ensemble import AlignedCrops
 from faceshield.cloaking.journal import Journal
 from faceshield.cloaking.leftovers import sweep
 from faceshield.cloaking.moving import cloak_frames, first_seen, moving
-from faceshield.cloaking.one import cloak_one, failed, unprotected
-from faceshield.cloaking.opponents import Seen
+from faceshield.cloaking.one import cloak_one, report_failed, report_unprotected
 from faceshield.cloaking.options import Options
-from faceshield.cloaking.places import Places
-from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, kept, make, wear
+from faceshield.cloaking.output_names import OutputNames
+from faceshield.cloaking.perturbation import Perturbation
+from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, build_perturbation, load_identity, make_identity
 from faceshield.cloaking.report import CloakReport, PhotoReport
-from faceshield.cloaking.worn import Worn
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
-from faceshield.core.place import open_folder
+from faceshield.core.outputs import open_folder
 from faceshield.core.store import CLOAKED, sha256, write_json
-from faceshield.evaluation.strangers import STRANGERS
+from faceshield.evaluation.distractors import DISTRACTORS
 from faceshield.imaging.opening import read
 from faceshield.imaging.photo import decode
 from faceshield.models import facenet
@@ -67,19 +67,19 @@ def cloak(
     finder = Finder(options, device)
     journal = Journal(target, options.resume)
     if not journal.earlier:
-        refuse_strangers(album, target)
-    identity, notices = kept(options) if options.against != "search" else (None, [])
+        refuse_foreign(album, target)
+    identity, notices = load_identity(options) if options.against != "search" else (None, [])
     open_folder(target, "choose another folder")
     if identity is None and options.against != "search":
         vault.open_for_writing()
     problems: dict[Path, PhotoReport] = {}
-    faces: list[Seen] = []
+    faces: list[AlignedCrops] = []
     if identity is None or options.against != "training":
         faces, problems = _look(album, options, finder, say)
     if identity is None and faces and options.against != "search":
-        identity = make(options, faces, runtime, lambda done, total: say("making noise", done, total))
+        identity = make_identity(options, faces, runtime, lambda done, total: say("making noise", done, total))
         vault.save(identity)
-    worn = wear(options, identity, faces, runtime, inception)
+    perturbation = build_perturbation(options, identity, faces, runtime, inception)
     if identity is not None and identity.kind == "private" and identity.photos < FEW:
         notices.append(
             f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"
@@ -90,12 +90,12 @@ def cloak(
     taken = {stem(Path(report.output)) for report in finished if report.output}
     todo = [item for item in album.items if str(item.source) not in journal.done]
     work = [replace(item, place=free(item.place, taken)) for item in todo]
-    places = Places(target, taken, journal.own)
+    places = OutputNames(target, taken, journal.own)
     folders = {target, *((target / item.place).parent for item in album.items)}
     results = dict(journal.done)
 
     def one(item: Item) -> PhotoReport:
-        report = problems.get(item.source) or _guarded(item, places, worn, finder, options)
+        report = problems.get(item.source) or _guarded(item, places, perturbation, finder, options)
         journal.add(report)
         return report
 
@@ -119,39 +119,43 @@ def cloak(
     return report
 
 
-def _guarded(item: Item, places: Places, worn: Worn | None, finder: Finder, options: Options) -> PhotoReport:
+def _guarded(
+    item: Item, places: OutputNames, perturbation: Perturbation | None, finder: Finder, options: Options
+) -> PhotoReport:
     try:
-        if worn is None:
+        if perturbation is None:
             raise UnprotectedError(f"{item.source}: no clear face was found in any of the photos")
         data = read(item.source)
         animation = moving(data, item.source, options)
         if animation is not None:
-            return cloak_frames(animation, item, places, worn, finder, options)
-        return cloak_one(data, item, places, worn, finder, options)
+            return cloak_frames(animation, item, places, perturbation, finder, options)
+        return cloak_one(data, item, places, perturbation, finder, options)
     except StoreError:
         raise
     except UnprotectedError as error:
-        return unprotected(item, error)
+        return report_unprotected(item, error)
     except FaceshieldError as error:
-        return failed(item, error)
+        return report_failed(item, error)
 
 
-def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tuple[list[Seen], dict[Path, PhotoReport]]:
+def _look(
+    album: Album, options: Options, finder: Finder, say: Progress
+) -> tuple[list[AlignedCrops], dict[Path, PhotoReport]]:
     """The person's face in up to ENOUGH photos spread over the album.
 
     Photos that could not be used are reported once, here, so that they are not looked at again.
     """
     needed = {
         "training": (*FIT["training"], BANK),
-        "search": (RECOGNISER, RECOGNISERS, STRANGERS),
-        "both": (*FIT["both"], BANK, RECOGNISER, STRANGERS),
+        "search": (RECOGNISER, RECOGNISERS, DISTRACTORS),
+        "both": (*FIT["both"], BANK, RECOGNISER, DISTRACTORS),
     }
     for name in needed[options.against]:
         path_of(name)  # a missing weight file is told now, not after minutes of looking
     step = -(-len(album.items) // ENOUGH)
     order = [item for first in range(step) for item in album.items[first::step]]
     enough = 1 if options.fast and options.against == "training" else ENOUGH  # a mask leads away from all it knows
-    faces: list[Seen] = []
+    faces: list[AlignedCrops] = []
     problems: dict[Path, PhotoReport] = {}
     for number, item in enumerate(order, 1):
         if faces and number > enough:
@@ -165,11 +169,11 @@ def _look(album: Album, options: Options, finder: Finder, say: Progress) -> tupl
                 rgb = decode(data, item.source, first=options.frames == "first").rgb8()
                 found = finder.find(rgb, item.source)
                 finder.keep(item.source, sha256(data), found)
-                faces += [Seen.of(rgb, face) for face in found[0][:1]]
+                faces += [AlignedCrops.of(rgb, face) for face in found[0][:1]]
         except UnprotectedError as error:
-            problems[item.source] = unprotected(item, error)
+            problems[item.source] = report_unprotected(item, error)
         except FaceshieldError as error:
-            problems[item.source] = failed(item, error)
+            problems[item.source] = report_failed(item, error)
         say("looking", number, max(number, min(enough, len(order))))
     return faces, problems
 

@@ -12,7 +12,7 @@ Augment = Callable[[Tensor, Generator], Tensor]
 """``augment(images, generator)``: pictures (N, 3, H, W), uint8 or float in [0, 1], of the same shape and dtype."""
 
 
-def sent(drawn: Tensor, device: torch.device) -> Tensor:
+def to_device(drawn: Tensor, device: torch.device) -> Tensor:
     """What was ``drawn`` on the CPU, on ``device``, without waiting for the work that is still queued there."""
     return drawn.to(device, non_blocking=True)
 
@@ -25,8 +25,8 @@ def crop_and_flip(images: Tensor, generator: Generator, *, pad: int = 4, flip: f
     n, _, height, width = images.shape
     device = images.device
     padded = F.pad(images.float(), (pad,) * 4, mode="replicate").to(images.dtype) if pad else images
-    dy, dx = sent(torch.randint(0, 2 * pad + 1, (2, n, 1), generator=generator), device)
-    mirror = sent(torch.rand(n, 1, generator=generator) < flip, device)
+    dy, dx = to_device(torch.randint(0, 2 * pad + 1, (2, n, 1), generator=generator), device)
+    mirror = to_device(torch.rand(n, 1, generator=generator) < flip, device)
     columns = torch.arange(width, device=device).expand(n, width)
     columns = torch.where(mirror, width - 1 - columns, columns) + dx
     rows = torch.arange(height, device=device) + dy
@@ -37,7 +37,7 @@ def crop_and_flip(images: Tensor, generator: Generator, *, pad: int = 4, flip: f
 def rotate(images: Tensor, generator: Generator, *, degrees: float = 20.0) -> Tensor:
     """Turn each picture about its middle by an angle drawn evenly from ±``degrees``; corners become black."""
     angle = (torch.rand(len(images), generator=generator) * 2 - 1) * degrees
-    return turned(images, sent(angle, images.device))
+    return rotate_by(images, to_device(angle, images.device))
 
 
 def cutout(images: Tensor, generator: Generator, *, size: int = 16) -> Tensor:
@@ -46,7 +46,7 @@ def cutout(images: Tensor, generator: Generator, *, size: int = 16) -> Tensor:
     images (N, 3, H, W), uint8 or float; where the square crosses the edge, less of it is seen.
     """
     sizes = torch.full((len(images),), float(size), device=images.device)
-    return images.masked_fill(drawn_window(images, sizes, sizes, generator), 0)
+    return images.masked_fill(draw_window(images, sizes, sizes, generator), 0)
 
 
 def compose(*parts: Augment) -> Augment:
@@ -60,7 +60,7 @@ def compose(*parts: Augment) -> Augment:
     return augment
 
 
-def turned(images: Tensor, angle: Tensor) -> Tensor:
+def rotate_by(images: Tensor, angle: Tensor) -> Tensor:
     """Each picture turned by its own angle, degrees anticlockwise as seen; nearest pixel, black from outside.
 
     images (N, 3, H, W), uint8 or float; angle (N,) on their device. 0 leaves a picture as it is.
@@ -76,7 +76,7 @@ def turned(images: Tensor, angle: Tensor) -> Tensor:
     return out.to(images.dtype)
 
 
-def drawn_window(images: Tensor, heights: Tensor, widths: Tensor, generator: Generator) -> Tensor:
+def draw_window(images: Tensor, heights: Tensor, widths: Tensor, generator: Generator) -> Tensor:
     """(N, 1, H, W) bool, True in a box of each picture's own height and width around a pixel drawn evenly.
 
     heights and widths (N,) float in pixels, on the device of ``images``, are rounded to whole ones, and 0 gives no box;
@@ -84,7 +84,7 @@ def drawn_window(images: Tensor, heights: Tensor, widths: Tensor, generator: Gen
     """
     n, _, height, width = images.shape
     device = images.device
-    centre = sent(torch.rand(2, n, 1, generator=generator), device)
+    centre = to_device(torch.rand(2, n, 1, generator=generator), device)
     rows = torch.arange(height, device=device) - (centre[0] * height).floor()
     columns = torch.arange(width, device=device) - (centre[1] * width).floor()
     half_heights, half_widths = heights.round()[:, None] / 2, widths.round()[:, None] / 2

@@ -59,7 +59,7 @@ class Examples:
         kept: list[int] = []
         for label in range(len(self.classes)):
             members = (self.labels == label).nonzero()[:, 0].tolist()
-            kept += [members[i] for i in limited([self.ids[i] for i in members], limit)]
+            kept += [members[i] for i in choose_limited([self.ids[i] for i in members], limit)]
         return self._at(torch.tensor(sorted(kept), dtype=torch.long))
 
     def resized(self, size: int | None) -> Examples:
@@ -111,7 +111,7 @@ def drawn_order(ids: Sequence[str], *words: object) -> list[int]:
     return sorted(range(len(ids)), key=lambda i: derive_seed(*words, ids[i]))
 
 
-def limited(ids: Sequence[str], limit: int) -> list[int]:
+def choose_limited(ids: Sequence[str], limit: int) -> list[int]:
     """Positions of at most ``limit`` of ``ids``, drawn from them alone, ascending. UsageError for a limit below 1."""
     if limit < 1:
         raise UsageError(f"limit {limit} leaves no pictures; ask for at least 1 a class")

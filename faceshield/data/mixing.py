@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from faceshield.core.errors import UsageError
-from faceshield.data.augment import drawn_window, sent
+from faceshield.data.augment import draw_window, to_device
 
 Mix = Callable[[Tensor, Tensor, int, Generator], tuple[Tensor, Tensor]]
 """``mix(images, labels, classes, generator)``: float pictures and int64 labels to pictures and labels (N, K) float."""
@@ -24,7 +24,7 @@ def mixup(
     (N, classes) float that sum to 1. x′ is another picture of the batch. Raises UsageError for an α of 0 or below.
     """
     own = _shares(len(images), alpha, generator).to(images)
-    partner = sent(torch.randperm(len(images), generator=generator), images.device)
+    partner = to_device(torch.randperm(len(images), generator=generator), images.device)
     weight = own.view(-1, 1, 1, 1)
     return weight * images + (1 - weight) * images[partner], _soft(labels, partner, own, classes)
 
@@ -39,8 +39,8 @@ def cutmix(
     """
     height, width = images.shape[2:]
     side = (1 - _shares(len(images), alpha, generator).to(images)).sqrt()
-    partner = sent(torch.randperm(len(images), generator=generator), images.device)
-    box = drawn_window(images, side * height, side * width, generator)
+    partner = to_device(torch.randperm(len(images), generator=generator), images.device)
+    box = draw_window(images, side * height, side * width, generator)
     own = 1 - box.to(images.dtype).mean(dim=(1, 2, 3))
     return torch.where(box, images[partner], images), _soft(labels, partner, own, classes)
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from faceshield.data.augment import drawn_window, sent, turned
+from faceshield.data.augment import draw_window, rotate_by, to_device
 
 _GREY = (0.2989, 0.587, 0.114)  # luma of R, G, B
 
@@ -21,13 +21,13 @@ def fast_autoaugment(images: Tensor, generator: Generator, *, operations: int = 
     n, _, _, width = images.shape
     strength = torch.rand(5, n, generator=generator)
     chosen = (torch.rand(n, 5, generator=generator).argsort(dim=1) < operations).T
-    factors = sent(torch.where(chosen[:3], 0.1 + 1.8 * strength[:3], 1.0), images.device)
-    angle = sent(torch.where(chosen[3], 60 * strength[3] - 30, 0.0), images.device)
-    side = sent(torch.where(chosen[4], strength[4] * width / 5, 0.0), images.device)
+    factors = to_device(torch.where(chosen[:3], 0.1 + 1.8 * strength[:3], 1.0), images.device)
+    angle = to_device(torch.where(chosen[3], 60 * strength[3] - 30, 0.0), images.device)
+    side = to_device(torch.where(chosen[4], strength[4] * width / 5, 0.0), images.device)
     white = 1.0 if images.is_floating_point() else 255.0
     out = contrast(images / white, factors[0])
     out = sharpness(brightness(out, factors[1]), factors[2])
-    out = turned(out, angle).masked_fill(drawn_window(images, side, side, generator), 0)
+    out = rotate_by(out, angle).masked_fill(draw_window(images, side, side, generator), 0)
     return out if images.is_floating_point() else (out * white).round().to(images.dtype)
 
 

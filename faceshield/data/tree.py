@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 
 from faceshield.core.errors import UsageError
-from faceshield.data.examples import Examples, limited
+from faceshield.data.examples import Examples, choose_limited
 from faceshield.data.pictures import LARGEST_FILE, SUFFIXES, decode_all
 from faceshield.data.zipped import open_zip
 
@@ -97,7 +97,7 @@ def read_tree(
         for label, folder in enumerate(names):
             own = [f"{folder}/{file}" for file in tree.files(prefix + folder) if file.lower().endswith(SUFFIXES)]
             if limit is not None:
-                own = [own[i] for i in limited(own, limit)]
+                own = [own[i] for i in choose_limited(own, limit)]
             ids += own
             labels += [label] * len(own)
         if not ids:

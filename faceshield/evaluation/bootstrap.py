@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Generator
 
 from faceshield.core.errors import UsageError
-from faceshield.evaluation.roc import Interval, checked
+from faceshield.evaluation.roc import Interval, validate
 
 _AT_ONCE = 2_000_000  # weights held at a time
 
@@ -45,7 +45,7 @@ def intervals(
     meant, their thresholds taken as given; same and different pairs keep their shares in it. A replicate in which one
     kind of pair is missing is left out. Raises UsageError where that is more than half of them.
     """
-    values, labels = checked(scores, same)
+    values, labels = validate(scores, same)
     if people.shape != (len(values), 2):
         raise UsageError(f"people {people.shape} for {len(values)} pairs: expected who stands left and right of each")
     order = np.argsort(-values, kind="stable")

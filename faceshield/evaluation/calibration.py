@@ -10,7 +10,7 @@ from typing import Any
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.store import read_json
 from faceshield.evaluation.roc import Interval
-from faceshield.evaluation.verification import far_word
+from faceshield.evaluation.verification import format_far
 
 KEY = {"flip": True, "score": "distance"}
 """How a decision compares two photos, whoever the recogniser is."""
@@ -46,7 +46,7 @@ def calibration(path: Path, far: float, recogniser: str) -> Calibration:
                 f"{path}: was measured with other weights; give --calibration the verification.json that"
                 " 'faceshield evaluate verification' writes with these"
             )
-        word = far_word(far)
+        word = format_far(far)
         if metrics.get(f"threshold_at_far_{word}") is None:
             known = ", ".join(name.rpartition("_")[2] for name in metrics if name.startswith("threshold_at_far_"))
             why = metrics.get(f"tar_at_far_{word}_refused", f"it was measured at {known}")

@@ -12,7 +12,7 @@ Forward = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def outputs(crops: Tensor, forward: Forward, batch: int = 64) -> Tensor:
+def embed_pairs(crops: Tensor, forward: Forward, batch: int = 64) -> Tensor:
     """(N, 2, D) float32 on the CPU: ``forward``'s raw output for each of ``crops`` and for its mirror image.
 
     crops (N, 3, S, S) as ``forward`` expects them, where it expects them; uint8 crops are read as value / 255. A last
@@ -26,7 +26,7 @@ def outputs(crops: Tensor, forward: Forward, batch: int = 64) -> Tensor:
     return torch.cat(parts)
 
 
-def combined(raw: Tensor, *, flip: bool = True, unit: bool = True) -> Tensor:
+def combine(raw: Tensor, *, flip: bool = True, unit: bool = True) -> Tensor:
     """(N, D) features of ``raw`` (N, 2, D) outputs: with ``flip`` the mean of both, else the first alone.
 
     ``unit`` divides by the length *after* the mean, so that every squared distance stays within [0, 4] (two unit

@@ -15,7 +15,7 @@ from torch import Tensor
 from faceshield.core.errors import PhotoError
 from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.core.types import AlignedFace, Face
-from faceshield.evaluation.embed import Forward, outputs
+from faceshield.evaluation.embed import Forward, embed_pairs
 from faceshield.faces.align import align_150
 from faceshield.faces.detector import Detector
 from faceshield.faces.pick import choose
@@ -115,7 +115,7 @@ def enrol(
                 continue
             waiting.append((place, kept, crop(rgb, detector, which, recogniser.align)))
         chips = [face.image for _, _, face in waiting if face is not None]
-        made = iter(outputs(torch.stack(chips).to(recogniser.device), recogniser.forward) if chips else ())
+        made = iter(embed_pairs(torch.stack(chips).to(recogniser.device), recogniser.forward) if chips else ())
         for place, kept, face in waiting:
             if face is not None:
                 found[place], raw[place] = True, next(made)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faceshield.core.errors import UsageError
-from faceshield.evaluation.roc import Scores, checked, roc
+from faceshield.evaluation.roc import Scores, roc, validate
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def fold_accuracy(
     fold's is :func:`best_threshold` of the others. Raises UsageError for fewer than two folds, for an empty fold, and
     for scores that :func:`faceshield.evaluation.roc.roc` refuses.
     """
-    values, labels = checked(scores, same)
+    values, labels = validate(scores, same)
     place = np.asarray(fold, np.int64)
     if place.shape != values.shape or place.min(initial=0) < 0:
         raise UsageError(f"folds {place.shape} for {len(values)} pairs: expected one number from 0 for each")

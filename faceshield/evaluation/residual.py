@@ -16,27 +16,27 @@ from torch import Tensor
 
 from faceshield.evaluation.roc import Roc, roc
 from faceshield.noise.jpeg import YCBCR
-from faceshield.noise.smooth import smoothed
+from faceshield.noise.smooth import smooth
 
 FLOOR = 6 / 255  # what varies less than this about its surroundings is noise rather than face
 
 
 def high_pass(images: Tensor) -> Tensor:
     """(N, 3, S, S): ``images`` in [0, 1] less their Gaussian mean of 6 pixels."""
-    return images - smoothed(images, 6.0)
+    return images - smooth(images, 6.0)
 
 
 def wiener(images: Tensor) -> Tensor:
     """(N, 3, S, S): what a pixelwise Wiener filter takes off ``images`` in [0, 1]: little where the face varies."""
-    rest = images - smoothed(images, 4.0)
-    power = smoothed(rest**2, 4.0)
+    rest = images - smooth(images, 4.0)
+    power = smooth(rest**2, 4.0)
     return rest * (FLOOR**2 / power.clamp_min(FLOOR**2))
 
 
 def chroma(images: Tensor) -> Tensor:
     """(N, 2, S, S): Cb and Cr less their Gaussian mean of 12 pixels: a face has little colour that changes quickly."""
     planes = torch.einsum("ij,njhw->nihw", torch.tensor(YCBCR[1:], device=images.device), images)
-    return planes - smoothed(planes, 12.0)
+    return planes - smooth(planes, 12.0)
 
 
 RESIDUALS: dict[str, Callable[[Tensor], Tensor]] = {"high-pass": high_pass, "wiener": wiener, "chroma": chroma}
@@ -48,7 +48,7 @@ def correlations(marks: Tensor, others: Tensor) -> Tensor:
     return one @ two.T
 
 
-def averaged(marks: Tensor, owners: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def average(marks: Tensor, owners: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Means of ``count`` marks (N, …) of one owner (N,) each, in order, and their owners; what is left over is left."""
     groups = [
         group
@@ -60,7 +60,7 @@ def averaged(marks: Tensor, owners: Tensor, count: int) -> tuple[Tensor, Tensor]
     return marks[index].mean(1), owners[index[:, 0]]
 
 
-def linked(marks: Tensor, owners: Tensor) -> Roc:
+def linkability_roc(marks: Tensor, owners: Tensor) -> Roc:
     """The ROC of "same owner or not" for all pairs of ``marks`` (N, …), by their correlation; owners (N,)."""
     left, right = torch.triu_indices(len(marks), len(marks), 1)
     scores = correlations(marks, marks)[left, right]
@@ -83,7 +83,7 @@ def spectrum(marks: Tensor, rings: int = 12) -> Tensor:
     return mean.clamp_min(1e-12).log().flatten(1)
 
 
-def told_apart(features: Tensor, cloaked: Tensor, known: Tensor) -> Roc:
+def detectability_roc(features: Tensor, cloaked: Tensor, known: Tensor) -> Roc:
     """The ROC of "cloaked or not" for the rows of ``features`` (N, D) that are not ``known`` (N,) bool.
 
     Scores come from a logistic regression fitted on the known rows, features scaled to their unit variance;

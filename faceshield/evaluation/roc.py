@@ -126,7 +126,7 @@ def roc(scores: ArrayLike, same: ArrayLike) -> Roc:
 
     Raises UsageError for NaN or +∞, for scores that are all equal, and where one of the two kinds of pairs is missing.
     """
-    values, labels = checked(scores, same)
+    values, labels = validate(scores, same)
     order = np.argsort(-values, kind="stable")
     values, labels = values[order], labels[order]
     last = np.flatnonzero(np.append(values[1:] != values[:-1], True))
@@ -138,7 +138,7 @@ def roc(scores: ArrayLike, same: ArrayLike) -> Roc:
     )
 
 
-def checked(scores: ArrayLike, same: ArrayLike) -> tuple[Scores, NDArray[np.bool_]]:
+def validate(scores: ArrayLike, same: ArrayLike) -> tuple[Scores, NDArray[np.bool_]]:
     """Both as arrays (P,). Raises UsageError where no curve can be drawn through them (see :func:`roc`)."""
     values, labels = np.asarray(scores, np.float64), np.asarray(same)
     if labels.dtype != np.bool_ and np.isin(labels, (0, 1)).all():

@@ -43,23 +43,25 @@ class Search:
         return {**told, "rank_median": float(self.rank.double().median()), "queries": len(self.rank)}
 
 
-def search(queries: Tensor, own: Tensor, crowd: Tensor) -> Search:
-    """Look for one person. queries (q, D), own (g, D) photos of theirs in the gallery, crowd (n, D) of all others.
+def search(queries: Tensor, features: Tensor, distractors: Tensor) -> Search:
+    """Look for one person. queries (q, D), features (g, D) photos of theirs in the gallery, distractors (n, D) of all
+    others.
 
-    Rows of NaN are photos without a face. Raises UsageError where ``queries``, ``own`` or ``crowd`` has no row.
+    Rows of NaN are photos without a face. Raises UsageError where ``queries``, ``features`` or ``distractors`` has no
+    row.
     """
-    for name, rows in (("queries", queries), ("own", own), ("crowd", crowd)):
+    for name, rows in (("queries", queries), ("own", features), ("crowd", distractors)):
         if not len(rows):
             raise UsageError(f"{name}: a search needs at least one photo there, found none")
-    distance = torch.cdist(queries, own, compute_mode=EXACT).nan_to_num(float("inf"))
-    others = torch.cdist(queries, crowd).nan_to_num(float("inf"))
+    distance = torch.cdist(queries, features, compute_mode=EXACT).nan_to_num(float("inf"))
+    others = torch.cdist(queries, distractors).nan_to_num(float("inf"))
     nearer = (others < distance.amin(1, keepdim=True)).sum(1)
     lost = distance.amin(1).isinf()
-    rank = torch.where(lost, len(crowd) + 1, nearer + 1)
+    rank = torch.where(lost, len(distractors) + 1, nearer + 1)
     return Search(rank, distance.flatten())
 
 
-def together(found: list[Search]) -> Search:
+def concatenate_searches(found: list[Search]) -> Search:
     """Several people's searches as one."""
     return Search(torch.cat([one.rank for one in found]), torch.cat([one.distance for one in found]))
 

@@ -55,20 +55,20 @@ class Verification:
         }
         for name, interval in self.people_ci.items():
             key = {"auc": "auc", "eer": "eer", "accuracy": "accuracy_mean"}.get(name)
-            values[f"{key or f'tar_at_far_{far_word(float(name))}'}_ci"] = list(interval)
+            values[f"{key or f'tar_at_far_{format_far(float(name))}'}_ci"] = list(interval)
         for target, point in self.points.items():
-            word = far_word(target)
+            word = format_far(target)
             values[f"tar_at_far_{word}"] = point.tar
             values[f"threshold_at_far_{word}"] = point.threshold if math.isfinite(point.threshold) else None
             values[f"far_{word}"] = point.far
             values[f"far_{word}_ci"] = list(point.far_ci)
         for target, reason in self.refused.items():
-            values[f"tar_at_far_{far_word(target)}"] = None
-            values[f"tar_at_far_{far_word(target)}_refused"] = reason
+            values[f"tar_at_far_{format_far(target)}"] = None
+            values[f"tar_at_far_{format_far(target)}_refused"] = reason
         return values
 
 
-def far_word(target: float) -> str:
+def format_far(target: float) -> str:
     """0.001 as ``1e-3``, the form in metric names."""
     mantissa, _, exponent = f"{target:e}".partition("e")
     return f"{float(mantissa):g}e{int(exponent)}"

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from faceshield.core.types import AlignedFace, Face
 from faceshield.imaging.chip import DLIB_150, TEMPLATE_112, Chip
-from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, invert, shifted, similarity_from_box, warp
+from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, invert, shift, similarity_from_box, warp
 
 USUAL_BOX_112: Matrix = np.array([17.0, 11.5, 95.0, 117.0], np.float32)
 """Where MTCNN's box lies, on average, around TEMPLATE_112."""
@@ -25,7 +25,7 @@ def canvas_matrix(face: Face, size: int = CANVAS) -> Matrix:
     Raises PhotoError where the landmarks coincide.
     """
     margin = (size - 112) / 2
-    return shifted(fit_similarity(face.landmarks, TEMPLATE_112), margin, margin)
+    return shift(fit_similarity(face.landmarks, TEMPLATE_112), margin, margin)
 
 
 def align(rgb: NDArray[np.uint8], face: Face, size: int = CANVAS) -> AlignedFace:

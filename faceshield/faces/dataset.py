@@ -26,7 +26,7 @@ from faceshield.faces.detector import Detector
 from faceshield.imaging.chip import template
 from faceshield.imaging.encoders import jpeg
 from faceshield.imaging.photo import load
-from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, shifted, warp
+from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, shift, warp
 
 REPORT = "align.json"
 NO_FACE = "no face was found"
@@ -50,7 +50,7 @@ class Frame:
 
     def matrix(self, landmarks: Points) -> Matrix:
         """(2, 3) float32, photo → crop, for five points as a :class:`Face` has them. PhotoError where they coincide."""
-        return shifted(fit_similarity(landmarks, template(self.size)), self.margin, self.margin)
+        return shift(fit_similarity(landmarks, template(self.size)), self.margin, self.margin)
 
     def crop(self, rgb: NDArray[np.uint8], landmarks: Points) -> NDArray[np.uint8]:
         """(S, S, 3) uint8, S = size + 2·margin; black where the photo ends."""

@@ -111,7 +111,7 @@ class _Writer:
             alpha = photo.alpha
             if self.alpha and alpha is None:
                 alpha = np.full(photo.pixels.shape[:2], 255, np.uint8)
-            array = raster.joined(photo.pixels, alpha if self.alpha else None, self.grey)
+            array = raster.join(photo.pixels, alpha if self.alpha else None, self.grey)
             yield stored(array, self.animation.orientation), ms
 
 

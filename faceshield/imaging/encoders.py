@@ -95,7 +95,7 @@ def tiff(
         tree[296] = ifd.Entry(ifd.SHORT, 1, struct.pack(order + "H", 2))
     if icc:
         tree[34675] = ifd.Entry(ifd.UNDEFINED, len(icc), icc)
-    exif = carried.tree if carried.order == order else ifd.reordered(carried.tree)
+    exif = carried.tree if carried.order == order else ifd.reorder(carried.tree)
     # 0x0211–0x0214 describe how a JPEG's chroma was made; in a TIFF they would describe this raster
     tree.update({tag: item for tag, item in exif.items() if tag not in (0x0211, 0x0213, 0x0214)})
     return ifd.with_directory(base, tree, order)

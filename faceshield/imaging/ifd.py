@@ -122,7 +122,7 @@ def write(tree: Mapping[int, Entry | Tree], start: int, order: str) -> bytes:
     return struct.pack(order + "H", len(tree)) + table + bytes(4) + values
 
 
-def reordered(tree: Mapping[int, Entry | Tree]) -> Tree:
+def reorder(tree: Mapping[int, Entry | Tree]) -> Tree:
     """The same entries in the other byte order."""
     swapped: Tree = {}
     for tag, item in tree.items():
@@ -131,7 +131,7 @@ def reordered(tree: Mapping[int, Entry | Tree]) -> Tree:
             value = np.frombuffer(item.value, f"u{unit}").byteswap().tobytes() if unit > 1 else item.value
             swapped[tag] = item._replace(value=value)
         else:
-            swapped[tag] = reordered(item)
+            swapped[tag] = reorder(item)
     return swapped
 
 

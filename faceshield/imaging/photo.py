@@ -88,7 +88,7 @@ def encode(
     if target == "JPEG" and alpha is not None:
         pixels, alpha = _over_white(pixels, alpha), None
         changes.append("transparency becomes white: JPEG has none")
-    array = stored(raster.joined(pixels, alpha, grey), photo.orientation)
+    array = stored(raster.join(pixels, alpha, grey), photo.orientation)
     icc = exif_rules.profile(photo.icc, grey)
     carried = exif_rules.carry(photo.exif, photo.orientation, metadata)
     try:

@@ -83,7 +83,7 @@ def split(array: NDArray[Any], changes: list[str] | None = None) -> Raster:
     return Raster(pixels, alpha, colours == 1, changes or [])
 
 
-def joined(pixels: NDArray[Any], alpha: NDArray[Any] | None, grey: bool) -> NDArray[Any]:
+def join(pixels: NDArray[Any], alpha: NDArray[Any] | None, grey: bool) -> NDArray[Any]:
     """The inverse of :func:`split`: (H, W) for grey, else (H, W, 2–4)."""
     if alpha is not None:
         return np.dstack([pixels[..., 0] if grey else pixels, alpha])

@@ -88,7 +88,7 @@ def scale_of(matrix: ArrayLike) -> float:
     return math.sqrt(abs(float(np.linalg.det(np.asarray(matrix, np.float64)[:, :2]))))
 
 
-def shifted(matrix: ArrayLike, x: float, y: float) -> Matrix:
+def shift(matrix: ArrayLike, x: float, y: float) -> Matrix:
     """The same map with (x, y) pixels added to every destination point."""
     moved = np.array(matrix, np.float32)
     moved[:, 2] += (x, y)
@@ -145,7 +145,7 @@ def unwarp(delta: Tensor, photo_to_crop: ArrayLike, photo_size: tuple[int, int])
     project last). A canvas wholly outside the photo gives an empty patch at (0, 0).
     """
     x0, y0, x1, y1 = _seen(_invert(photo_to_crop), _size(delta), photo_size)
-    to_patch = shifted(invert(photo_to_crop), -x0, -y0)
+    to_patch = shift(invert(photo_to_crop), -x0, -y0)
     return warp(delta[None], to_patch, (y1 - y0, x1 - x0))[0], (y0, x0)
 
 

@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 @contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
+def freeze(model: nn.Module) -> Iterator[None]:
     """``model`` in eval mode with parameters that ask for no gradient; both are put back afterwards."""
     training = model.training
     asked = [parameter.requires_grad for parameter in model.parameters()]
@@ -26,7 +26,7 @@ def frozen(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(wanted)
 
 
-def folded(model: nn.Module) -> nn.Module:
+def fold_batch_norm(model: nn.Module) -> nn.Module:
     """A copy of ``model`` in eval mode whose parameters ask for no gradient; what becomes of ``model`` leaves it alone.
 
     A batch norm in eval mode is an affine map of each channel, and so a part of the convolution before it, where only

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from faceshield.core.errors import StoreError
 from faceshield.models.resnet import ResNet, resnet18
-from faceshield.models.weights import load, numbered
+from faceshield.models.weights import load, split_numbered
 
 RECOGNISERS = "recognisers_rn18"
 """Their name among the weights."""
@@ -52,7 +52,7 @@ def load_recognisers() -> list[OwnRecogniser]:
     tensors, fields = load(RECOGNISERS)
     try:
         made = []
-        for own, size in zip(numbered(tensors), fields["sizes"], strict=True):
+        for own, size in zip(split_numbered(tensors), fields["sizes"], strict=True):
             classes, width = own["strangers"].shape[0], int(fields["width"])
             network = resnet18(classes, width=width, stem="stride2")
             recogniser = OwnRecogniser(network, int(size), own["centre"], own["strangers"])

@@ -88,7 +88,7 @@ def load(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return read_tensors(path_of(name))
 
 
-def numbered(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+def split_numbered(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     """The networks of one file, in float32: what "0.NAME", "1.NAME", … name, in this order; else raises KeyError."""
     found: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():

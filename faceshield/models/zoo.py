@@ -26,7 +26,8 @@ NETWORKS: dict[str, Callable[..., Classifier]] = {
 
 
 def build(name: str, classes: int, *, width: int | None = None, stem: Stem = "cifar") -> Classifier:
-    """A network for RGB pictures in [0, 1] with fresh weights from torch's global state (see training.loop.seeded).
+    """A network for RGB pictures in [0, 1] with fresh weights from torch's global state (see
+    training.loop.build_seeded).
 
     ``width`` is :data:`STANDARD_WIDTH` by default; it must be even. Raises UsageError for a name, width, number of
     classes or stem that no network has.

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from faceshield.noise.error_min import ErrorMin as ErrorMin
     from faceshield.noise.mix import Added as Added
     from faceshield.noise.mix import Either as Either
-    from faceshield.noise.mix import added as added
-    from faceshield.noise.mix import either as either
+    from faceshield.noise.mix import add as add
+    from faceshield.noise.mix import choose as choose
     from faceshield.noise.random import Random as Random
     from faceshield.noise.registry import noise_method as noise_method
     from faceshield.noise.universal import Universal as Universal
@@ -28,8 +28,8 @@ _WHERE = {
     "NoiseMethod": "base",
     "Random": "random",
     "Universal": "universal",
-    "added": "mix",
-    "either": "mix",
+    "add": "mix",
+    "choose": "mix",
     "noise_method": "registry",
 }
 __all__ = list(_WHERE)

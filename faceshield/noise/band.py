@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 LOWEST = 2.0  # cycles per picture: below, there is little but its light
 
 
-def without_band(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
+def remove_band(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """``images`` (N, 3, H, W) less all frequencies f with ``low`` ≤ f < ``high``, both (N,) in cycles per pixel.
 
     f is the radius in the plane of the discrete Fourier transform (at most 0.5 along an axis). Linear, and values may
@@ -33,4 +33,4 @@ def drop_band(images: Tensor, generator: Generator) -> Tensor:
     least, most = LOWEST / images.shape[-1], 0.25
     draw = torch.rand(len(images), generator=generator, device=generator.device).to(images.device)
     low = least * (most / least) ** draw
-    return without_band(images, low, 2 * low).clamp(0, 1)
+    return remove_band(images, low, 2 * low).clamp(0, 1)

@@ -55,8 +55,8 @@ class Eq5:
         total = 0
         for index in torch.arange(len(images), device=delta.device).split(batch):
             found, taken = self.solve(images[index].float() / 255, labels[index], delta[index], losses)
-            own = budget.project(found)
-            delta[index] = noisy(images[index], own) - images[index].float() / 255
+            projected = budget.project(found)
+            delta[index] = noisy(images[index], projected) - images[index].float() / 255
             total += taken
         return total
 

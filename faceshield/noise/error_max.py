@@ -43,7 +43,7 @@ class ErrorMax:
         forward = learner.frozen()
         taken = sweep(
             images, labels, delta, lambda x, y: F.cross_entropy(forward(x), y, reduction="none"), self.budget,
-            steps=self.steps, alpha=self.alpha, sign=1, batch=self.batch, enough=self.enough, shape=self.shape,
+            steps=self.steps, alpha=self.alpha, sign=1, batch=self.batch, loss_threshold=self.enough, shape=self.shape,
         )  # fmt: skip
         wrong = misclassified(
             everyone, labels, lambda index: noisy(images[index], delta[index]), forward, 4 * self.batch

@@ -18,7 +18,7 @@ from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.noise.base import Forward, Learner, OnRound, misclassified, noisy
 from faceshield.noise.patch import cut, paste, random_places, spread
-from faceshield.noise.pgd import Shape, View, step
+from faceshield.noise.pgd import Shape, Transform, step
 from faceshield.noise.progress import Order, Saved
 from faceshield.noise.sweep import Losses, one_of_each, sweep
 
@@ -69,7 +69,7 @@ class ErrorMin:
     redraw: bool = False  # with few examples a class: after some rounds all of them have taken part
     update: Literal["mean", "sequential"] = "mean"
     enough: float | None = None  # sample-wise: an example whose loss is no larger takes no more steps in a pass
-    view: View | None = None
+    view: Transform | None = None
     shape: Shape | None = None  # a further constraint on δ, see noise.smooth
     shuffle: bool = True  # the released code fits θ on batches that are always the same
     checkpoint: Path | None = None  # written after every round; found again, the job goes on from there
@@ -190,7 +190,7 @@ class ErrorMin:
             return self.solver(images, labels, delta, losses, self.budget, batch=batch)
         return sweep(
             images, labels, delta, losses, self.budget, steps=self.steps, alpha=self.alpha, sign=-1, batch=batch,
-            enough=self.enough, view=self.view, generator=rng, shape=self.shape,
+            loss_threshold=self.enough, view=self.view, generator=rng, shape=self.shape,
         )  # fmt: skip
 
     def _moved(self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, rng: Generator) -> Tensor:
@@ -224,7 +224,7 @@ def _drawn(labels: Tensor, share: float, rng: Generator) -> Tensor:
     return order[first[: max(1, round(share * len(labels)))]].sort().values
 
 
-def _pasting(images: Tensor, places: Tensor, view: View | None) -> View:
+def _pasting(images: Tensor, places: Tensor, view: Transform | None) -> Transform:
     """The view that puts noisy patches back into ``images``, and then takes ``view``, if any."""
 
     def pasted(patches: Tensor, rng: Generator) -> Tensor:

@@ -18,8 +18,8 @@ from torch import Tensor
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed, generator
 from faceshield.noise.base import Forward
-from faceshield.noise.pgd import View, pgd
-from faceshield.noise.smooth import amplified, smoothed
+from faceshield.noise.pgd import Transform, pgd
+from faceshield.noise.smooth import amplify, smooth
 
 Kind = Literal["private", "bank"]
 START = 16  # random values along each side of the secret start
@@ -46,7 +46,7 @@ def new_secret() -> str:
     return secrets.token_hex(16)
 
 
-def slot_of(secret: str, slots: int, number: int = 0) -> int:
+def choose_class(secret: str, slots: int, number: int = 0) -> int:
     """The bank slot that a secret chooses; ``number`` counts its further choices."""
     return derive_seed(secret, "slot", number) % slots
 
@@ -56,7 +56,7 @@ def private_noise(
     slots: int,
     forward: Forward,
     budget: Budget,
-    view: View,
+    view: Transform,
     secret: str,
     *,
     steps: int = 60,
@@ -75,37 +75,39 @@ def private_noise(
 
     losses: dict[int, float] = {}
     for number in range(tries):
-        slot = slot_of(secret, slots, number)
+        slot = choose_class(secret, slots, number)
         trial = private_delta(
             crops, slot, forward, budget, view, secret, steps=steps // 4, on_step=tell(number * (steps // 4))
         )
-        losses[slot] = loss_of(crops, trial, slot, forward, view, secret)
+        losses[slot] = mean_loss(crops, trial, slot, forward, view, secret)
     best = min(losses, key=lambda slot: losses[slot])
     last = tell(tries * (steps // 4))
     return private_delta(crops, best, forward, budget, view, secret, steps=steps, on_step=last), best
 
 
 @torch.no_grad()
-def loss_of(crops: Tensor, delta: Tensor, slot: int, forward: Forward, view: View, secret: str) -> float:
-    """Mean cross-entropy towards ``slot`` of up to 64 ``crops`` (n, 3, S, S) uint8 with ``delta``, one view each."""
+def mean_loss(crops: Tensor, delta: Tensor, class_index: int, forward: Forward, view: Transform, secret: str) -> float:
+    """Mean cross-entropy towards ``class_index`` of up to 64 ``crops`` (n, 3, S, S) uint8 with ``delta``, one view
+    each.
+    """
     rng = generator(secret, "loss")
     batch = view((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
-    return float(F.cross_entropy(forward(batch), torch.full((len(batch),), slot, device=crops.device)))
+    return float(F.cross_entropy(forward(batch), torch.full((len(batch),), class_index, device=crops.device)))
 
 
 def private_delta(
     crops: Tensor,
-    slot: int,
+    class_index: int,
     forward: Forward,
     budget: Budget,
-    view: View,
+    view: Transform,
     secret: str,
     *,
     steps: int = 60,
     batch: int = 24,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """The inner minimisation of Eq. 2 for one person, from a secret start, towards the label ``slot``.
+    """The inner minimisation of Eq. 2 for one person, from a secret start, towards the label ``class_index``.
 
     crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
     Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random view; the
@@ -117,8 +119,8 @@ def private_delta(
     device, size = crops.device, crops.shape[-1]
     coarse = (2 * torch.rand(1, 3, START, START, generator=rng) - 1).mul(2 * budget.epsilon)
     start = F.interpolate(coarse, (size, size), mode="bilinear", align_corners=False).to(device)
-    delta = budget.project(smoothed(start))
-    label = torch.full((batch,), slot, device=device)
+    delta = budget.project(smooth(start))
+    label = torch.full((batch,), class_index, device=device)
     for step in range(steps):
         index = torch.randint(len(crops), (batch,), generator=rng).to(device)
         delta = pgd(
@@ -131,11 +133,11 @@ def private_delta(
             sign=-1,
             view=view,
             generator=rng,
-            shape=smoothed,
+            shape=smooth,
         )
         if on_step is not None:
             on_step(step + 1, steps)
-    return amplified(delta, budget)[0]
+    return amplify(delta, budget)[0]
 
 
 def correlation(a: Tensor, b: Tensor) -> float:

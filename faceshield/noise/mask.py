@@ -22,7 +22,7 @@ from faceshield.imaging.chip import Chip
 from faceshield.imaging.warp import Matrix, scale_of, unwarp, warp
 from faceshield.noise.jpeg import BLOCK, Codec, jpeg
 from faceshield.noise.likeness import likeness
-from faceshield.noise.views import resize
+from faceshield.noise.transforms import resize
 
 Embed = Callable[[Tensor], Tensor]
 
@@ -31,7 +31,7 @@ MIDDLE = (0.5, 0.58, 0.203, 0.266)
 
 
 @dataclass(frozen=True)
-class Watcher:
+class FeatureLoss:
     """A frozen recogniser that a mask is made against.
 
     embed   chips (V, 3, size, size) RGB in [0, 1] to features (V, D), differentiable
@@ -59,7 +59,7 @@ class Watcher:
 
 
 @dataclass(frozen=True)
-class Sight:
+class FaceView:
     """One face as recognisers come to see it: canvas → photo → chip.
 
     photo (1, 3, h, w) RGB, uint8 or float in [0, 1]; noise is laid on a float one, as :meth:`near` gives it ·
@@ -75,7 +75,7 @@ class Sight:
     grey: bool = False
     codec: Codec | None = None
 
-    def near(self, canvas: int, chips: Sequence[Chip], finest: float = 2.0) -> Sight:
+    def near(self, canvas: int, chips: Sequence[Chip], finest: float = 2.0) -> FaceView:
         """The same face in a small picture: only what canvas and chips see, at most ``finest`` pixels for one of a
         chip.
 
@@ -122,7 +122,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Handling:
+class PhotoTransforms:
     """What may happen to a photo before it is searched, drawn for each view; the first view of a step has none of it.
 
     jitter   standard deviation of each landmark, as a share of the distance between the eyes
@@ -135,7 +135,7 @@ class Handling:
     jpeg: float = 0.6
     quality: tuple[float, float] = (60.0, 95.0)
 
-    def __call__(self, sight: Sight, photo: Tensor, chips: Sequence[Chip], generator: Generator) -> list[Tensor]:
+    def __call__(self, sight: FaceView, photo: Tensor, chips: Sequence[Chip], generator: Generator) -> list[Tensor]:
         """(1, 3, size, size) each: the ``chips`` of ``photo`` after one draw; differentiable."""
         draw = torch.rand(4, generator=generator).tolist()
         if draw[0] < self.jpeg:
@@ -151,8 +151,8 @@ class Handling:
 
 
 def mask(
-    sight: Sight,
-    watchers: Sequence[Watcher],
+    face_view: FaceView,
+    losses: Sequence[FeatureLoss],
     budget: Budget,
     generator: Generator,
     *,
@@ -161,11 +161,11 @@ def mask(
     steps: int = 40,
     views: int = 2,
     ssim: float = 0.95,
-    handling: Handling | None = None,
+    handling: PhotoTransforms | None = None,
 ) -> Tensor:
     """δ (3, canvas, canvas) for one photo, |δ| ≤ ε, without gradient.
 
-    Each of ``steps`` signed steps takes the gradient of the ``watchers``' weighted losses over ``views`` draws of
+    Each of ``steps`` signed steps takes the gradient of the ``losses``' weighted losses over ``views`` draws of
     ``handling``, the first of them the photo as it is written, every other one mirrored (a recogniser may average a
     face with its mirror image); the step size falls linearly. ``ssim`` is the least similarity to the photo that δ may
     leave (:func:`likeness`): it costs during the steps, and what still exceeds it is scaled down at the end.
@@ -175,9 +175,9 @@ def mask(
     that is trained finds the noise anywhere. Laid on one another, the two would undo each other. The bound of
     similarity is the mask's alone.
     """
-    handling = handling or Handling()
-    chips = [watcher.chip for watcher in watchers]
-    near = sight.near(canvas, chips)
+    handling = handling or PhotoTransforms()
+    chips = [watcher.chip for watcher in losses]
+    near = face_view.near(canvas, chips)
     device = near.photo.device
     place = torch.ones(1, canvas, canvas) if base is None else middle(canvas)
     start = (torch.zeros(3, canvas, canvas) if base is None else base.cpu() * (1 - place)).to(device)
@@ -193,7 +193,7 @@ def mask(
         drawn += [handling(near, written, chips, generator) for _ in range(views - 1)]
         drawn[1::2] = [[chip.flip(-1) for chip in view] for view in drawn[1::2]]
         loss = 20 * F.relu(ssim - likeness(plain, photo))
-        for watcher, seen in zip(watchers, zip(*drawn, strict=True), strict=True):
+        for watcher, seen in zip(losses, zip(*drawn, strict=True), strict=True):
             loss = loss + watcher.weight * watcher.loss(torch.cat(seen))
         (gradient,) = torch.autograd.grad(loss, delta)
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
@@ -210,7 +210,7 @@ def middle(canvas: int) -> Tensor:
 
 
 @torch.no_grad()
-def _bounded(sight: Sight, fixed: Tensor, delta: Tensor, least: float) -> Tensor:
+def _bounded(sight: FaceView, fixed: Tensor, delta: Tensor, least: float) -> Tensor:
     """``delta`` scaled down as far as ``least`` asks: the largest of 64 factors."""
     plain = sight.with_noise(fixed)
     low, high = 0, 64

@@ -17,7 +17,7 @@ from faceshield.noise.base import Learner, NoiseMethod, OnRound
 Bound = Literal["project", "sum"]
 
 
-def either(first: Noise, second: Noise, data: Examples, *, seed: int) -> Noise:
+def choose(first: Noise, second: Noise, data: Examples, *, seed: int) -> Noise:
     """Sample-wise noise (n, 3, h, w): for each example of ``data`` the δ of one of two noises, by a coin from its id.
 
     Raises UsageError where the noises are of different sizes or budgets, StoreError where one lacks a key.
@@ -31,7 +31,7 @@ def either(first: Noise, second: Noise, data: Examples, *, seed: int) -> Noise:
     return Noise(delta, "sample", data.ids, first.budget, {**first.provenance, "method": "mix-either"})
 
 
-def added(first: Noise, second: Noise, data: Examples, *, bound: Bound = "project") -> Noise:
+def add(first: Noise, second: Noise, data: Examples, *, bound: Bound = "project") -> Noise:
     """δ₁ + δ₂, value by value: class-wise where both are, else sample-wise for the examples of ``data``.
 
     The paper does not say what becomes of ‖δ‖ ≤ ε. ``bound`` "project": the sum is projected to the first one's budget.
@@ -69,10 +69,10 @@ def _refuse_unlike(first: Noise, second: Noise) -> None:
 
 @dataclass(frozen=True)
 class Either:
-    """Δ₁ ∨ Δ₂: two methods, run one after the other with seeds of their own, then :func:`either`.
+    """Δ₁ ∨ Δ₂: two methods, run one after the other with seeds of their own, then :func:`choose`.
 
     Both start from the surrogate as it was handed in, so that they differ by what their seeds draw; noises made on
-    different surrogates are mixed by :func:`either` itself.
+    different surrogates are mixed by :func:`choose` itself.
     """
 
     first: NoiseMethod
@@ -82,12 +82,12 @@ class Either:
         """Noise keyed by example ids. ``learner``'s network ends as the second method leaves it."""
         data = data.sorted()
         one, two = _both(self.first, self.second, data, learner, seed, on_round)
-        return either(one, two, data, seed=seed)
+        return choose(one, two, data, seed=seed)
 
 
 @dataclass(frozen=True)
 class Added:
-    """Δ₁ + Δᵤ: two methods, run as in :class:`Either`, then :func:`added`."""
+    """Δ₁ + Δᵤ: two methods, run as in :class:`Either`, then :func:`add`."""
 
     first: NoiseMethod
     second: NoiseMethod
@@ -97,7 +97,7 @@ class Added:
         """Noise keyed by class names where both methods' are, else by example ids."""
         data = data.sorted()
         one, two = _both(self.first, self.second, data, learner, seed, on_round)
-        return added(one, two, data, bound=self.bound)
+        return add(one, two, data, bound=self.bound)
 
 
 def _both(

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from faceshield.core.budget import Budget
 
 Loss = Callable[[Tensor], Tensor]
-View = Callable[[Tensor, Generator], Tensor]
+Transform = Callable[[Tensor, Generator], Tensor]
 Shape = Callable[[Tensor], Tensor]
 Sign = Literal[-1, 1]
 
@@ -24,7 +24,7 @@ def step(
     *,
     alpha: float,
     sign: Sign,
-    view: View | None = None,
+    view: Transform | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
     in_range: bool = True,
@@ -67,7 +67,7 @@ def pgd(
     steps: int,
     alpha: float,
     sign: Sign,
-    view: View | None = None,
+    view: Transform | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
 ) -> Tensor:

@@ -25,7 +25,7 @@ def _blur(size: int, sigma: float) -> Tensor:
     return weights / weights.sum(1, keepdim=True)
 
 
-def smoothed(delta: Tensor, sigma: float = SIGMA) -> Tensor:
+def smooth(delta: Tensor, sigma: float = SIGMA) -> Tensor:
     """(…, S, S) planes smoothed by a Gaussian of ``sigma`` pixels. Linear; a constant stays, nothing overshoots.
 
     As a constraint in the step loop it is applied after each step: what the steps add again and again stays, what they
@@ -35,6 +35,6 @@ def smoothed(delta: Tensor, sigma: float = SIGMA) -> Tensor:
     return blur @ delta @ blur.T
 
 
-def amplified(delta: Tensor, budget: Budget, gain: float = GAIN) -> Tensor:
+def amplify(delta: Tensor, budget: Budget, gain: float = GAIN) -> Tensor:
     """A smooth δ (N, …) brought up to its bound: ``gain`` times δ, projected. Smoothing leaves it well inside."""
     return budget.project(gain * delta)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from faceshield.core.errors import StoreError
 from faceshield.models.resnet import ResNet, resnet18
-from faceshield.models.weights import load, numbered
+from faceshield.models.weights import load, split_numbered
 from faceshield.noise.base import Forward
 
 SURROGATE = "surrogate_rn18"
@@ -40,7 +40,7 @@ def load_surrogates(names: Sequence[str] = SURROGATES) -> list[ResNet]:
     return [network for name in names for network in _of(name)]
 
 
-def together(surrogates: Sequence[Forward]) -> Forward:
+def average_surrogates(surrogates: Sequence[Forward]) -> Forward:
     """The mean of the networks' log-probabilities, as logits (N, K): what all agree on counts. One is as it is."""
     if len(surrogates) == 1:
         return surrogates[0]
@@ -51,11 +51,11 @@ def together(surrogates: Sequence[Forward]) -> Forward:
     return forward
 
 
-def joined(names: Sequence[str], place: Callable[[ResNet], Forward]) -> Forward:
-    """:func:`together` of the files' surrogates, each made ready by ``place``: a runtime's
+def load_ensemble(names: Sequence[str], place: Callable[[ResNet], Forward]) -> Forward:
+    """:func:`average_surrogates` of the files' surrogates, each made ready by ``place``: a runtime's
     :meth:`~faceshield.training.runtime.Runtime.ready`, for noise knows none. Raises StoreError.
     """
-    return together([place(surrogate) for surrogate in load_surrogates(names)])
+    return average_surrogates([place(surrogate) for surrogate in load_surrogates(names)])
 
 
 def load_bank() -> Bank:
@@ -71,7 +71,7 @@ def _of(name: str) -> list[ResNet]:
     """The networks of a file, one or several numbered ones. Raises StoreError."""
     tensors, fields = load(name)
     try:
-        states = numbered(tensors) if name == FRESH else [tensors]
+        states = split_numbered(tensors) if name == FRESH else [tensors]
         return [_network(state, int(fields["classes"]), int(fields["width"])) for state in states]
     except (KeyError, RuntimeError) as error:
         raise StoreError(f"weights {name}: do not fit this version of faceshield ({error})") from None

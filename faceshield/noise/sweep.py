@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.noise.base import noisy
-from faceshield.noise.pgd import Shape, Sign, View, step
+from faceshield.noise.pgd import Shape, Sign, Transform, step
 
 Losses = Callable[[Tensor, Tensor], Tensor]
 
@@ -25,15 +25,16 @@ def sweep(
     alpha: float,
     sign: Sign,
     batch: int,
-    enough: float | None = None,
-    view: View | None = None,
+    loss_threshold: float | None = None,
+    view: Transform | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
 ) -> int:
     """Take up to ``steps`` steps for each example; ``delta`` is changed in place. Returns the number of steps taken.
 
     images (n, 3, H, W) uint8; delta (n, 3, H, W) float32; ``losses(batch, labels)`` gives the examples' losses (N,).
-    An example whose loss has reached ``enough`` (at most, when minimising; at least, when maximising) keeps its δ and
+    An example whose loss has reached ``loss_threshold`` (at most, when minimising; at least, when maximising) keeps
+    its δ and
     leaves the batch, and the next one takes its place, so that batches stay full; who needs no step at all is found
     first by a pass without gradients. Examples do not touch each other: in eval mode, without a random view, neither
     ``batch`` nor the order of the examples changes δ.
@@ -42,8 +43,8 @@ def sweep(
         return 0
     device = labels.device
     waiting = torch.arange(len(images), device=device)
-    if enough is not None:
-        waiting = waiting[_lacking(images, labels, delta, losses, batch, enough, sign, view, generator)]
+    if loss_threshold is not None:
+        waiting = waiting[_lacking(images, labels, delta, losses, batch, loss_threshold, sign, view, generator)]
     taken = torch.zeros(len(images), dtype=torch.long, device=device)
     active, waiting = waiting[:batch], waiting[batch:]
     total = 0
@@ -60,7 +61,9 @@ def sweep(
             generator=generator,
             shape=shape,
         )
-        going = torch.ones_like(loss, dtype=torch.bool) if enough is None else sign * (enough - loss) > 0
+        going = (
+            torch.ones_like(loss, dtype=torch.bool) if loss_threshold is None else sign * (loss_threshold - loss) > 0
+        )
         delta[active] = torch.where(going.view(-1, 1, 1, 1), moved, own)
         taken[active] += 1
         total += len(active)
@@ -77,19 +80,19 @@ def _lacking(
     delta: Tensor,
     losses: Losses,
     batch: int,
-    enough: float,
+    loss_threshold: float,
     sign: Sign,
-    view: View | None,
+    view: Transform | None,
     generator: Generator | None,
 ) -> Tensor:
-    """(n,) bool: the examples whose loss has not reached ``enough``."""
+    """(n,) bool: the examples whose loss has not reached ``loss_threshold``."""
     parts = []
     for index in torch.arange(len(images), device=labels.device).split(4 * batch):
         seen = noisy(images[index], delta[index])
         if view is not None:
             assert generator is not None, "a random view needs a generator"
             seen = view(seen, generator)
-        parts.append(sign * (enough - losses(seen, labels[index])) > 0)
+        parts.append(sign * (loss_threshold - losses(seen, labels[index])) > 0)
     return torch.cat(parts)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.core.place import open_folder
+from faceshield.core.outputs import open_folder
 from faceshield.core.store import read_tensors, write_tensors
 from faceshield.noise.identity import Identity
 

@@ -16,7 +16,7 @@ from faceshield.core.store import write_bytes
 from faceshield.evaluation.search import FAR
 from faceshield.models.resnet29 import MATCH_DISTANCE
 from faceshield.reports.audit_parts import Line, cell, embedded, png, verdict
-from faceshield.reports.chips import row_png
+from faceshield.reports.crops import row_png
 from faceshield.reports.look import CYCLE, RC
 from faceshield.reports.recognisers import COLUMNS as TRAINED_COLUMNS
 from faceshield.reports.recognisers import (

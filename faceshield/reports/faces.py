@@ -18,7 +18,7 @@ from faceshield.faces.detector import CONFIDENT
 SURE, DOUBTFUL = (60, 200, 60), (240, 160, 0)
 
 
-def drawn(rgb: NDArray[np.uint8], faces: Sequence[Face], path: Path) -> None:
+def draw_faces(rgb: NDArray[np.uint8], faces: Sequence[Face], path: Path) -> None:
     """Write ``rgb`` (H, W, 3) as PNG with each face's box, landmarks and number (green, or orange where doubtful)."""
     canvas: Any = rgb.copy()
     thick = max(1, round(max(rgb.shape[:2]) / 600))

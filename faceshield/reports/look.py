@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Result
 from faceshield.core.store import write_bytes
-from faceshield.reports.results import is_rate, seeds_told
+from faceshield.reports.results import format_seeds, is_rate
 
 if TYPE_CHECKING:  # matplotlib takes seconds that only a finished recipe should pay
     from matplotlib.artist import Artist
@@ -120,8 +120,8 @@ def _caption(figure: Figure, result: Result) -> None:
     """The claim above, wrapped; below which recipe, scale, seeds and device; the panels are kept off both."""
     wide, high = figure.get_size_inches()
     title = textwrap.fill(result["claim"], int(wide / CHARACTER), break_on_hyphens=False)
-    told = f"{result['recipe']} at {result['scale']} scale · {seeds_told(result)}"
-    told += f"{' (± is their standard deviation)' if ',' in seeds_told(result) else ''} · {result['device']}"
+    told = f"{result['recipe']} at {result['scale']} scale · {format_seeds(result)}"
+    told += f"{' (± is their standard deviation)' if ',' in format_seeds(result) else ''} · {result['device']}"
     if result["scale"] == "smoke":
         told += " · made to test the code: not a result"
     footer = textwrap.fill(told, int(wide / CHARACTER * 1.4))

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from faceshield.core.results import Expected, Result
 from faceshield.core.store import write_bytes
 from faceshield.reports.figures import Plot, draw_all
-from faceshield.reports.results import duration, seeds_told, stand_ins
+from faceshield.reports.results import duration, format_seeds, stand_ins
 from faceshield.reports.tables import HEAD, Row, markdown, rows
 from faceshield.reports.verdict import Verdict, overall
 
@@ -119,7 +119,7 @@ def _parts(section: Section, results: Path) -> list[Part]:
 
 
 def _told(result: Result, stale: bool) -> str:
-    text = f"{seeds_told(result).capitalize()} on {result['device']}; {duration(result['wall_s'])}."
+    text = f"{format_seeds(result).capitalize()} on {result['device']}; {duration(result['wall_s'])}."
     open_ = len(result.get("not_run", []))
     if open_:
         text += f" Not run yet: {open_} of {open_ + len(result['cells'])} cells."

@@ -95,7 +95,7 @@ def read_results(folder: Path) -> list[Result]:
     return sorted(found, key=lambda result: (result["recipe"], _rank(result["scale"])))
 
 
-def seeds_told(result: Result) -> str:
+def format_seeds(result: Result) -> str:
     """The seeds of the finished cells: "seed 0", "seeds 0, 1, 2"."""
     seeds = sorted({cell["seed"] for cell in result["cells"]})
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

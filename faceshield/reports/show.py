@@ -36,7 +36,7 @@ class Place:
     ssim: float
 
 
-def amplified(before: NDArray[Any], after: NDArray[Any], factor: int = AMPLIFY) -> NDArray[np.uint8]:
+def amplify_change(before: NDArray[Any], after: NDArray[Any], factor: int = AMPLIFY) -> NDArray[np.uint8]:
     """Mid grey plus ``factor`` times the change, as uint8 RGB; inputs (H, W, 3) of one dtype."""
     scale = factor * 255 / float(np.iinfo(before.dtype).max)
     change = after.astype(np.float32) - before.astype(np.float32)
@@ -77,7 +77,7 @@ def _place(
     """``shown`` are ``before`` and ``after`` with 8 bits a colour."""
     a, b = region.of(before), region.of(after)
     zoom = min(1.0, WIDEST / a.shape[1]) if shrink else max(1, round(320 / a.shape[1]))
-    pictures = [_uri(picture, zoom) for picture in (*map(region.of, shown), amplified(a, b))]
+    pictures = [_uri(picture, zoom) for picture in (*map(region.of, shown), amplify_change(a, b))]
     figures = linf_255(a, b), psnr(a, b), ssim(a, b)
     return Place(pictures[0], pictures[1], pictures[2], round(a.shape[1] * zoom), *figures)
 

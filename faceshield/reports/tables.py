@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from faceshield.core.results import Expected, Result, words
 from faceshield.reports.results import given, keys_of, number, scalars, spread, values
-from faceshield.reports.verdict import asked, judge, limit_words
+from faceshield.reports.verdict import format_limit, is_asked, judge
 
 HEAD = ("cells", "metric", "ours", "seeds", "paper", "bar", "verdict")
 
@@ -52,13 +52,13 @@ def rows(result: Result, expected: Sequence[Expected], metrics: Sequence[str] = 
             text = mean_sd if len(ours) > 1 else number(metric, ours[0])
             start = (words(key), metric, text, str(len(ours)))
             made += [
-                Row(*start, _paper(expected[place]), limit_words(expected[place]), judge(expected[place], result, key))
+                Row(*start, _paper(expected[place]), format_limit(expected[place]), judge(expected[place], result, key))
                 for place in bars
             ] or [Row(*start, "–", "–", "–")]
     return made + [
-        Row(bar.subject(), bar.metric, "–", "0", _paper(bar), limit_words(bar), "not run")
+        Row(bar.subject(), bar.metric, "–", "0", _paper(bar), format_limit(bar), "not run")
         for place, bar in enumerate(expected)
-        if place not in answered and asked(bar, result)
+        if place not in answered and is_asked(bar, result)
     ]
 
 

@@ -48,7 +48,7 @@ def overall(expected: Sequence[Expected], result: Result) -> Verdict:
     """All bars together: one that differs decides; then whether all or some are not run; then one that agrees."""
     found: set[Verdict] = set()
     for bar in expected:
-        if not asked(bar, result):
+        if not is_asked(bar, result):
             continue
         keys = [key for key in keys_of(result) if bar.covers(key)]
         found |= {judge(bar, result, key) for key in keys} or {"not run"}
@@ -61,7 +61,7 @@ def overall(expected: Sequence[Expected], result: Result) -> Verdict:
     return "agree" if "agree" in found else "no bar"
 
 
-def asked(bar: Expected, result: Result) -> bool:
+def is_asked(bar: Expected, result: Result) -> bool:
     """Whether a bar is about cells that the result's scale has, finished or open.
 
     A scale with a matrix of its own may leave out cells, such as those whose data is not at hand.
@@ -86,7 +86,7 @@ def near_mean(bar: Expected, result: Result) -> float | None:
     return statistics.fmean(found) if found else None
 
 
-def limit_words(bar: Expected) -> str:
+def format_limit(bar: Expected) -> str:
     """The bar as text: "≤ 5.0%", "within 3 points of none"; "–" without one."""
     parts = []
     if bar.at_most is not None:
@@ -103,8 +103,8 @@ def limit_words(bar: Expected) -> str:
     return " and ".join(parts) or "–"
 
 
-def bar_words(bar: Expected) -> str:
+def format_bar(bar: Expected) -> str:
     """A whole expectation on one line."""
     paper = "" if bar.paper is None else f", paper {given(bar.metric, bar.paper)}"
-    limit = limit_words(bar)
+    limit = format_limit(bar)
     return f"{bar.subject()}: {bar.metric}{'' if limit == '–' else f' {limit}'}{paper}"

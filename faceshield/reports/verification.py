@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceshield.core.store import write_bytes
 from faceshield.evaluation.roc import RESOLVED, Roc
-from faceshield.evaluation.verification import Verification, far_word
+from faceshield.evaluation.verification import Verification, format_far
 from faceshield.reports.look import CYCLE, RC
 
 SAME, DIFFERENT = CYCLE[0], CYCLE[1]
@@ -64,7 +64,7 @@ def rows(result: Verification) -> list[Row]:
     ]
     for target in sorted({*result.points, *result.refused}, reverse=True):
         point = result.points.get(target)
-        name = f"true accept rate at a false accept rate of {far_word(target)}"
+        name = f"true accept rate at a false accept rate of {format_far(target)}"
         if point is None:
             table.append(Row(name, "–", "too few pairs"))
             continue

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
 from faceshield.models.resnet import resnet18
-from faceshield.training.loop import Augment, predict, seeded, train
+from faceshield.training.loop import Augment, build_seeded, predict, train
 from faceshield.training.runtime import Runtime
 
 HELD_OUT = 0.2
@@ -54,7 +54,7 @@ def attack(
     who = torch.tensor(sorted(protected))
     target = torch.isin(clean.labels, who)
     curve: list[tuple[float, float]] = []
-    network = network or seeded(lambda: resnet18(len(clean.classes), width=width, stem="stride2"), seed)
+    network = network or build_seeded(lambda: resnet18(len(clean.classes), width=width, stem="stride2"), seed)
 
     def test(epoch: int, loss: float) -> None:
         right = predict(network, clean.images, runtime) == clean.labels

@@ -68,7 +68,7 @@ class Checkpoint:
         """The checkpoint of a run that starts from ``model`` as it is now; settings are JSON values and functions."""
         if path is None:
             return Checkpoint(None, {})
-        config = {name: described(value) if callable(value) else value for name, value in settings.items()}
+        config = {name: describe(value) if callable(value) else value for name, value in settings.items()}
         content = {"data": digest([data.images, data.labels]), "initial_weights": digest(model.state_dict().values())}
         return Checkpoint(path, config | content)
 
@@ -112,7 +112,7 @@ def digest(tensors: Iterable[Tensor]) -> str:
     return total.hexdigest()[:16]
 
 
-def described(call: Callable[..., Any]) -> str:
+def describe(call: Callable[..., Any]) -> str:
     """A function or an object with settings in words that are the same in the next process (no addresses)."""
     held = [cell.cell_contents for cell in getattr(call, "__closure__", None) or ()]
     return re.sub(r" at 0x[0-9a-f]+", "", f"{call!r}{held or ''}")

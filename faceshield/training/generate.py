@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from faceshield.core.errors import UsageError
-from faceshield.core.place import new_file
+from faceshield.core.outputs import new_file
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
@@ -20,7 +20,7 @@ from faceshield.noise.file import data_digest, write_noise
 from faceshield.noise.presets import preset
 from faceshield.noise.registry import LEARNER_RATE, TRAINED, noise_method
 from faceshield.training.learner import learner
-from faceshield.training.loop import seeded, train
+from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
 Progress = Callable[[str, int, int], None]
@@ -81,7 +81,7 @@ def generate_noise(
     progress("reading", 0, 1)
     data = open_whole(source, request.size, request.limit)
     progress("reading", 1, 1)
-    network = seeded(
+    network = build_seeded(
         lambda: build(request.model, len(data.classes), width=request.width), derive_seed(request.seed, "surrogate")
     )
     if request.method in TRAINED:

@@ -18,7 +18,7 @@ from faceshield.data.augment import Augment as Augment  # the experiments take t
 from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
 from faceshield.data.mixing import Mix
-from faceshield.models.frozen import frozen
+from faceshield.models.frozen import freeze
 from faceshield.noise.base import Forward
 from faceshield.training.checkpoint import Checkpoint
 from faceshield.training.history import History, Tested
@@ -107,7 +107,7 @@ def train(
             if mix is not None:
                 x, target = mix(x, target, len(data.classes), rng)
             if adversary is not None:
-                with frozen(model):
+                with freeze(model):
                     x = adversary(forward, x, target, rng)
             own = criterion(forward(x[ranks.share]), target[ranks.share])
             loss = own / len(index)
@@ -125,7 +125,7 @@ def train(
     return history
 
 
-def seeded(build: Callable[[], Network], seed: int) -> Network:
+def build_seeded(build: Callable[[], Network], seed: int) -> Network:
     """``build()`` with initial weights drawn from ``seed`` alone; torch's global state is put back afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "init"))

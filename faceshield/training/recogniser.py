@@ -31,7 +31,7 @@ class MarginLoss:
         )
 
 
-def published(epochs: int = EPOCHS) -> dict[str, Any]:
+def published_settings(epochs: int = EPOCHS) -> dict[str, Any]:
     """The released configuration of the paper's §4.5 for :func:`faceshield.training.loop.train`, beside its ``lr``.
 
     SGD, weight decay 5e-4, the rate (:data:`LR`) a tenth from 3/5 of the epochs on and again from 4/5: at 30 and 40

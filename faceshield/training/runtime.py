@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from faceshield.core.errors import UsageError
 from faceshield.core.ranks import ALONE, Ranks
-from faceshield.models.frozen import folded
+from faceshield.models.frozen import fold_batch_norm
 from faceshield.noise.base import Forward
 from faceshield.training.parallel import whole_batches
 
@@ -125,7 +125,7 @@ class Runtime:
 
         It is never compiled: it is another network after every change of ``model``.
         """
-        return functools.partial(self.forward, folded(model))
+        return functools.partial(self.forward, fold_batch_norm(model))
 
     def ready(self, model: nn.Module) -> Forward:
         """:meth:`frozen` of ``model``, placed here first."""

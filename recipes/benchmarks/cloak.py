@@ -26,9 +26,9 @@ from faceshield.cloaking.album import Item
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.one import cloak_one
 from faceshield.cloaking.options import Options
-from faceshield.cloaking.places import Places
+from faceshield.cloaking.output_names import OutputNames
+from faceshield.cloaking.perturbation import IdentityNoise
 from faceshield.cloaking.run import cloak
-from faceshield.cloaking.worn import OneNoise
 from faceshield.imaging.photo import load
 from faceshield.noise import vault
 from faceshield.reports.benchmark import Benchmark
@@ -78,7 +78,7 @@ def speed(folder: Path, runs: int) -> dict[str, float]:
 
     def ours() -> None:
         (folder / "again" / "photo.jpg").unlink(missing_ok=True)
-        cloak_one(item, Places(folder / "again"), OneNoise(identity), finder, options)
+        cloak_one(item, OutputNames(folder / "again"), IdentityNoise(identity), finder, options)
 
     rounds = in_turn({"pillow": pillow, "detection": lambda: finder.find(rgb, photo), "cloak": ours}, runs)
     medians = {f"seconds_{name}": statistics.median(times[name] for times in rounds) for name in rounds[0]}

@@ -21,7 +21,7 @@ from torch import nn
 from faceshield.data.examples import Examples
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.reports.benchmark import Benchmark
-from faceshield.training.loop import seeded, train
+from faceshield.training.loop import build_seeded, train
 from faceshield.training.optim import sgd
 from faceshield.training.parallel import descend
 from faceshield.training.runtime import Runtime
@@ -32,7 +32,7 @@ CLAIM = "The training loop loses at most 5 % of a bare loop's pictures a second 
 
 def network() -> nn.Module:
     """A fresh network, the same each time."""
-    return seeded(lambda: InceptionResnetV1(PEOPLE), 0)
+    return build_seeded(lambda: InceptionResnetV1(PEOPLE), 0)
 
 
 def made_up(choice: argparse.Namespace) -> Examples:

@@ -31,15 +31,15 @@ from faceshield.data.examples import Examples
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.paper.fitted import Training, TrainingSettings, fitted
-from faceshield.models.frozen import frozen
+from faceshield.experiments.paper.fitted import Training, TrainingSettings, fit_network
+from faceshield.models.frozen import freeze
 from faceshield.models.zoo import build
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.presets import preset
 from faceshield.noise.sweep import Losses
 from faceshield.reports.benchmark import Benchmark
 from faceshield.training.learner import learner
-from faceshield.training.loop import seeded
+from faceshield.training.loop import build_seeded
 from faceshield.training.runtime import Runtime, has_bf16
 
 STEPS = 20  # the paper's T
@@ -66,7 +66,7 @@ class Foolbox:
                 return x0 + self.start
 
         attack = Warm(steps=STEPS, abs_stepsize=budget.epsilon / 10, random_start=True)
-        with frozen(self.network):
+        with freeze(self.network):
             model = foolbox.PyTorchModel(self.network, bounds=(0, 1), device=images.device)
             for index in torch.arange(len(images)).split(batch):
                 x = images[index].float() / 255
@@ -145,7 +145,7 @@ def generate(
     arm: Arm, data: Examples, choice: argparse.Namespace, seed: int, *, rounds: int, stop_error: float
 ) -> tuple[Noise, float]:
     """The arm's noise for ``data`` and the seconds it took."""
-    network = seeded(lambda: build("resnet18", len(data.classes), width=choice.width), seed + 1000)
+    network = build_seeded(lambda: build("resnet18", len(data.classes), width=choice.width), seed + 1000)
     solver = None if arm.solver is None else arm.solver(network)
     method = ErrorMin.sample_wise(
         stop_error=stop_error, rounds=rounds, batch=choice.batch, solver=solver, **arm.settings
@@ -195,13 +195,13 @@ def until_done(data: Examples, test: Examples, choice: argparse.Namespace, runti
     for name in NAMES:
         arm = arms(runtime.device)[name]
         noise, metrics = timed(arm, data, choice, seed, rounds=choice.rounds, stop_error=choice.stop_error)
-        history = fitted(Training(unlearnable(data, noise), test, settings, seed), context).history
+        history = fit_network(Training(unlearnable(data, noise), test, settings, seed), context).history
         metrics |= {
             "test_accuracy_final": history.test_accuracy_final,
             "test_accuracy_peak": history.test_accuracy_peak,
         }
         cells.append(cell(NAMES[name], seed, metrics))
-    clean = fitted(Training(data, test, settings, seed), context).history
+    clean = fit_network(Training(data, test, settings, seed), context).history
     return [*compared(cells), cell("none (clean data)", seed, {"test_accuracy_final": clean.test_accuracy_final})]
 
 

@@ -13,8 +13,8 @@ from faceshield.attacks.augment import STRONG
 from faceshield.attacks.base import Pairs
 from faceshield.attacks.finetune import FineTuned
 from faceshield.attacks.frozen import nearest, probe
-from faceshield.attacks.project import linear, projected, without
-from faceshield.attacks.purify import fitted, purified
+from faceshield.attacks.project import linear, project_out, remove_span
+from faceshield.attacks.purify import fit_purifier, purify_examples
 from faceshield.core.rng import generator
 from faceshield.data.examples import Examples
 
@@ -41,7 +41,7 @@ def test_what_is_projected_out_is_gone_and_the_rest_stays(marked):
     mean = flat.mean(0)
     basis = np.linalg.svd(weights.double().numpy(), full_matrices=False)[2]
     expected = mean + (flat - mean) @ (np.eye(768) - basis.T @ basis)
-    ours = without(data.images, weights).flatten(1).numpy()
+    ours = remove_span(data.images, weights).flatten(1).numpy()
     np.testing.assert_allclose(ours, expected.clip(0, 1) * 255, atol=0.51)
 
 
@@ -50,7 +50,7 @@ def test_projection_finds_class_wise_noise(marked):
     weights = linear(data.images, data.labels, 4, generator(0))
     along = torch.nn.functional.cosine_similarity(weights, noise.flatten(1) - noise.flatten(1).mean(0))
     assert float(along.min()) > 0.3
-    left = projected(data, Pairs(data.images[:1], data.images[:1]), generator(0)).images.float()
+    left = project_out(data, Pairs(data.images[:1], data.images[:1]), generator(0)).images.float()
 
     def spread(images):
         """How far the classes' mean pictures lie apart."""
@@ -63,7 +63,7 @@ def test_a_purifier_takes_off_the_noise_it_was_shown():
     noise = (torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(3)) - 0.5).sign() * 8
     clean = waves(60, 32, 4)
     cloaked = (clean.float() + noise).clamp(0, 255).to(torch.uint8)
-    network = fitted(Pairs(clean[:50], cloaked[:50]), generator(1), steps=200)
+    network = fit_purifier(Pairs(clean[:50], cloaked[:50]), generator(1), steps=200)
     with torch.no_grad():
         left = network(cloaked[50:].float() / 255) * 255 - clean[50:]
     assert float(left.abs().mean()) < 0.8 * float((cloaked[50:].float() - clean[50:]).abs().mean())
@@ -74,12 +74,12 @@ def test_purified_examples_keep_labels_and_ids(monkeypatch, marked):
     data, _ = marked
     from faceshield.attacks import purify
 
-    monkeypatch.setattr(purify, "fitted", partial(fitted, steps=2))
-    out = purified(data, Pairs(data.images, data.images), generator(0))
+    monkeypatch.setattr(purify, "fit_purifier", partial(fit_purifier, steps=2))
+    out = purify_examples(data, Pairs(data.images, data.images), generator(0))
     assert out.ids == data.ids
     assert out.labels.equal(data.labels)
     assert out.images.dtype == torch.uint8
-    again = purified(data, Pairs(data.images, data.images), generator(0))
+    again = purify_examples(data, Pairs(data.images, data.images), generator(0))
     assert out.images.equal(again.images)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from faceshield.attacks.base import in_parts
 from faceshield.attacks.grey import grey
-from faceshield.attacks.jpeg import saved
+from faceshield.attacks.jpeg import recompress
 from faceshield.attacks.recrop import recrop
 from faceshield.attacks.resize import blur, half_size
 from faceshield.attacks.table import COUNTERMEASURES, countermeasure
@@ -31,7 +31,7 @@ def rgb(pictures, number):
 
 @pytest.mark.parametrize("quality", [50, 75, 90])
 def test_jpeg_is_that_of_pillow(pictures, quality):
-    ours = saved(pictures, quality=quality)
+    ours = recompress(pictures, quality=quality)
     for number in range(2):
         stored = io.BytesIO()
         Image.fromarray(rgb(pictures, number)).save(stored, "JPEG", quality=quality, subsampling=2)

@@ -15,9 +15,9 @@ import torch
 from faceshield.auditing.audit import Audit, audit
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
+from faceshield.evaluation.distractors import Distractors, load_distractors
 from faceshield.evaluation.enrol import Recogniser
 from faceshield.evaluation.search import FAR, search
-from faceshield.evaluation.strangers import Strangers, load_strangers
 from faceshield.reports.audit import meaning, write_audit
 
 
@@ -55,7 +55,7 @@ def test_a_page_says_what_was_found_and_never_promises(cli, folders, tmp_path):
 
 def test_quadrants_are_searches_of_the_folders(folders, detector):
     recogniser = pretrained(torch.device("cpu"))
-    strangers = load_strangers()
+    strangers = load_distractors()
     made = audit(*folders, strangers, detector, recogniser)
     a, b = made.sides["clean"].features, made.sides["cloaked"].features
     assert (len(a), len(b), made.sides["clean"].lost) == (2, 2, ("nobody.png",))
@@ -77,9 +77,9 @@ def test_quadrants_are_searches_of_the_folders(folders, detector):
 def test_what_cannot_be_audited_is_refused(folders, detector, put, portrait, tmp_path):
     cloaked, clean = folders
     recogniser = Recogniser(lambda chips: chips.mean((2, 3)), torch.device("cpu"), "means", size=3)
-    strangers = Strangers(torch.rand(4000, 3), torch.arange(4000), torch.rand(2, 3), "means")
+    strangers = Distractors(torch.rand(4000, 3), torch.arange(4000), torch.rand(2, 3), "means")
     with pytest.raises(UsageError, match="made by another recogniser"):
-        audit(cloaked, clean, load_strangers(), detector, recogniser)
+        audit(cloaked, clean, load_distractors(), detector, recogniser)
     with pytest.raises(UsageError, match="show the same uncloaked face"):
         audit(clean, clean, strangers, detector, recogniser)
     with pytest.raises(UsageError, match="is no folder"):
@@ -93,7 +93,7 @@ def test_an_index_holds_as_many_photos_of_the_person_whichever_kind_they_are(fol
     cloaked, clean = folders
     for turn in (1, 2, 3):
         put(clean / f"{turn}.png", np.roll(portrait, 2 * turn, axis=1))
-    made = audit(cloaked, clean, load_strangers(), detector, pretrained(torch.device("cpu")))
+    made = audit(cloaked, clean, load_distractors(), detector, pretrained(torch.device("cpu")))
     assert {kind: len(side.names) for kind, side in made.sides.items()} == {"clean": 5, "cloaked": 2}
     assert made.own == 1
     assert [len(made.found[kinds].rank) for kinds in (("clean", "clean"), ("cloaked", "cloaked"))] == [5, 2]
@@ -157,7 +157,7 @@ def test_a_change_is_told_only_where_the_intervals_are_apart():
 def test_names_of_files_are_text(folders, detector, tmp_path):
     cloaked, clean = folders
     (clean / "nobody.png").rename(clean / "<b>&.png")
-    made = audit(cloaked, clean, load_strangers(), detector, pretrained(torch.device("cpu")))
+    made = audit(cloaked, clean, load_distractors(), detector, pretrained(torch.device("cpu")))
     assert isinstance(made, Audit)
     write_audit(made, "0" * 64, tmp_path / "r.html", datetime.date(2026, 1, 2))
     page = (tmp_path / "r.html").read_text(encoding="utf-8")

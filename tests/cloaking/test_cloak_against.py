@@ -12,14 +12,14 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from faceshield import cloak
-from faceshield.cloaking import prepare, worn
-from faceshield.cloaking.opponents import Seen, opponents
+from faceshield.cloaking import perturbation, prepare
+from faceshield.cloaking.ensemble import AlignedCrops, build_ensemble
 from faceshield.cloaking.options import Options
-from faceshield.cloaking.prepare import kept
-from faceshield.cloaking.worn import sight_of
+from faceshield.cloaking.perturbation import build_face_view
+from faceshield.cloaking.prepare import load_identity
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
-from faceshield.evaluation.strangers import load_strangers
+from faceshield.evaluation.distractors import load_distractors
 from faceshield.faces.align import align, align_150
 from faceshield.imaging.photo import decode, encode, load
 from faceshield.imaging.warp import from_rgb
@@ -36,7 +36,7 @@ from faceshield.training.runtime import Runtime
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
     """Four steps of forty: what is tested here does not depend on how far a mask gets."""
-    monkeypatch.setattr(worn, "mask", lambda *given, **options: mask(*given, **{**options, "steps": 4}))
+    monkeypatch.setattr(perturbation, "mask", lambda *given, **options: mask(*given, **{**options, "steps": 4}))
 
 
 @pytest.fixture
@@ -108,14 +108,14 @@ def test_photos_without_a_face_are_left_unprotected(cli, put, report, tmp_path):
 def faced(portrait, detector):
     """The portrait's sight, and its face as recognisers saw it before."""
     face = detector.detect(portrait)[0]
-    return sight_of(from_rgb(portrait).float() / 255, face), [Seen.of(portrait, face)]
+    return build_face_view(from_rgb(portrait).float() / 255, face), [AlignedCrops.of(portrait, face)]
 
 
 def test_a_person_is_sent_to_strangers_least_like_them(faced):
     _, faces = faced
-    known = opponents(faces, Runtime(torch.device("cpu"), torch.float32))
+    known = build_ensemble(faces, Runtime(torch.device("cpu"), torch.float32))
     assert len(known) == 4
-    everybody = [load_strangers().targets, *(own.strangers for own in load_recognisers())]
+    everybody = [load_distractors().targets, *(own.strangers for own in load_recognisers())]
     for opponent, targets in zip(known, everybody, strict=True):
         distance = (targets - opponent.own).norm(dim=1)
         assert len(opponent.targets) == len(distance) // 2
@@ -126,8 +126,8 @@ def test_a_person_is_sent_to_strangers_least_like_them(faced):
 
 def test_each_opponent_sees_the_photo_as_it_saw_the_person(faced):
     sight, faces = faced
-    for opponent in opponents(faces, Runtime(torch.device("cpu"), torch.float32)):
-        watcher = opponent.watcher(sight, torch.Generator().manual_seed(1))
+    for opponent in build_ensemble(faces, Runtime(torch.device("cpu"), torch.float32)):
+        watcher = opponent.feature_loss(sight, torch.Generator().manual_seed(1))
         assert watcher.own.shape[0] == 2
         assert float(torch.dist(*watcher.own)) < 0.15  # one face on two ways to its crop
         assert any(watcher.target.equal(target) for target in opponent.targets)
@@ -135,8 +135,8 @@ def test_each_opponent_sees_the_photo_as_it_saw_the_person(faced):
 
 def test_without_scatter_photos_are_sent_to_nobody(faced, source, cli, report, tmp_path):
     sight, faces = faced
-    known = opponents(faces, Runtime(torch.device("cpu"), torch.float32), scatter=False)
-    assert [opponent.watcher(sight, torch.Generator()).target for opponent in known] == [None] * 4
+    known = build_ensemble(faces, Runtime(torch.device("cpu"), torch.float32), scatter=False)
+    assert [opponent.feature_loss(sight, torch.Generator()).target for opponent in known] == [None] * 4
     cli("cloak", source, "-o", tmp_path / "out", "--against", "search", "--no-scatter")
     assert report(tmp_path / "out")["options"]["scatter"] is False
 
@@ -153,9 +153,9 @@ def inception():
 def test_the_users_recogniser_is_one_more_opponent_and_sees_the_crop_of_its_own(faced, inception):
     sight, faces = faced
     runtime = Runtime(torch.device("cpu"), torch.float32)
-    last = opponents(faces, runtime, inception=inception)[-1]
+    last = build_ensemble(faces, runtime, inception=inception)[-1]
     assert last.unit
-    watcher = last.watcher(sight, torch.Generator())
+    watcher = last.feature_loss(sight, torch.Generator())
     assert watcher.target is None
     assert watcher.own.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
     seen = sight.near(128, [watcher.chip])
@@ -198,13 +198,13 @@ def test_a_jpeg_is_foreseen_as_it_will_be_written(put, portrait, quality, subsam
     Image.fromarray(portrait).save(path, quality=71, subsampling=subsampling)
     photo = load(path)
     rgb = photo.rgb8()
-    codec = worn.codec_of(photo, Options(quality=quality))
+    codec = perturbation.find_codec(photo, Options(quality=quality))
     ours = codec(from_rgb(rgb).float() / 255)[0].permute(1, 2, 0).numpy() * 255
     theirs = decode(encode(photo, rgb, quality=quality).data, path).rgb8().astype(float)
     assert np.abs(ours - theirs).mean() < 1
     assert np.abs(ours - theirs).mean() < 0.5 * np.abs(theirs - rgb).mean() or quality == "same"  # hardly changes then
-    assert worn.codec_of(photo, Options(format="png")) is None
-    assert worn.codec_of(load(put(tmp_path / "b.png", portrait)), Options()) is None
+    assert perturbation.find_codec(photo, Options(format="png")) is None
+    assert perturbation.find_codec(load(put(tmp_path / "b.png", portrait)), Options()) is None
 
 
 def test_choices_that_make_no_sense_are_refused():
@@ -221,8 +221,8 @@ def test_choices_that_make_no_sense_are_refused():
 
 def test_a_mask_beside_a_public_noise_knows_all_photos_of_the_person(source, tmp_path, monkeypatch):
     known = []
-    monkeypatch.setattr(prepare, "opponents", lambda faces, *rest, **more: known.append(len(faces)) or [])
-    monkeypatch.setattr(worn, "mask", lambda *given, **more: torch.zeros(3, 128, 128))
+    monkeypatch.setattr(prepare, "build_ensemble", lambda faces, *rest, **more: known.append(len(faces)) or [])
+    monkeypatch.setattr(perturbation, "mask", lambda *given, **more: torch.zeros(3, 128, 128))
     cloak(source, tmp_path / "out", Options(against="both", fast=True, jobs=1))
     assert known == [2]
 
@@ -238,7 +238,7 @@ def test_masks_of_a_kept_identity_are_made_from_its_secret(source, me, hashes, t
 def test_a_place_for_identities_that_cannot_be_written_is_told_before_noise_is_made(cli, source, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FACESHIELD_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr("faceshield.cloaking.run.make", None)
+    monkeypatch.setattr("faceshield.cloaking.run.make_identity", None)
     refused = cli("cloak", source, "-o", tmp_path / "out", code=5)
     assert "set FACESHIELD_HOME" in refused.stderr
 
@@ -252,7 +252,7 @@ def test_grey_photos_stay_grey(put, portrait, pixels, tmp_path):
 
 
 def test_the_default_makes_no_mask(cli, source, me, report, tmp_path, monkeypatch):
-    monkeypatch.setattr(worn, "mask", None)
+    monkeypatch.setattr(perturbation, "mask", None)
     cli("cloak", source, "-o", tmp_path / "out")
     assert torch.equal(vault.load("me").delta, me.delta)
     assert report(tmp_path / "out")["photos"][0]["still_at"] is None
@@ -262,7 +262,7 @@ def test_the_default_makes_no_mask(cli, source, me, report, tmp_path, monkeypatc
 def test_noise_made_for_the_other_aim_is_used_and_told(names, made_for, me):
     vault.save(replace(me, surrogate=digest(names)))
     for against in ("training", "both"):
-        identity, notices = kept(Options(against=against))
+        identity, notices = load_identity(Options(against=against))
         assert identity.delta.equal(me.delta)
         assert bool(notices) == (made_for not in (against, "neither"))
         assert not notices or f"made with --against {made_for}" in notices[0]

@@ -583,7 +583,7 @@ def test_each_face_is_looked_for_once(jobs, put, portrait, ready, monkeypatch, t
         return ready
 
     monkeypatch.setattr(AnyRollDetector, "detect", detect)
-    monkeypatch.setattr(run_module, "make", make)
+    monkeypatch.setattr(run_module, "make_identity", make)
     report = cloak(tmp_path / "in", tmp_path / "out", Options(jobs=jobs))
     assert [photo.faces_seen for photo in report.having("cloaked")] == [1, 1, 1]
     assert len(looked) == len(set(looked)) == 4

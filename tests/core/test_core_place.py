@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.core.place import new_file, open_folder, refuse_inside
+from faceshield.core.outputs import new_file, open_folder, refuse_inside
 
 
 @pytest.mark.parametrize("name", ["", ".", "x.txt", ".html"])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from faceshield.data.augment import compose, crop_and_flip, cutout, rotate, turned
+from faceshield.data.augment import compose, crop_and_flip, cutout, rotate, rotate_by
 
 
 def possible(image, pad, flips):
@@ -62,7 +62,7 @@ def batch(count=16, height=12, width=9, seed=0):
 def test_turning_agrees_with_torchvision(height, width):
     images = batch(12, height, width)
     angle = torch.tensor([-81.0, -33.3, -20.0, -7.7, -1.0, 0.0, 0.4, 5.5, 13.0, 45.0, 100.0, 180.0])
-    out = turned(images, angle)
+    out = rotate_by(images, angle)
     assert out.dtype == torch.uint8
     for image, degrees, own in zip(images, angle.tolist(), out, strict=True):
         expected = functional.rotate(image, degrees, functional.InterpolationMode.NEAREST)

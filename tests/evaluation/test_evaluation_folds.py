@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from faceshield.core.errors import UsageError
-from faceshield.evaluation.embed import combined, outputs
+from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.folds import best_threshold, decided_same, fold_accuracy
 
 
@@ -132,7 +132,7 @@ def network(images):
 @pytest.mark.parametrize("count", [1, 3, 64, 65])
 def test_sets_smaller_than_a_batch_or_not_a_multiple(count):
     crops = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    raw = outputs(crops, network)
+    raw = embed_pairs(crops, network)
     assert raw.shape == (count, 2, 8)
     torch.testing.assert_close(raw[:, 0], network(crops))
     torch.testing.assert_close(raw[:, 1], network(crops).flip(1))
@@ -140,17 +140,17 @@ def test_sets_smaller_than_a_batch_or_not_a_multiple(count):
 
 def test_bytes_are_read_as_levels_of_255():
     crops = torch.randint(256, (5, 3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(outputs(crops, network), outputs(crops.float() / 255, network))
+    torch.testing.assert_close(embed_pairs(crops, network), embed_pairs(crops.float() / 255, network))
 
 
 def test_flips_are_summed_and_then_normalised():
     raw = torch.randn(50, 2, 16, generator=torch.Generator().manual_seed(0))
-    features = combined(raw)
+    features = combine(raw)
     torch.testing.assert_close(features.norm(dim=1), torch.ones(50))
     torch.testing.assert_close(features, functional.normalize(raw[:, 0] + raw[:, 1], dim=1))
-    torch.testing.assert_close(combined(raw, flip=False), functional.normalize(raw[:, 0], dim=1))
-    torch.testing.assert_close(combined(raw, unit=False), (raw[:, 0] + raw[:, 1]) / 2)
-    torch.testing.assert_close(combined(raw, flip=False, unit=False), raw[:, 0])
+    torch.testing.assert_close(combine(raw, flip=False), functional.normalize(raw[:, 0], dim=1))
+    torch.testing.assert_close(combine(raw, unit=False), (raw[:, 0] + raw[:, 1]) / 2)
+    torch.testing.assert_close(combine(raw, flip=False, unit=False), raw[:, 0])
     laid_end_to_end = torch.cat([functional.normalize(raw[:, side], dim=1) for side in (0, 1)], 1)
     assert float(torch.cdist(laid_end_to_end, laid_end_to_end).square().max()) > 4.5
     assert float(torch.cdist(features, features).square().max()) <= 4 + 1e-5

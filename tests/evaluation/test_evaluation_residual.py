@@ -15,13 +15,13 @@ from sklearn.metrics import roc_auc_score
 from faceshield.evaluation.residual import (
     FLOOR,
     RESIDUALS,
-    averaged,
+    average,
     chroma,
     correlations,
+    detectability_roc,
     high_pass,
-    linked,
+    linkability_roc,
     spectrum,
-    told_apart,
     wiener,
 )
 
@@ -72,13 +72,13 @@ def test_correlations_and_links_are_numpys(seed, photos, owners):
     who = torch.arange(owners).repeat(photos)
     left, right = np.triu_indices(len(who), 1)
     area = roc_auc_score(who.numpy()[left] == who.numpy()[right], expected[left, right])
-    assert linked(marks, who).auc == pytest.approx(area, abs=1e-3)
+    assert linkability_roc(marks, who).auc == pytest.approx(area, abs=1e-3)
 
 
 def test_averaged_takes_one_owner_at_a_time():
     owners = torch.tensor([4, 2, 4, 2, 4, 4, 2, 4])
     marks = torch.arange(8.0).view(8, 1)
-    means, who = averaged(marks, owners, 2)
+    means, who = average(marks, owners, 2)
     assert who.tolist() == [2, 4, 4]
     assert means[:, 0].tolist() == [2.0, 1.0, 4.5]
 
@@ -87,12 +87,12 @@ def test_noise_that_is_there_links_and_averaging_finds_fainter_noise():
     owners = torch.arange(6).repeat_interleave(20)
     noise = drawn(6, 3, 16, 16, seed=1) - 0.5
     background = drawn(120, 3, 16, 16, seed=2) - 0.5
-    clear, faint = (linked(background + share * noise[owners], owners).auc for share in (1.0, 0.2))
-    gathered = linked(*averaged(background + 0.2 * noise[owners], owners, 10)).auc
+    clear, faint = (linkability_roc(background + share * noise[owners], owners).auc for share in (1.0, 0.2))
+    gathered = linkability_roc(*average(background + 0.2 * noise[owners], owners, 10)).auc
     assert clear > 0.99
     assert faint < gathered
     assert gathered > 0.9
-    assert linked(background, owners).auc == pytest.approx(0.5, abs=0.03)
+    assert linkability_roc(background, owners).auc == pytest.approx(0.5, abs=0.03)
 
 
 @pytest.mark.parametrize("cycles", [3, 5, 11, 30])
@@ -115,9 +115,11 @@ def test_telling_apart_is_learned_on_the_known_rows_alone():
     features = drawn(200, 5, seed=4)
     truth = features[:, 2] > 0.5
     known = torch.arange(200) < 100
-    assert told_apart(features, truth, known).auc > 0.97
+    assert detectability_roc(features, truth, known).auc > 0.97
     wrong = truth.clone()
     wrong[known] = ~truth[known]
-    assert told_apart(features, wrong, known).auc < 0.03
+    assert detectability_roc(features, wrong, known).auc < 0.03
     scaled = features * torch.tensor([1.0, 50.0, 1e-3, 7.0, 1.0]) + 3
-    assert told_apart(scaled, truth, known).auc == pytest.approx(told_apart(features, truth, known).auc, abs=0.01)
+    assert detectability_roc(scaled, truth, known).auc == pytest.approx(
+        detectability_roc(features, truth, known).auc, abs=0.01
+    )

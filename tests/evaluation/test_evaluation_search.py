@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceshield.core.errors import UsageError
-from faceshield.evaluation.search import Search, limit_at, search, together
+from faceshield.evaluation.search import Search, concatenate_searches, limit_at, search
 
 
 def rows(seed, *shape):
@@ -40,7 +40,7 @@ def test_a_photo_without_a_face_is_never_found():
 def test_shares_and_intervals():
     one = Search(torch.tensor([1, 1, 4]), torch.tensor([0.1, 0.5, 0.7]))
     other = Search(torch.tensor([20]), torch.tensor([0.9]))
-    told = together([one, other]).metrics({"match_rate": 0.6})
+    told = concatenate_searches([one, other]).metrics({"match_rate": 0.6})
     assert (told["rank1"], told["rank10"], told["match_rate"], told["queries"]) == (0.5, 0.75, 0.5, 4)
     low, high = told["rank1_ci"]
     assert 0.06 < low < 0.08  # Clopper and Pearson for 2 of 4: 0.0676 to 0.9324

@@ -14,7 +14,7 @@ from faceshield.core.store import read_json, write_json
 from faceshield.data.pairs import PairSet, sample_pairs
 from faceshield.evaluation.calibration import KEY, calibration
 from faceshield.evaluation.folds import fold_accuracy
-from faceshield.evaluation.verification import far_word, pair_scores, verify_pairs
+from faceshield.evaluation.verification import format_far, pair_scores, verify_pairs
 from faceshield.models import weights
 
 
@@ -93,7 +93,7 @@ def test_pictures_of_nobody_known_have_rates_but_no_intervals_over_people(protoc
     [(0.1, "1e-1"), (0.01, "1e-2"), (0.001, "1e-3"), (1e-6, "1e-6"), (0.05, "5e-2"), (0.25, "2.5e-1")],
 )
 def test_rates_in_names(target, word):
-    assert far_word(target) == word
+    assert format_far(target) == word
     assert float(word) == pytest.approx(target)
 
 

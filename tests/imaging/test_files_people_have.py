@@ -14,9 +14,9 @@ from PIL import Image, ImageOps, features
 from faceshield.cloaking.album import Item
 from faceshield.cloaking.one import cloak_one
 from faceshield.cloaking.options import Options
-from faceshield.cloaking.places import Places
+from faceshield.cloaking.output_names import OutputNames
+from faceshield.cloaking.perturbation import IdentityNoise
 from faceshield.cloaking.report import PhotoReport
-from faceshield.cloaking.worn import OneNoise
 from faceshield.core.errors import PhotoError
 from faceshield.core.types import Face
 from faceshield.imaging.opening import read
@@ -67,7 +67,7 @@ def run(data: bytes, name: str, folder: Path, ready, finder) -> PhotoReport:
     (folder / "out").mkdir()
     source.write_bytes(data)
     item = Item(source, Path(name))
-    return cloak_one(read(source), item, Places(folder / "out"), OneNoise(ready), finder, Options())
+    return cloak_one(read(source), item, OutputNames(folder / "out"), IdentityNoise(ready), finder, Options())
 
 
 def shown(path: Path, deep: bool) -> np.ndarray:

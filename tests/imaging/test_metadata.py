@@ -38,7 +38,7 @@ def test_everything_but_the_maker_note_is_kept() -> None:
 def test_both_byte_orders_say_the_same() -> None:
     carried = metadata.carry(camera_exif(3), 3)
     start = {"<": b"MM\0*\0\0\0\x08", ">": b"II*\0\x08\0\0\0"}[carried.order]
-    swapped = b"Exif\0\0" + start + ifd.write(ifd.reordered(carried.tree), 8, "<>"[carried.order == "<"])
+    swapped = b"Exif\0\0" + start + ifd.write(ifd.reorder(carried.tree), 8, "<>"[carried.order == "<"])
     assert values(swapped) == values(carried.exif())
     assert metadata.orientation(swapped) == 3
 

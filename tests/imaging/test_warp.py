@@ -12,7 +12,7 @@ from faceshield.imaging.warp import (
     fit_similarity,
     invert,
     scale_of,
-    shifted,
+    shift,
     similarity_from_box,
     unwarp,
     warp,
@@ -205,7 +205,7 @@ def test_there_and_back_keeps_delta(face):
 
 
 def test_a_face_partly_outside_the_photo_is_cut_like_the_photo():
-    to_canvas = shifted(similarity(0.5, 8, 0, 0), -100, -100)
+    to_canvas = shift(similarity(0.5, 8, 0, 0), -100, -100)
     whole, (y0, x0) = unwarp(noise(128), to_canvas, (900, 900))
     part, corner = unwarp(noise(128), to_canvas, (y0 + 90, x0 + 70))
     assert corner == (y0, x0)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from faceshield.core.ranks import ALONE
-from faceshield.models.frozen import folded, frozen
+from faceshield.models.frozen import fold_batch_norm, freeze
 from faceshield.models.zoo import NETWORKS, build
 from faceshield.training.parallel import whole_batches
 
@@ -47,7 +47,7 @@ def images():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_folded_network_has_the_same_values_and_gradients(images, name):
     model = lived_in(build(name, 5, width=4)).double()
-    still = folded(model)
+    still = fold_batch_norm(model)
     for ours, theirs in zip(outcome(still, images.double()), outcome(model, images.double()), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
     assert not any(parameter.requires_grad for parameter in still.parameters())
@@ -57,7 +57,7 @@ def test_a_folded_network_has_the_same_values_and_gradients(images, name):
 
 def test_what_becomes_of_the_network_leaves_its_copy_alone(images):
     model = lived_in(build("resnet18", 5, width=4)).train()
-    still = folded(model)
+    still = fold_batch_norm(model)
     before = still(images)
     assert model.training
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_several_processes_norms_are_folded_too(images):
     model = lived_in(build("resnet18", 5, width=4))
     expected = model(images)
     whole_batches(model, ALONE)
-    still = folded(model)
+    still = fold_batch_norm(model)
     assert left(still) == []
     torch.testing.assert_close(still(images), expected, rtol=1e-4, atol=1e-5)
 
@@ -96,7 +96,7 @@ class Branching(Twice):
 @pytest.mark.parametrize("kind", [Twice, Branching])
 def test_what_cannot_be_folded_is_copied(images, kind):
     model = lived_in(kind())
-    still = folded(model)
+    still = fold_batch_norm(model)
     assert len(norms(still)) == 1
     assert still(images).equal(copy.deepcopy(model)(images))
     assert not any(parameter.requires_grad for parameter in still.parameters())
@@ -105,7 +105,7 @@ def test_what_cannot_be_folded_is_copied(images, kind):
 def test_a_frozen_network_is_put_back():
     model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 2)).train()
     model[0].weight.requires_grad_(False)
-    with frozen(model):
+    with freeze(model):
         assert not model.training
         assert not any(parameter.requires_grad for parameter in model.parameters())
     assert model.training

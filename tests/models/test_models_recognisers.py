@@ -15,7 +15,7 @@ from faceshield.models import recognisers
 from faceshield.models.recognisers import RECOGNISERS, load_recognisers, own_recogniser
 from faceshield.models.resnet import resnet18
 from faceshield.models.weights import load
-from faceshield.noise.views import PlainCrop
+from faceshield.noise.transforms import PlainCrop
 from faceshield.training.runtime import Runtime
 
 

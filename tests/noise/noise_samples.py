@@ -7,7 +7,7 @@ from torch import nn
 
 from faceshield.data.examples import Examples
 from faceshield.training.learner import learner
-from faceshield.training.loop import seeded
+from faceshield.training.loop import build_seeded
 from faceshield.training.runtime import Runtime
 
 EPSILON = 8 / 255
@@ -39,7 +39,7 @@ def network(classes=3, size=8, seed=0):
             nn.Linear(6 * (size // 2) ** 2, classes),
         )  # fmt: skip
 
-    return seeded(build, seed)
+    return build_seeded(build, seed)
 
 
 def fresh(classes=3, size=8, seed=0, lr=0.1):

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceshield.noise.band import drop_band, without_band
+from faceshield.noise.band import drop_band, remove_band
 
 
 def seeded(seed=0):
@@ -20,7 +20,7 @@ def seeded(seed=0):
 @given(st.integers(0, 1000), st.sampled_from([8, 15, 16]), st.floats(0.02, 0.4), st.floats(0.0, 0.4))
 def test_it_is_numpys_transform_without_the_ring(seed, size, low, width):
     images = torch.rand(2, 3, size, size, generator=seeded(seed))
-    out = without_band(images, torch.tensor([low, 0.1]), torch.tensor([low + width, 0.2]))
+    out = remove_band(images, torch.tensor([low, 0.1]), torch.tensor([low + width, 0.2]))
     frequency = np.fft.fftfreq(size).astype(np.float32)
     radius = np.hypot(frequency[:, None], frequency)
     for picture, theirs, (least, most) in zip(images, out, [(low, low + width), (0.1, 0.2)], strict=True):
@@ -35,7 +35,7 @@ def test_it_is_numpys_transform_without_the_ring(seed, size, low, width):
 @pytest.mark.parametrize(("cycles", "left"), [(3, 1.0), (8, 0.0), (15, 0.0), (16, 1.0), (30, 1.0)])
 def test_a_wave_inside_the_band_is_gone_and_one_outside_is_whole(cycles, left):
     wave = 0.3 * torch.sin(2 * math.pi * cycles * torch.arange(64.0) / 64).expand(1, 3, 64, 64)
-    out = without_band(0.5 + wave, torch.tensor([7.9 / 64]), torch.tensor([15.9 / 64]))
+    out = remove_band(0.5 + wave, torch.tensor([7.9 / 64]), torch.tensor([15.9 / 64]))
     torch.testing.assert_close(out, 0.5 + left * wave, rtol=0, atol=1e-5)
 
 

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError
 from faceshield.data.synthetic import fabricated_people
-from faceshield.noise.identity import correlation, new_secret, private_delta, slot_of
-from faceshield.noise.surrogate import load_bank, load_surrogates, together
-from faceshield.noise.views import PlainCrop, Views
+from faceshield.noise.identity import choose_class, correlation, new_secret, private_delta
+from faceshield.noise.surrogate import average_surrogates, load_bank, load_surrogates
+from faceshield.noise.transforms import PlainCrop, Transforms
 
 EPSILON = 8 / 255
 
@@ -36,7 +36,7 @@ def crops():
 
 def make(crops, surrogate, secret="one", slot=3, view=None, epsilon=EPSILON, **options):
     options = {"steps": 4, "batch": 4, **options}
-    return private_delta(crops, slot, surrogate, Budget(epsilon), view or Views(), secret, **options)
+    return private_delta(crops, slot, surrogate, Budget(epsilon), view or Transforms(), secret, **options)
 
 
 def test_the_same_secret_gives_the_same_bytes(crops, surrogate):
@@ -96,10 +96,10 @@ def test_secrets_are_128_random_bits():
 
 
 def test_slots_are_spread_evenly():
-    counts = Counter(slot_of(f"secret {number}", 10) for number in range(2000))
+    counts = Counter(choose_class(f"secret {number}", 10) for number in range(2000))
     assert sorted(counts) == list(range(10))
     assert max(counts.values()) < 260
-    assert slot_of("a", 100) == slot_of("a", 100)
+    assert choose_class("a", 100) == choose_class("a", 100)
 
 
 def test_correlation_is_pearsons():
@@ -141,7 +141,7 @@ def test_every_surrogate_finds_the_banks_noises(surrogates):
 
 def test_together_they_say_the_mean_of_their_log_probabilities():
     one, two = torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([[0.1, 0.6, 0.3]])
-    agreed = together([lambda _: one.log() + 5, lambda _: two.log()])(torch.zeros(1))
+    agreed = average_surrogates([lambda _: one.log() + 5, lambda _: two.log()])(torch.zeros(1))
     expected = (one * two).sqrt() / (one * two).sqrt().sum()
     torch.testing.assert_close(agreed.softmax(1), expected)
 

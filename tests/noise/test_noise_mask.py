@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceshield.cloaking.worn import sight_of
+from faceshield.cloaking.perturbation import build_face_view
 from faceshield.core.budget import Budget
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import ssim
@@ -22,7 +22,7 @@ from faceshield.imaging.chip import DLIB_150, Chip
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
 from faceshield.noise.likeness import likeness
-from faceshield.noise.mask import MIDDLE, Handling, Sight, Watcher, mask, middle
+from faceshield.noise.mask import MIDDLE, FaceView, FeatureLoss, PhotoTransforms, mask, middle
 
 EPSILON = 8 / 255
 DLIB = Chip(DLIB_150, resnet29.CHIP)
@@ -35,7 +35,7 @@ def face(portrait, detector):
 
 @pytest.fixture(scope="module")
 def sight(portrait, face):
-    return sight_of(from_rgb(portrait).float() / 255, face)
+    return build_face_view(from_rgb(portrait).float() / 255, face)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_small_copy_shows_the_same_face(portrait, face, network, times):
     pixels = portrait.repeat(times, 0).repeat(times, 1)
     points = face.landmarks * times + (times - 1) / 2
     box = face.box.reshape(2, 2) * times
-    whole = Sight(from_rgb(pixels).float() / 255, _canvas(points), points.astype(np.float32), box)
+    whole = FaceView(from_rgb(pixels).float() / 255, _canvas(points), points.astype(np.float32), box)
     small = whole.near(128, [DLIB], finest=1.5)
     assert small.photo.shape[-1] < whole.photo.shape[-1] or times == 1
     one, other = (network(one.chip(one.with_noise(noise(2)), DLIB)) for one in (whole, small))
@@ -89,7 +89,7 @@ def test_near_begins_where_the_codecs_blocks_do(portrait, face, move):
     moved = replace(
         face, landmarks=face.landmarks + np.float32(move[::-1]), box=face.box + np.float32((move * 2)[::-1])
     )
-    whole = replace(sight_of(from_rgb(pixels).float() / 255, moved), codec=codec)
+    whole = replace(build_face_view(from_rgb(pixels).float() / 255, moved), codec=codec)
     small = whole.near(128, [DLIB])
     assert small.photo.shape[-1] < whole.photo.shape[-1]
     one, other = (seen.chip(seen.codec(seen.photo), DLIB) for seen in (whole, small))
@@ -121,7 +121,7 @@ def test_likeness_is_the_similarity_of_finished_files(portrait):
 def test_a_mask_carries_a_face_away_from_its_person_and_to_the_stranger(sight, network, portrait, face):
     own = network.embed(align_150(portrait, face).image[None])
     target = torch.nn.functional.normalize(torch.randn(128, generator=torch.Generator().manual_seed(3)), dim=0)
-    made = mask(sight, [Watcher(DLIB, network, own, target)], Budget(), torch.Generator().manual_seed(4), steps=12)
+    made = mask(sight, [FeatureLoss(DLIB, network, own, target)], Budget(), torch.Generator().manual_seed(4), steps=12)
     assert made.abs().max() <= EPSILON + 1e-7
     assert not made.requires_grad
     masked = network.embed(sight.chip(sight.with_noise(made), DLIB))
@@ -136,7 +136,7 @@ def test_a_mask_is_against_all_its_watchers_by_weight(sight, network, portrait, 
     made = [
         mask(
             sight,
-            [Watcher(DLIB, network, own), Watcher(other, _brightness, light, weight=weight)],
+            [FeatureLoss(DLIB, network, own), FeatureLoss(other, _brightness, light, weight=weight)],
             Budget(),
             torch.Generator().manual_seed(4),
             steps=6,
@@ -156,7 +156,7 @@ def test_a_stronger_pull_leads_nearer_to_the_stranger(sight, network, portrait, 
     target = torch.nn.functional.normalize(torch.randn(128, generator=torch.Generator().manual_seed(3)), dim=0)
     left = []
     for pull in (0.0, 3.0):
-        watcher = Watcher(DLIB, network, own, target, pull=pull, away=2.0)
+        watcher = FeatureLoss(DLIB, network, own, target, pull=pull, away=2.0)
         made = mask(sight, [watcher], Budget(), torch.Generator().manual_seed(4), steps=8)
         masked = network.embed(sight.chip(sight.with_noise(made), DLIB))
         left.append(float((masked - target).norm()))
@@ -169,7 +169,7 @@ def _brightness(chips):
 
 
 def _watcher(sight):
-    return Watcher(DLIB, _brightness, _brightness(sight.chip(sight.photo, DLIB)))
+    return FeatureLoss(DLIB, _brightness, _brightness(sight.chip(sight.photo, DLIB)))
 
 
 @settings(max_examples=12)
@@ -241,7 +241,7 @@ def test_handling_changes_what_is_seen_and_passes_gradients(sight):
     photo = sight.photo.clone().requires_grad_(True)
     small = Chip(DLIB_150 / 2 - 0.25, 75)
     seen = [
-        Handling(jpeg=1, resample=1)(sight, photo, [DLIB, small], torch.Generator().manual_seed(seed))
+        PhotoTransforms(jpeg=1, resample=1)(sight, photo, [DLIB, small], torch.Generator().manual_seed(seed))
         for seed in (0, 1)
     ]
     chips = [first for first, _ in seen]
@@ -250,5 +250,7 @@ def test_handling_changes_what_is_seen_and_passes_gradients(sight):
     assert float((chips[0] - chips[1]).detach().abs().mean()) > 0.002
     (gradient,) = torch.autograd.grad(chips[0].sum(), photo)
     assert float(gradient.abs().max()) > 0
-    (still,) = Handling(jitter=0, jpeg=0, resample=0)(sight, sight.photo, [DLIB], torch.Generator().manual_seed(0))
+    (still,) = PhotoTransforms(jitter=0, jpeg=0, resample=0)(
+        sight, sight.photo, [DLIB], torch.Generator().manual_seed(0)
+    )
     assert still.equal(sight.chip(sight.photo, DLIB))

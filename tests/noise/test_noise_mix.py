@@ -15,7 +15,7 @@ from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Noise
 from faceshield.data.unlearnable import unlearnable
-from faceshield.noise import Added, Either, ErrorMax, ErrorMin, Random, Universal, added, either, noise_method
+from faceshield.noise import Added, Either, ErrorMax, ErrorMin, Random, Universal, add, choose, noise_method
 from faceshield.noise.registry import METHODS
 
 FAST = {"fit_steps": 2, "rounds": 2, "stop_error": -1.0, "batch": 8}
@@ -32,7 +32,7 @@ def of(form, data, seed, epsilon=EPSILON):
 
 def test_either_gives_each_example_one_of_two_by_its_id(data):
     one, two = (of("class", data, seed) for seed in (1, 2))
-    mixed = either(one, two, data, seed=0)
+    mixed = choose(one, two, data, seed=0)
     assert mixed.form == "sample"
     firsts = 0
     for i, label in enumerate(data.labels.tolist()):
@@ -40,9 +40,9 @@ def test_either_gives_each_example_one_of_two_by_its_id(data):
         assert is_first or mixed.delta[i].equal(two.delta[label])
         firsts += is_first
     assert 40 < firsts < 80
-    again = either(one, two, shuffled(data), seed=0)
+    again = choose(one, two, shuffled(data), seed=0)
     assert again.for_batch(data.ids).equal(mixed.delta)
-    assert not either(one, two, data, seed=1).delta.equal(mixed.delta)
+    assert not choose(one, two, data, seed=1).delta.equal(mixed.delta)
     assert unlearnable(data, mixed).images.shape == data.images.shape
 
 
@@ -50,40 +50,40 @@ def test_either_gives_each_example_one_of_two_by_its_id(data):
 def test_a_sum_stays_inside_the_budget_or_says_how_large_it_is(data, form):
     one, two = of("class", data, 1), of(form, data, 2)
     parts = one.delta[data.labels] + two.delta if form == "sample" else one.delta + two.delta
-    bounded = added(one, two, data)
+    bounded = add(one, two, data)
     assert bounded.form == form
     assert bounded.budget == Budget(EPSILON)
     assert bounded.delta.equal(parts.clamp(-EPSILON, EPSILON))
     assert parts.abs().max() > EPSILON
-    free = added(one, two, data, bound="sum")
+    free = add(one, two, data, bound="sum")
     assert free.budget.epsilon == pytest.approx(2 * EPSILON)
     torch.testing.assert_close(free.delta, parts)
-    assert added(of("class", data, 1, 0.7), of(form, data, 2, 0.7), data, bound="sum").budget.epsilon == 1
+    assert add(of("class", data, 1, 0.7), of(form, data, 2, 0.7), data, bound="sum").budget.epsilon == 1
     assert one.delta.equal(of("class", data, 1).delta), "what was given is not changed"
 
 
 def test_classes_are_added_by_name_not_by_place(data):
     one = of("class", data, 1)
     turned = Noise(one.delta.flip(0), "class", one.keys[::-1], one.budget)
-    torch.testing.assert_close(added(one, turned, data, bound="sum").delta, 2 * one.delta)
+    torch.testing.assert_close(add(one, turned, data, bound="sum").delta, 2 * one.delta)
 
 
 def test_noises_that_cannot_be_mixed(data):
     one = of("class", data, 1)
     small = replace(one, delta=one.delta[..., :4])
     placed = replace(one, provenance={"place": "random"})
-    for mix in (lambda a, b: either(a, b, data, seed=0), lambda a, b: added(a, b, data)):
+    for mix in (lambda a, b: choose(a, b, data, seed=0), lambda a, b: add(a, b, data)):
         for other in (small, placed):
             with pytest.raises(UsageError, match="both must be alike"):
                 mix(one, other)
         with pytest.raises(StoreError, match=r"no entry 'c[12]'"):
             mix(one, Noise(one.delta[:1], "class", one.keys[:1], one.budget))
     with pytest.raises(UsageError, match="make both with the same"):
-        either(one, of("class", data, 1, 0.1), data, seed=0)
+        choose(one, of("class", data, 1, 0.1), data, seed=0)
     with pytest.raises(UsageError, match="'mean' is unknown"):
-        added(one, one, data, bound="mean")
+        add(one, one, data, bound="mean")
     with pytest.raises(UsageError, match="use one norm"):
-        added(one, replace(one, budget=Budget(1.0, "l2")), data)
+        add(one, replace(one, budget=Budget(1.0, "l2")), data)
 
 
 def test_both_runs_of_a_mixture_start_from_the_surrogate_handed_in(data):

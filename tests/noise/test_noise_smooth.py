@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from faceshield.core.budget import Budget
-from faceshield.noise.smooth import amplified, smoothed
+from faceshield.noise.smooth import amplify, smooth
 
 
 def noise(seed, size=64, count=2):
@@ -19,29 +19,29 @@ def noise(seed, size=64, count=2):
 def test_it_is_a_gaussian_away_from_the_border():
     delta = noise(0)
     expected = gaussian_filter(delta.numpy(), (0, 0, 1.5, 1.5), truncate=8)
-    np.testing.assert_allclose(smoothed(delta, 1.5)[..., 16:-16, 16:-16], expected[..., 16:-16, 16:-16], atol=1e-4)
+    np.testing.assert_allclose(smooth(delta, 1.5)[..., 16:-16, 16:-16], expected[..., 16:-16, 16:-16], atol=1e-4)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000), st.floats(-3, 3), st.floats(-3, 3))
 def test_it_is_linear(seed, a, b):
     x, y = noise(seed), noise(seed + 1)
-    torch.testing.assert_close(smoothed(a * x + b * y), a * smoothed(x) + b * smoothed(y), rtol=0, atol=2e-5)
+    torch.testing.assert_close(smooth(a * x + b * y), a * smooth(x) + b * smooth(y), rtol=0, atol=2e-5)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000), st.floats(0.3, 8))
 def test_nothing_overshoots_and_a_constant_stays(seed, sigma):
     delta = noise(seed)
-    assert smoothed(delta, sigma).abs().max() <= delta.abs().max() + 1e-6
-    torch.testing.assert_close(smoothed(torch.full((1, 3, 32, 32), 0.5), sigma), torch.full((1, 3, 32, 32), 0.5))
+    assert smooth(delta, sigma).abs().max() <= delta.abs().max() + 1e-6
+    torch.testing.assert_close(smooth(torch.full((1, 3, 32, 32), 0.5), sigma), torch.full((1, 3, 32, 32), 0.5))
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000), st.floats(1 / 255, 16 / 255), st.floats(1, 10))
 def test_amplifying_keeps_the_bound_and_every_sign(seed, epsilon, gain):
     delta = noise(seed) * epsilon
-    strong = amplified(delta, Budget(epsilon), gain)
+    strong = amplify(delta, Budget(epsilon), gain)
     assert strong.abs().max() <= Budget(epsilon).project(torch.ones(1)).item()
     assert torch.equal(strong.sign(), delta.sign())
     assert (strong.abs() >= delta.abs()).all()

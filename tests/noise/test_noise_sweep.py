@@ -97,7 +97,7 @@ def test_batches_stay_full_while_examples_wait(data, model):
     delta = torch.zeros(data.images.shape)
     sweep(
         data.images, data.labels, delta, losses, Budget(EPSILON), steps=5, alpha=ALPHA, sign=-1, batch=4,
-        enough=float(clean.median()) - 0.02,
+        loss_threshold=float(clean.median()) - 0.02,
     )  # fmt: skip
     short = [size for size in seen if size < 4]
     assert len(seen) > 5

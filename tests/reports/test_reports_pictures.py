@@ -7,17 +7,17 @@ import pytest
 
 from faceshield.core.errors import StoreError
 from faceshield.core.types import Face
-from faceshield.reports.faces import DOUBTFUL, SURE, drawn
-from faceshield.reports.show import amplified, changed_regions
+from faceshield.reports.faces import DOUBTFUL, SURE, draw_faces
+from faceshield.reports.show import amplify_change, changed_regions
 
 
 @pytest.mark.parametrize(("dtype", "step"), [(np.uint8, 1), (np.uint16, 257)])
 def test_the_difference_is_amplified_around_grey(dtype, step):
     before = np.full((1, 5, 3), 100 * step, dtype)
     after = before + (np.array([0, 1, -1, 8, -9])[None, :, None] * step).astype(dtype)
-    assert amplified(before, after)[0, :, 0].tolist() == [128, 144, 112, 255, 0]
-    assert amplified(before, after).dtype == np.uint8
-    assert amplified(before, after, 2)[0, :, 0].tolist() == [128, 130, 126, 144, 110]
+    assert amplify_change(before, after)[0, :, 0].tolist() == [128, 144, 112, 255, 0]
+    assert amplify_change(before, after).dtype == np.uint8
+    assert amplify_change(before, after, 2)[0, :, 0].tolist() == [128, 130, 126, 144, 110]
 
 
 def test_changed_regions_are_found_largest_first():
@@ -49,7 +49,7 @@ def test_faces_are_drawn_green_or_where_doubtful_orange(pixels, tmp_path):
         Face(np.array([10, 20, 60, 80], np.float32), points, 0.99),
         Face(np.array([100, 30, 160, 90], np.float32), points + 80, 0.6),
     ]
-    drawn(rgb, faces, tmp_path / "a.png")
+    draw_faces(rgb, faces, tmp_path / "a.png")
     picture = pixels(tmp_path / "a.png")
     assert not rgb.any(), "the picture given was drawn on"
     assert picture[50, 10].tolist() == list(SURE)
@@ -59,7 +59,7 @@ def test_faces_are_drawn_green_or_where_doubtful_orange(pixels, tmp_path):
 
 def test_a_face_partly_outside_can_be_drawn_and_a_place_that_cannot_be_written_is_one_line(tmp_path):
     face = Face(np.array([-10, -20, 500, 80], np.float32), np.zeros((5, 2), np.float32), 0.99)
-    drawn(np.zeros((30, 40, 3), np.uint8), [face], tmp_path / "a.png")
+    draw_faces(np.zeros((30, 40, 3), np.uint8), [face], tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 0
     with pytest.raises(StoreError, match="cannot be written"):
-        drawn(np.zeros((30, 40, 3), np.uint8), [face], tmp_path / "a.png/b.png")
+        draw_faces(np.zeros((30, 40, 3), np.uint8), [face], tmp_path / "a.png/b.png")

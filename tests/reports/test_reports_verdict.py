@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceshield.core.results import Expected
-from faceshield.reports.verdict import bar_words, judge, limit_words, overall
+from faceshield.reports.verdict import format_bar, format_limit, judge, overall
 
 NONE, MIN = {"noise": "none", "form": "class"}, {"noise": "error-min", "form": "class"}
 
@@ -67,7 +67,7 @@ def test_a_bar_is_not_about_keys_with_a_name_that_it_leaves_out():
     assert overall([older], result((MIN, 0, {"m": 0.1}), (other, 0, {"m": 0.9}))) == "agree"
     assert overall([older], result((MIN, 0, {"m": 0.1}), not_run=[other])) == "agree"
     assert overall([older], result((other, 0, {"m": 0.1}))) == "not run"
-    assert bar_words(older) == "error-min, no extractor: m ≤ 0.2"
+    assert format_bar(older) == "error-min, no extractor: m ≤ 0.2"
 
 
 def test_one_that_differs_decides_then_whether_all_is_run():
@@ -124,14 +124,14 @@ def test_near_is_a_distance(ours, theirs, within):
 def test_bars_in_words():
     near = {"key": {"noise": "none"}, "metric": "test_accuracy_final"}
     accuracy = {"metric": "test_accuracy_final"}
-    assert limit_words(bar(**accuracy, at_most=0.25)) == "≤ 25%"
-    assert limit_words(bar(**accuracy, at_least=0.3, at_most=0.255)) == "≤ 25.5% and ≥ 30%"
-    assert limit_words(bar(**accuracy, paper=0.1642, within=0.03)) == "within 3 points of the paper"
-    assert limit_words(bar(**accuracy, near=near, within=0.03)) == "within 3 points of none"
-    assert limit_words(bar(near=near, within=0.03)) == "within 0.03 of none (test_accuracy_final)"
-    assert limit_words(bar(paper=1.5)) == "–"
-    assert bar_words(bar(**accuracy, paper=0.1642)) == "error-min: test_accuracy_final, paper 16.42%"
-    assert bar_words(bar(metric="seconds", at_most=1.5)) == "error-min: seconds ≤ 1.5"
+    assert format_limit(bar(**accuracy, at_most=0.25)) == "≤ 25%"
+    assert format_limit(bar(**accuracy, at_least=0.3, at_most=0.255)) == "≤ 25.5% and ≥ 30%"
+    assert format_limit(bar(**accuracy, paper=0.1642, within=0.03)) == "within 3 points of the paper"
+    assert format_limit(bar(**accuracy, near=near, within=0.03)) == "within 3 points of none"
+    assert format_limit(bar(near=near, within=0.03)) == "within 0.03 of none (test_accuracy_final)"
+    assert format_limit(bar(paper=1.5)) == "–"
+    assert format_bar(bar(**accuracy, paper=0.1642)) == "error-min: test_accuracy_final, paper 16.42%"
+    assert format_bar(bar(metric="seconds", at_most=1.5)) == "error-min: seconds ≤ 1.5"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_distance_to_one_side(ours, side, limit, verdict):
     one = Expected.model_validate({"key": {"noise": "error-min"}, "metric": "accuracy", side: limit, "near": near})
     assert judge(one, {"cells": cells}, {"noise": "error-min"}) == verdict
     assert judge(one, {"cells": cells[:1]}, {"noise": "error-min"}) == "not run"
-    assert limit_words(one) == f"at most {limit * 100:.3g} points {side} none"
+    assert format_limit(one) == f"at most {limit * 100:.3g} points {side} none"
 
 
 def test_a_scale_with_a_matrix_of_its_own_is_not_asked_for_other_cells():

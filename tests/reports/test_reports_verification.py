@@ -14,7 +14,7 @@ from PIL import Image
 from faceshield.core.errors import StoreError
 from faceshield.data.pairs import PairSet, sample_pairs
 from faceshield.evaluation.verification import verify_pairs
-from faceshield.reports.chips import GAP, side_by_side
+from faceshield.reports.crops import GAP, side_by_side
 from faceshield.reports.verification import _corners, figure, notes, rows, write_report
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from faceshield.core.budget import Budget
-from faceshield.models.frozen import frozen
+from faceshield.models.frozen import freeze
 from faceshield.training.adversarial import Adversary
 
 LABELS = torch.tensor([0, 1, 2, 0])
@@ -28,7 +28,7 @@ def images():
 
 
 def run(adversary, network, images, labels=LABELS, seed=0):
-    with frozen(network):
+    with freeze(network):
         return adversary(network, images, labels, torch.Generator().manual_seed(seed))
 
 

@@ -13,9 +13,9 @@ from faceshield.core.store import read_tensors, write_tensors
 from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
 from faceshield.training.adversarial import Adversary
-from faceshield.training.checkpoint import described, digest, restore, state
+from faceshield.training.checkpoint import describe, digest, restore, state
 from faceshield.training.history import History
-from faceshield.training.loop import seeded, train
+from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
@@ -37,7 +37,7 @@ def network(seed=0, width=4):
         first = [nn.Conv2d(3, width, 3, 2, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.Flatten()]
         return nn.Sequential(*first, nn.Linear(9 * width, 3))
 
-    return seeded(build, seed)
+    return build_seeded(build, seed)
 
 
 def run(data, path=None, *, model=None, **options):
@@ -68,7 +68,7 @@ def test_resumed_equals_uninterrupted(data, tmp_path, schedule, monkeypatch):
     whole = run(data, **options)
     path = tmp_path / "run.safetensors"
     # the same name in another's place, so that the configuration is the same
-    monkeypatch.setattr("faceshield.training.checkpoint.described", lambda call: type(call).__name__)
+    monkeypatch.setattr("faceshield.training.checkpoint.describe", lambda call: type(call).__name__)
     told = []
     for batches in (0, 3, 4, 6):  # before anything, inside an epoch, at its end, and inside the next one
         with pytest.raises(Killed):
@@ -216,10 +216,10 @@ def test_descriptions_have_no_addresses_and_tell_settings_apart():
 
     calls = [crop_and_flip, partial(crop_and_flip, pad=0), Adversary(), Adversary(steps=3)]
     calls += [composed(crop_and_flip), composed(crop_and_flip, partial(crop_and_flip, pad=1)), Killed]
-    words = [described(call) for call in calls]
+    words = [describe(call) for call in calls]
     assert len(set(words)) == len(words)
     assert not any("0x" in word for word in words)
-    assert described(composed(crop_and_flip)) == words[4]
+    assert describe(composed(crop_and_flip)) == words[4]
 
 
 def test_digests_tell_values_shapes_and_types_apart():

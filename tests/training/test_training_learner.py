@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.models.zoo import build
 from faceshield.training.learner import learner
-from faceshield.training.loop import seeded
+from faceshield.training.loop import build_seeded
 from faceshield.training.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
@@ -22,7 +22,7 @@ def images():
 
 
 def network(width=4):
-    return seeded(lambda: build("resnet18", 3, width=width), 0)
+    return build_seeded(lambda: build("resnet18", 3, width=width), 0)
 
 
 @pytest.mark.parametrize("clip", [None, 0.1])
@@ -67,7 +67,7 @@ def test_a_restored_learner_goes_on_as_if_nothing_had_happened(images):
     made.fit(images, LABELS)
     kept = made.state()
     losses = [made.fit(images, LABELS) for _ in range(2)]
-    other = learner(seeded(lambda: build("resnet18", 3, width=4), 9), RUNTIME)
+    other = learner(build_seeded(lambda: build("resnet18", 3, width=4), 9), RUNTIME)
     other.restore(kept)
     again = [other.fit(images, LABELS) for _ in range(2)]
     assert all(one.equal(two) for one, two in zip(losses, again, strict=True))

@@ -18,7 +18,7 @@ from faceshield.data.mixing import cutmix, mixup
 from faceshield.evaluation.accuracy import evaluate
 from faceshield.models.resnet import resnet18
 from faceshield.training.history import History
-from faceshield.training.loop import predict, seeded, train
+from faceshield.training.loop import build_seeded, predict, train
 from faceshield.training.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
@@ -35,7 +35,7 @@ def data():
 
 
 def network(seed=0):
-    return seeded(lambda: resnet18(2, width=4, stem="stride2"), seed)
+    return build_seeded(lambda: resnet18(2, width=4, stem="stride2"), seed)
 
 
 def test_it_learns_and_tells_every_epoch(data):
@@ -129,7 +129,7 @@ def test_handwritten_digits_are_learnt_in_seconds():
     images = F.interpolate(small, (16, 16), mode="bilinear").to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
     every = Examples(images, torch.from_numpy(labels), tuple(map(str, range(len(images)))), tuple("0123456789"))
     hidden = torch.arange(len(every)) % 4 == 0
-    model = seeded(lambda: resnet18(10, width=8, stem="stride2"), 0)
+    model = build_seeded(lambda: resnet18(10, width=8, stem="stride2"), 0)
     history = train(
         model,
         every.select(~hidden),

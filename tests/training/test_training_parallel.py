@@ -26,7 +26,7 @@ from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.accuracy import accuracy
 from faceshield.noise.error_min import ErrorMin
 from faceshield.training.learner import learner
-from faceshield.training.loop import predict, seeded, train
+from faceshield.training.loop import build_seeded, predict, train
 from faceshield.training.parallel import whole_batches
 from faceshield.training.runtime import Runtime
 
@@ -72,7 +72,7 @@ def network(seed=0):
             nn.Linear(128, 32), nn.BatchNorm1d(32), nn.Tanh(), nn.Linear(32, 10),
         )  # fmt: skip
 
-    return seeded(build, seed)
+    return build_seeded(build, seed)
 
 
 def watched(made, seen):

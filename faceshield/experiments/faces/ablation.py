@@ -19,16 +19,16 @@ from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.faces.battery import data_of
 from faceshield.experiments.faces.crops import CloakedKey, CropsSettings, cloaked_people
 from faceshield.models.resnet import resnet18
-from faceshield.noise.views import Views
+from faceshield.noise.transforms import Transforms
 from faceshield.training.attack import attack
-from faceshield.training.loop import predict, seeded
+from faceshield.training.loop import build_seeded, predict
 
-PRESENT = Views()
+PRESENT = Transforms()
 ViewsName = Literal[
     "present", "without-crop", "without-grey", "without-washing", "with-band", "with-luminance", "with-rescale",
     "with-landmarks",
 ]  # fmt: skip
-VIEWS: dict[ViewsName, Views] = {
+VIEWS: dict[ViewsName, Transforms] = {
     "present": PRESENT,
     "without-crop": replace(PRESENT, zoom=(1.0, 1.0), shift=0.0, rotate=0.0),
     "without-grey": replace(PRESENT, grey=0.0),
@@ -55,7 +55,7 @@ def ablation(key: AblationKey, seed: int, settings: CropsSettings, context: Cont
     """
     made = cloaked_people(key, seed, settings, context, VIEWS[key.views])
     training, clean, size = made.training(), made.clean(), settings.size
-    network = seeded(lambda: resnet18(len(clean.classes), width=settings.width, stem="stride2"), seed)
+    network = build_seeded(lambda: resnet18(len(clean.classes), width=settings.width, stem="stride2"), seed)
     metrics = attack(
         _handled(training, size), _handled(clean, size), made.protected, seed, context.runtime, epochs=settings.epochs,
         lr=settings.lr, network=network, say=context.say,

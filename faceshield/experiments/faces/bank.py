@@ -19,16 +19,16 @@ from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
-from faceshield.noise.pgd import Shape, View
-from faceshield.noise.smooth import amplified, smoothed
-from faceshield.noise.views import PlainCrop, Views
+from faceshield.noise.pgd import Shape, Transform
+from faceshield.noise.smooth import amplify, smooth
+from faceshield.noise.transforms import PlainCrop, Transforms
 from faceshield.training.learner import learner
-from faceshield.training.loop import seeded
+from faceshield.training.loop import build_seeded
 
 ViewName = Literal["collector", "none"]
 Channels = Literal["free", "blue-apart", "equal"]
 
-VIEWS: dict[ViewName, View] = {"collector": Views(), "none": PlainCrop()}
+VIEWS: dict[ViewName, Transform] = {"collector": Transforms(), "none": PlainCrop()}
 
 
 def _together(channels: int) -> Shape:
@@ -93,7 +93,7 @@ def source_faces(settings: NetworkSettings, context: Context) -> Examples:
 
 def make_bank(
     data: Examples,
-    view: View,
+    view: Transform,
     seed: int,
     settings: BankSettings,
     context: Context,
@@ -102,7 +102,7 @@ def make_bank(
 ) -> dict[str, Any]:
     """Run Algorithm 1 on ``data`` and write δ and the surrogate to ``path``; returns the run's figures."""
     classes, budget = len(data.classes), Budget(settings.epsilon_255 / 255)
-    surrogate = seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), seed)
+    surrogate = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), seed)
     begun = time.monotonic()
 
     def tell(number: int, error: float, delta: Tensor) -> None:
@@ -121,7 +121,7 @@ def make_bank(
         view=view,
         shape=shape,
     ).generate(data, learner(surrogate, context.runtime, lr=settings.lr), seed=seed, on_round=tell)
-    delta = amplified(smoothed(noise.delta if shape is None else shape(noise.delta)), budget)
+    delta = amplify(smooth(noise.delta if shape is None else shape(noise.delta)), budget)
     tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
     fields = {"epsilon": budget.epsilon, "width": settings.width, "classes": classes, "seed": seed}
     context.runtime.ranks.once(lambda: write_tensors(path, tensors, fields))

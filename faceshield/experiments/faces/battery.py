@@ -19,7 +19,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.core.store import read_tensors, write_tensors
 from faceshield.data.examples import Examples
-from faceshield.evaluation.embed import combined, outputs
+from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.faces.crops import (
     Cloaked,
@@ -133,7 +133,7 @@ def _embedded(images: Tensor, context: Context) -> Tensor:
     """(N, 128) of canvas pictures (N, 3, S, S) uint8."""
     recogniser = pretrained(context.runtime.device)
     parts = [
-        combined(outputs(_chips(part.to(recogniser.device)), recogniser.forward), unit=False)
+        combine(embed_pairs(_chips(part.to(recogniser.device)), recogniser.forward), unit=False)
         for part in images.split(64)
     ]
     return torch.cat(parts)

@@ -22,9 +22,9 @@ from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.experiments.faces.bank import CHANNELS, VIEWS, BankSettings, Channels, ViewName, make_bank, source_faces
 from faceshield.models import weights
-from faceshield.noise.identity import correlation, private_noise, slot_of
-from faceshield.noise.surrogate import SURROGATES, joined, load_bank
-from faceshield.noise.views import Views
+from faceshield.noise.identity import choose_class, correlation, private_noise
+from faceshield.noise.surrogate import SURROGATES, load_bank, load_ensemble
+from faceshield.noise.transforms import Transforms
 from faceshield.training.attack import AUGMENTS, AugmentName, attack
 
 
@@ -119,7 +119,7 @@ class Cloaked:
 
 
 def cloaked_people(
-    key: CloakedKey, seed: int, settings: CloakedSettings, context: Context, view: Views | None = None
+    key: CloakedKey, seed: int, settings: CloakedSettings, context: Context, view: Transforms | None = None
 ) -> Cloaked:
     """The people of a cell, the last ``settings.protect`` of them protected, tailored noise made under ``view``.
 
@@ -139,10 +139,10 @@ def cloaked_people(
             own = (people.labels == label) & ~held
             for number in range(key.noises):
                 secret = f"{seed}-{people.classes[label]}" + (f"-{number}" if number else "")
-                delta = bank[slot_of(secret, len(bank))]
+                delta = bank[choose_class(secret, len(bank))]
                 if key.noise == "tailored":
                     photos = people.images[own][: key.photos]
-                    delta = _tailored(photos, len(bank), secret, view or Views(), settings, context)
+                    delta = _tailored(photos, len(bank), secret, view or Transforms(), settings, context)
                 similar.append(max(correlation(delta, other) for other in bank))
                 levels = (delta * 255).round().to(torch.int16)
                 chosen = own & (worn == number)
@@ -192,7 +192,7 @@ def _bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> Tenso
 
 
 def _tailored(
-    photos: Tensor, slots: int, secret: str, view: Views, settings: CloakedSettings, context: Context
+    photos: Tensor, slots: int, secret: str, view: Transforms, settings: CloakedSettings, context: Context
 ) -> Tensor:
     """A private noise made from ``photos``; it is made once for all that decides it."""
     runtime, steps = context.runtime, settings.steps
@@ -206,7 +206,7 @@ def _tailored(
     delta, _ = private_noise(
         photos.to(runtime.device),
         slots,
-        joined(SURROGATES, runtime.ready),
+        load_ensemble(SURROGATES, runtime.ready),
         Budget(),
         view,
         secret,

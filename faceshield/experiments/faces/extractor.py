@@ -16,9 +16,9 @@ from faceshield.data.canvas import framed, middle
 from faceshield.data.examples import concatenate
 from faceshield.data.pairs import read_pairs
 from faceshield.data.tree import read_tree
-from faceshield.evaluation.embed import combined, outputs
+from faceshield.evaluation.distractors import TARGETS, draw_order, load_distractors
+from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Recogniser
-from faceshield.evaluation.strangers import TARGETS, drawn, load_strangers
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.plan import digest_of
@@ -27,7 +27,7 @@ from faceshield.experiments.faces.lfw import aligned
 from faceshield.faces.align import align
 from faceshield.models.resnet import resnet18
 from faceshield.noise.file import data_digest
-from faceshield.training.loop import seeded, train
+from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
 ExtractorName = Literal["resnet29", "trained", "disjoint"]
@@ -68,15 +68,15 @@ def extractor_of(name: ExtractorName, trained: TrainedSettings | None, context: 
     Raises UsageError for a trained one without settings, and where data is not there.
     """
     if name == "resnet29":
-        return Extractor(pretrained(context.runtime.device), load_strangers().crowd, unit=False)
+        return Extractor(pretrained(context.runtime.device), load_distractors().crowd, unit=False)
     if trained is None:
         raise UsageError(f"extractor {name} needs the setting trained: who it is trained on, and how")
     sources = [trained.people] if name == "disjoint" else [trained.people, trained.others]
-    recogniser = trained_recogniser(trained, sources, context)
+    recogniser = train_recogniser(trained, sources, context)
     return Extractor(recogniser, _strangers(recogniser, trained.lfw, context), unit=True)
 
 
-def trained_recogniser(settings: TrainedSettings, sources: Sequence[str], context: Context) -> Recogniser:
+def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context: Context) -> Recogniser:
     """The recogniser trained on ``sources`` now, or kept by an earlier cell.
 
     It embeds the canvas of :func:`faces.align.align`.
@@ -88,7 +88,7 @@ def trained_recogniser(settings: TrainedSettings, sources: Sequence[str], contex
     own = settings.model_dump(exclude={"people", "others", "lfw"})
     decides = [own, SEED, data_digest(data), str(context.runtime.dtype)]
     path = context.kept(f"extractor-{digest_of(decides)[:16]}.safetensors")
-    network = seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
+    network = build_seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
     if path.is_file():
         network.load_state_dict(read_tensors(path)[0])
     else:
@@ -117,11 +117,11 @@ def _strangers(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
         named = set(read_pairs(source / "pairs.txt").ids())
         crops = aligned(lfw, context)
         crops = crops.select(torch.tensor([id in named for id in crops.ids]))
-        order, people = drawn(crops.ids)
+        order, people = draw_order(crops.ids)
         crowd = people >= TARGETS
-        if not (people[crowd] - TARGETS).equal(load_strangers().people):
+        if not (people[crowd] - TARGETS).equal(load_distractors().people):
             raise UsageError(f"{source}: shows other people than the shipped strangers; give LFW, deep-funnelled")
         images = crops.images[order][crowd].to(recogniser.device)
-        features = combined(outputs(images, recogniser.forward, batch=128))
+        features = combine(embed_pairs(images, recogniser.forward, batch=128))
         context.runtime.ranks.once(lambda: write_tensors(path, {"crowd": features}, {"recogniser": recogniser.name}))
     return read_tensors(path)[0]["crowd"]

@@ -29,11 +29,11 @@ from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import data_digest, read_noise, write_noise
 from faceshield.noise.surrogate import load_bank
-from faceshield.noise.views import PlainCrop
+from faceshield.noise.transforms import PlainCrop
 from faceshield.training.attack import AUGMENTS, AugmentName
 from faceshield.training.learner import learner
-from faceshield.training.loop import seeded
-from faceshield.training.recogniser import MarginLoss, published
+from faceshield.training.loop import build_seeded
+from faceshield.training.recogniser import MarginLoss, published_settings
 
 
 class IdentitySettings(Settings):
@@ -87,7 +87,7 @@ def training_of(model: str, settings: IdentitySettings) -> dict[str, Any]:
     """What the settings ask of training.loop.train beside its defaults."""
     asked: dict[str, Any] = {"batch": settings.batch}
     if settings.schedule == "steps":
-        asked |= published(settings.epochs)
+        asked |= published_settings(settings.epochs)
     if model == "inception_resnet_v1" and settings.head == "margin":
         asked["criterion"] = MarginLoss()
     return asked
@@ -177,7 +177,7 @@ def _made(data: Examples, seed: int, settings: IdentitySettings, context: Contex
 
     method = ErrorMin(budget=budget, alpha=budget.epsilon / 10, view=None if view is None else AUGMENTS[view], **steps)
     own_seed = derive_seed(seed, "surrogate")
-    surrogate = seeded(lambda: resnet18(len(data.classes), width=width, stem="stride2"), own_seed)
+    surrogate = build_seeded(lambda: resnet18(len(data.classes), width=width, stem="stride2"), own_seed)
     noise = method.generate(data, learner(surrogate, runtime, lr=rate), seed=seed, on_round=tell)
     context.runtime.ranks.once(lambda: write_noise(path, noise))
     return noise

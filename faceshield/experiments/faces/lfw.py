@@ -14,7 +14,7 @@ from faceshield.data.layouts import read_layout
 from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
 from faceshield.data.synthetic import fabricated_people
 from faceshield.data.tree import read_tree
-from faceshield.evaluation.embed import combined, outputs
+from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, pair_scores, verify_pairs
 from faceshield.experiments.engine.context import Context, Experiment
@@ -57,7 +57,7 @@ def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Conte
         pairs, enrolled = _drawn(settings, recogniser, known(key.recogniser).chip.size)
     else:
         pairs, enrolled = _official(settings, recogniser, context)
-    features = combined(enrolled.raw, flip=key.flip, unit=key.score == "cosine")
+    features = combine(enrolled.raw, flip=key.flip, unit=key.score == "cosine")
     scores = pair_scores(features, enrolled.found, enrolled.ids, pairs, key.score)
     metrics = verify_pairs(scores, pairs, replicates=settings.replicates, seed=seed).metrics()
     return {**metrics, "recogniser": recogniser.name, "precision": "float32"}
@@ -112,7 +112,7 @@ def _drawn(settings: LfwSettings, recogniser: Recogniser, size: int) -> tuple[Pa
         raise UsageError("fabricated pairs need pairs and folds; add them to the settings")
     names = [person_of(id) for id in people.ids]
     pairs = sample_pairs(people.ids, names, same=each, different=each, folds=folds)
-    raw = outputs(people.images.to(recogniser.device), recogniser.forward)
+    raw = embed_pairs(people.images.to(recogniser.device), recogniser.forward)
     return pairs, Enrolled(people.ids, raw, np.ones(len(people), np.bool_))
 
 

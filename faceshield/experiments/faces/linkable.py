@@ -11,7 +11,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from faceshield.evaluation.residual import RESIDUALS, averaged, correlations, linked, spectrum, told_apart
+from faceshield.evaluation.residual import (
+    RESIDUALS,
+    average,
+    correlations,
+    detectability_roc,
+    linkability_roc,
+    spectrum,
+)
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.faces.battery import data_of
 from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CloakedSettings, cloaked_people
@@ -21,9 +28,9 @@ BEST = 3  # of the bank's noises, by their correlation with a photo's residual
 
 
 class LinkableSettings(CloakedSettings):
-    """``protect`` are the users; ``averaged`` photos of a person give one estimate of the noise."""
+    """``protect`` are the users; ``average`` photos of a person give one estimate of the noise."""
 
-    averaged: int
+    average: int
 
 
 class LinkableKey(CloakedKey):
@@ -47,8 +54,8 @@ def linkable(key: LinkableKey, seed: int, settings: LinkableSettings, context: C
     usual = _residual(made.people.images[strangers], name).mean(0)
     marks, owners = _residual(made.images[users], name) - usual, labels[users]
     metrics: dict[str, Any] = {
-        "auc": linked(marks, owners).auc,
-        "auc_averaged": linked(*averaged(marks, owners, settings.averaged)).auc,
+        "auc": linkability_roc(marks, owners).auc,
+        "auc_averaged": linkability_roc(*average(marks, owners, settings.averaged)).auc,
         "users": len(made.protected),
         "photos": len(owners),
     }
@@ -74,7 +81,7 @@ def _cloaked_auc(marks: Tensor, clean: Tensor, owners: Tensor, name: str) -> flo
     features = torch.cat([spectrum(seen), correlations(seen, bank).topk(BEST, 1).values], 1)
     people = owners.unique()
     known = torch.isin(owners, people[: len(people) // 2])
-    return told_apart(features, cloaked, known).auc
+    return detectability_roc(features, cloaked, known).auc
 
 
 def _read(marks: Tensor, made: Cloaked, users: Tensor, name: str) -> float:

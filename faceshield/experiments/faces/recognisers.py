@@ -12,7 +12,7 @@ from faceshield.experiments.engine.settings import CellKey
 from faceshield.experiments.faces.bank import NetworkSettings, source_faces
 from faceshield.models.recognisers import own_recogniser
 from faceshield.models.resnet import resnet18
-from faceshield.training.loop import predict, seeded, train
+from faceshield.training.loop import build_seeded, predict, train
 
 
 class RecogniserSettings(NetworkSettings):
@@ -35,7 +35,7 @@ def recogniser(key: RecogniserKey, seed: int, settings: RecogniserSettings, cont
     data = replace(data, images=framed(data.images, size))
     held = data.held_out(settings.held_out, seed=0)
     training, clean = data.select(~held), data.select(held)
-    network = seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), seed + size)
+    network = build_seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), seed + size)
     history = train(
         network, training, context.runtime, epochs=settings.epochs, seed=seed + size, lr=settings.lr,
         on_epoch=context.epochs(settings.epochs),

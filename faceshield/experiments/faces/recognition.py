@@ -18,7 +18,7 @@ from faceshield.experiments.faces.identities import (
 )
 from faceshield.models.recognition import network_of
 from faceshield.training.attack import AUGMENTS, HELD_OUT, attack
-from faceshield.training.loop import seeded
+from faceshield.training.loop import build_seeded
 
 
 class RecognitionSettings(IdentitySettings):
@@ -41,7 +41,7 @@ def recognition(key: HandedKey, seed: int, own: RecognitionSettings, context: Co
         errors = noise.provenance.get("errors", [])
         told = {"rounds": len(errors), "error_final": errors[-1]} if errors else {}
         training = unlearnable(training, noise, torch.isin(training.labels, torch.tensor(protected)))
-    network = seeded(lambda: network_of(key.model, len(people.classes), own.width, own.head), seed)
+    network = build_seeded(lambda: network_of(key.model, len(people.classes), own.width, own.head), seed)
     metrics = attack(
         training, clean, protected, seed, context.runtime, epochs=own.epochs, lr=own.lr, network=network,
         augment=AUGMENTS[own.augment], say=context.say, **training_of(key.model, own),

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
-from faceshield.evaluation.embed import combined
+from faceshield.evaluation.distractors import load_distractors
+from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
-from faceshield.evaluation.search import FAR, Search, limit_at, search, together, usual_limits
-from faceshield.evaluation.strangers import load_strangers
+from faceshield.evaluation.search import FAR, Search, concatenate_searches, limit_at, search, usual_limits
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
@@ -95,7 +95,7 @@ def search_cell(key: SearchKey, seed: int, settings: SearchSettings, context: Co
     photos = {side: [_photos(root / person, settings.photos, side, seed) for person in people] for side in SIDES}
     clean = {side: [_features(own, extractor, context) for own in photos[side]] for side in SIDES}
     shipped = extractor_of("resnet29", None, context)
-    strangers = everybody = load_strangers()
+    strangers = everybody = load_distractors()
     for files_of_one in photos["gallery"]:
         features = _features(files_of_one, shipped, context)
         strangers = strangers.without(features[~features.isnan().any(1)])
@@ -119,7 +119,7 @@ def _found(sides: Mapping[Side, Sequence[Tensor]], crowd: Tensor) -> Search:
     for place, (query, gallery) in enumerate(zip(sides["query"], sides["gallery"], strict=True)):
         others = [own for number, own in enumerate(sides["gallery"]) if number != place]
         found.append(search(query, gallery, torch.cat([crowd, *others])))
-    return together(found)
+    return concatenate_searches(found)
 
 
 def data_of(key: SearchKey, settings: SearchSettings, context: Context) -> str:
@@ -175,7 +175,7 @@ def _features(files: list[Path], extractor: Extractor, context: Context) -> Tens
         files[0].parent, [path.name for path in files], AnyRollDetector(recogniser.device), recogniser,
         which="largest", cache=context.work / "enrolled",
     )  # fmt: skip
-    features = combined(enrolled.raw, unit=extractor.unit)
+    features = combine(enrolled.raw, unit=extractor.unit)
     features[~torch.from_numpy(enrolled.found)] = float("nan")
     return features
 

@@ -16,9 +16,9 @@ from faceshield.experiments.engine.settings import CellKey
 from faceshield.experiments.faces.bank import NetworkSettings, source_faces
 from faceshield.models.resnet import resnet18
 from faceshield.noise.surrogate import load_bank
-from faceshield.noise.views import Views
+from faceshield.noise.transforms import Transforms
 from faceshield.training.learner import learner
-from faceshield.training.loop import seeded
+from faceshield.training.loop import build_seeded
 
 LAST = 50  # steps over which the loss is told
 
@@ -41,9 +41,9 @@ def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context
     data = source_faces(settings, context)
     classes = len(data.classes)
     levels = (load_bank().delta[:classes] * 255).round().to(torch.int16)
-    network = seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), derive_seed(seed, key.grey))
+    network = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), derive_seed(seed, key.grey))
     taught = learner(network, context.runtime, lr=settings.lr)
-    view, rng = replace(Views(), grey=key.grey), generator(seed, "surrogate", key.grey)
+    view, rng = replace(Transforms(), grey=key.grey), generator(seed, "surrogate", key.grey)
     losses: list[Tensor] = []
     begun = time.monotonic()
     network.train()

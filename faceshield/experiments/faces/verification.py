@@ -14,7 +14,7 @@ from faceshield.data.canvas import framed
 from faceshield.data.examples import Examples
 from faceshield.data.pairs import PairSet, read_pairs, sample_pairs
 from faceshield.data.unlearnable import unlearnable
-from faceshield.evaluation.embed import Forward, combined, outputs
+from faceshield.evaluation.embed import Forward, combine, embed_pairs
 from faceshield.evaluation.roc import Scores, roc
 from faceshield.evaluation.verification import pair_scores, verify_pairs
 from faceshield.experiments.engine.context import Context, Experiment
@@ -33,7 +33,7 @@ from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.recognition import network_of
 from faceshield.models.resnet import ResNet
 from faceshield.training.attack import AUGMENTS, HELD_OUT
-from faceshield.training.loop import seeded, train
+from faceshield.training.loop import build_seeded, train
 
 KEPT = ("auc", "eer", "accuracy_mean", "tar_at_far_1e-1", "tar_at_far_1e-2", "tar_at_far_1e-3")
 
@@ -65,7 +65,7 @@ class Probe:
 
     def scores(self, forward: Forward, device: torch.device) -> Scores:
         """(P,) cosines of the pairs' unit features, each photo averaged with its mirror image."""
-        features = combined(outputs(self.images.to(device), forward, batch=128))
+        features = combine(embed_pairs(self.images.to(device), forward, batch=128))
         return pair_scores(features, self.found, self.ids, self.pairs, "cosine")
 
 
@@ -93,7 +93,7 @@ def verification(key: VerificationKey, seed: int, own: VerificationSettings, con
         noise = handed_noise(key, seed, training, names, own, context)
         labels = torch.tensor([people.classes.index(name) for name in names])
         training = unlearnable(training, noise, torch.isin(training.labels, labels))
-    network = seeded(lambda: network_of(key.model, len(people.classes), own.width, own.head), seed)
+    network = build_seeded(lambda: network_of(key.model, len(people.classes), own.width, own.head), seed)
     context.runtime.place(network.eval())
     forward, device = _embedding(network, context), context.runtime.device
     floors = [(probe.scores(forward, device), probe.scores(_pixels, device)) for probe in probes]

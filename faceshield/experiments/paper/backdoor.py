@@ -16,7 +16,7 @@ from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.accuracy import accuracy
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.paper.classify import ClassifySettings, CollectorKey, DataKey, fit, inputs_of, outcome
-from faceshield.experiments.paper.fitted import opened
+from faceshield.experiments.paper.fitted import open_split
 from faceshield.experiments.paper.noises import NoiseKey, noise_of
 from faceshield.experiments.paper.protected import ExposedKey, exposure
 from faceshield.training.loop import predict
@@ -36,7 +36,7 @@ def backdoor(key: BackdoorKey, seed: int, settings: ClassifySettings, context: C
     if key.made_in() != "class":
         raise UsageError(f"form {key.made_in()!r} has no noise for new pictures; a backdoor needs form 'class'")
     own = settings.of(key)
-    data, test = opened(own, "train", context).sorted(), opened(own, "test", context)
+    data, test = open_split(own, "train", context).sorted(), open_split(own, "test", context)
     noise = noise_of(key, seed, data, test, own, context)
     training = unlearnable(data, noise, exposure(key, seed).mask(data))
     made = fit(training, test, own, key, seed, context)

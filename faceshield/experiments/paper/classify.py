@@ -18,7 +18,7 @@ from faceshield.evaluation.accuracy import Scores, evaluate
 from faceshield.evaluation.visibility import linf_255
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, nearest
-from faceshield.experiments.paper.fitted import AugmentName, Fitted, Training, TrainingSettings, data_of, opened
+from faceshield.experiments.paper.fitted import AugmentName, Fitted, Training, TrainingSettings, data_of, open_split
 from faceshield.experiments.paper.noises import NoiseKey, NoiseSettings, noise_of
 from faceshield.experiments.paper.protected import ExposedKey, Part, exposure, part
 from faceshield.experiments.paper.trained import trained
@@ -118,7 +118,7 @@ def classify(key: ClassifyKey, seed: int, settings: ClassifySettings, context: C
     train alike, and differ by their noise only.
     """
     own = settings.of(key)
-    data, test = opened(own, "train", context).sorted(), opened(own, "test", context)
+    data, test = open_split(own, "train", context).sorted(), open_split(own, "test", context)
     training, told = data, {}
     mask = exposure(key, seed).mask(data)
     if key.noise != "none":

@@ -6,7 +6,7 @@ from typing import Any
 
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.paper.classify import ClassifySettings
-from faceshield.experiments.paper.fitted import Training, data_of, fitted, opened
+from faceshield.experiments.paper.fitted import Training, data_of, fit_network, open_split
 from faceshield.experiments.paper.noises import NoiseKey, noise_of
 
 PAPER_EPOCHS = 60  # of the standard training that §B compares with
@@ -18,8 +18,8 @@ def cost(key: NoiseKey, seed: int, settings: ClassifySettings, context: Context)
     ``cost_share`` is noise ÷ this training, ``cost_share_60_epochs`` noise ÷ a training of 60 epochs at the same pace,
     the paper's number of them.
     """
-    data, test = opened(settings, "train", context).sorted(), opened(settings, "test", context)
-    training = fitted(Training(data, test, settings, seed), context).history.seconds
+    data, test = open_split(settings, "train", context).sorted(), open_split(settings, "test", context)
+    training = fit_network(Training(data, test, settings, seed), context).history.seconds
     told = noise_of(key, seed, data, test, settings, context, fresh=True).provenance
     seconds = told["seconds"]
     return {

@@ -19,7 +19,7 @@ from faceshield.experiments.engine.settings import MADE_HERE, Settings, Source
 from faceshield.models.zoo import Network, build
 from faceshield.training.adversarial import Adversary
 from faceshield.training.history import History, Tested
-from faceshield.training.loop import predict, seeded, train
+from faceshield.training.loop import build_seeded, predict, train
 from faceshield.training.optim import Schedule
 
 
@@ -86,7 +86,7 @@ class Fitted:
     history: History
 
 
-def opened(settings: TrainingSettings, split: Split, context: Context) -> Examples:
+def open_split(settings: TrainingSettings, split: Split, context: Context) -> Examples:
     """The train or test pictures. Raises UsageError where the data is not there or is none."""
     source = settings.data if settings.data in MADE_HERE else context.source(settings.data)
     return open_data(source, split, settings.size, settings.limit if split == "train" else settings.test_limit)
@@ -97,7 +97,7 @@ def data_of(settings: TrainingSettings, context: Context) -> str:
     return context.content(settings.data)
 
 
-def fitted(training: Training, context: Context, checkpoint: Path | None = None) -> Fitted:
+def fit_network(training: Training, context: Context, checkpoint: Path | None = None) -> Fitted:
     """The network of ``training``.
 
     Its first weights, the order of the pictures and the augmentation's draws depend on the seed alone: trained on other
@@ -106,7 +106,7 @@ def fitted(training: Training, context: Context, checkpoint: Path | None = None)
     """
     data, test, settings, seed = training.data, training.test, training.settings, training.seed
     change, mix = AUGMENTS[settings.augment]
-    network = seeded(lambda: build(settings.model, len(data.classes), width=settings.width), seed)
+    network = build_seeded(lambda: build(settings.model, len(data.classes), width=settings.width), seed)
 
     def shares(network: nn.Module) -> Tested:
         guess = predict(network, test.images, context.runtime)

@@ -19,7 +19,7 @@ from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.plan import digest_of
 from faceshield.experiments.engine.settings import CellKey
 from faceshield.experiments.paper.fitted import Training, TrainingSettings
-from faceshield.experiments.paper.trained import kept_training
+from faceshield.experiments.paper.trained import load_or_train
 from faceshield.models.zoo import Network, build
 from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
@@ -27,7 +27,7 @@ from faceshield.noise.file import data_digest, read_noise, write_noise
 from faceshield.noise.presets import Setting, preset
 from faceshield.noise.registry import LEARNER_RATE, TRAINED, MethodName, noise_method
 from faceshield.training.learner import learner
-from faceshield.training.loop import seeded
+from faceshield.training.loop import build_seeded
 
 
 class NoiseKey(CellKey):
@@ -149,13 +149,13 @@ def _surrogate(
     training, path = surrogate_training(seed, data, test, settings, context)
     if not path.is_file():
         context.say("  training the network that error-maximizing noise is made against")
-    return kept_training(path, training, context).model
+    return load_or_train(path, training, context).model
 
 
 def fresh_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Module:
     """θ with the weights that it is born with."""
     width = settings.surrogate_width or settings.width
-    return seeded(lambda: build(settings.surrogate, classes, width=width), derive_seed(seed, "surrogate"))
+    return build_seeded(lambda: build(settings.surrogate, classes, width=width), derive_seed(seed, "surrogate"))
 
 
 def surrogate_training(

@@ -8,15 +8,15 @@ from pathlib import Path
 from faceshield.core.store import read_tensors, write_tensors
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.plan import digest_of
-from faceshield.experiments.paper.fitted import Fitted, Training, TrainingSettings, fitted
+from faceshield.experiments.paper.fitted import Fitted, Training, TrainingSettings, fit_network
 from faceshield.models.zoo import build
 from faceshield.noise.file import data_digest
 from faceshield.training.history import History
 
 
 def trained(training: Training, context: Context) -> Fitted:
-    """:func:`kept_training` under a name that tells all that decides it, shared by the cells of every recipe."""
-    return kept_training(network_path(training, context), training, context)
+    """:func:`load_or_train` under a name that tells all that decides it, shared by the cells of every recipe."""
+    return load_or_train(network_path(training, context), training, context)
 
 
 def network_path(training: Training, context: Context) -> Path:
@@ -33,11 +33,11 @@ def network_path(training: Training, context: Context) -> Path:
     return context.kept(f"network-{digest_of(decides)[:16]}.safetensors")
 
 
-def kept_training(path: Path, training: Training, context: Context) -> Fitted:
+def load_or_train(path: Path, training: Training, context: Context) -> Fitted:
     """:func:`faceshield.experiments.paper.fitted.fitted`, or what an earlier call kept at ``path``.
 
     Killed and called again, it goes on from a checkpoint beside ``path``, which is gone once the network is kept. The
-    seconds are those of the training, whenever it was. Raises what ``fitted`` raises.
+    seconds are those of the training, whenever it was. Raises what ``fit_network`` raises.
     """
     if path.is_file():
         tensors, told = read_tensors(path)
@@ -45,7 +45,7 @@ def kept_training(path: Path, training: Training, context: Context) -> Fitted:
         network.load_state_dict(tensors)
         return Fitted(context.runtime.place(network).eval(), History.read(told))
     progress = path.with_suffix(".progress.safetensors")
-    made = fitted(training, context, checkpoint=progress)
+    made = fit_network(training, context, checkpoint=progress)
     context.runtime.ranks.once(lambda: write_tensors(path, made.model.state_dict(), asdict(made.history)))
     context.runtime.ranks.once(lambda: progress.unlink(missing_ok=True))
     return made

@@ -15,7 +15,7 @@ from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Source
 from faceshield.experiments.paper.classify import ClassifySettings, CollectorKey, fit, outcome
-from faceshield.experiments.paper.fitted import data_of, opened
+from faceshield.experiments.paper.fitted import data_of, open_split
 from faceshield.experiments.paper.noises import NoiseKey, noise_of
 from faceshield.experiments.paper.protected import ExposedKey, exposure
 
@@ -110,7 +110,7 @@ def _both(own: TransferSettings, name: str, only: list[str] | None, context: Con
     """The train and the test part of some classes of the data set ``name``."""
 
     def one(split: Split) -> Examples:
-        examples = opened(own.model_copy(update={"data": name}), split, context).sorted()
+        examples = open_split(own.model_copy(update={"data": name}), split, context).sorted()
         return examples if only is None else examples.of_classes(only)
 
     return one("train"), one("test")

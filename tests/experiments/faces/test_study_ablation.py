@@ -14,7 +14,7 @@ from faceshield.experiments.engine.registry import experiment_of
 from faceshield.experiments.faces import ablation as experiment
 from faceshield.experiments.faces import crops
 from faceshield.experiments.faces.ablation import EXPERIMENT, VIEWS, WAYS
-from faceshield.noise.views import Views
+from faceshield.noise.transforms import Transforms
 
 ablation = EXPERIMENT.run
 
@@ -38,7 +38,7 @@ def test_every_photo_is_handled_in_one_way_and_all_ways_occur():
 
 
 def test_the_views_differ_in_what_their_names_say():
-    assert VIEWS["present"] == Views()
+    assert VIEWS["present"] == Transforms()
     assert len(set(map(repr, VIEWS.values()))) == len(VIEWS)
     images = torch.rand(8, 3, 128, 128, generator=torch.Generator().manual_seed(1))
     out = VIEWS["without-grey"](images, torch.Generator().manual_seed(0))

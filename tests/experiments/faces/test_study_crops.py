@@ -14,9 +14,9 @@ from faceshield.experiments.engine.registry import experiment_of
 from faceshield.experiments.faces import crops as experiment
 from faceshield.experiments.faces.crops import EXPERIMENT, CloakedSettings, CropsKey
 from faceshield.experiments.faces.crops import cloaked_people as cloaked
-from faceshield.noise.identity import slot_of
+from faceshield.noise.identity import choose_class
 from faceshield.noise.surrogate import load_bank
-from faceshield.noise.views import Views
+from faceshield.noise.transforms import Transforms
 
 crops = EXPERIMENT.run
 
@@ -67,7 +67,7 @@ def test_two_noises_share_a_persons_photos(context):
     bank = (load_bank().delta * 255).round().int()
     for label in (2, 3):
         name = one.people.classes[label]
-        first, second = (bank[slot_of(secret, len(bank))] for secret in (f"0-{name}", f"0-{name}-1"))
+        first, second = (bank[choose_class(secret, len(bank))] for secret in (f"0-{name}", f"0-{name}-1"))
         mine = (two.people.labels == label) & ~two.held
         clean = two.people.images[mine].int()
         wears_first = (two.images[mine].int() == (clean + first).clamp(0, 255)).flatten(1).all(1)
@@ -110,14 +110,14 @@ def test_where_all_are_protected_there_is_nobody_else(context):
 def test_a_private_noise_is_made_once_for_all_that_decides_it(context, made, tmp_path):
     key = {"noise": "tailored", "photos": 3}
     first = cloaked_people(key, 0, SETTINGS, context)
-    assert [(count, view) for count, view, _ in made] == [(3, Views())] * 2
+    assert [(count, view) for count, view, _ in made] == [(3, Transforms())] * 2
     other = replace(context, work=tmp_path / "other")
     assert cloaked_people({**key, "percent": 100}, 0, SETTINGS, other).images.equal(first.images)
     assert len(made) == 2
     cloaked_people(key, 1, SETTINGS, other)
     cloaked_people({**key, "photos": 4}, 0, SETTINGS, other)
     cloaked_people(key, 0, {**SETTINGS, "steps": 3}, other)
-    cloaked_people(key, 0, SETTINGS, other, replace(Views(), jpeg=0.0))
+    cloaked_people(key, 0, SETTINGS, other, replace(Transforms(), jpeg=0.0))
     assert len(made) == 10
 
 

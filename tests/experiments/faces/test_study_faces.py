@@ -34,7 +34,7 @@ from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.surrogate import load_bank
 from faceshield.training.attack import AUGMENTS, attack
 from faceshield.training.learner import learner
-from faceshield.training.loop import seeded
+from faceshield.training.loop import build_seeded
 
 recognition = RECOGNITION.run
 
@@ -70,7 +70,7 @@ def attacked(monkeypatch):
 
 def by_hand(data, seed, own, context):
     method = ErrorMin(rounds=own.rounds, fit_steps=own.fit_steps, subset=own.subset, view=AUGMENTS["crop-flip"])
-    network = seeded(
+    network = build_seeded(
         lambda: resnet18(len(data.classes), width=own.surrogate_width, stem="stride2"), derive_seed(seed, "surrogate")
     )
     return method.generate(data, learner(network, context.runtime, lr=0.1), seed=seed).delta

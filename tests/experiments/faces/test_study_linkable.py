@@ -51,8 +51,8 @@ def test_the_classifier_never_sees_a_test_user_nor_a_photo_both_ways(context, mo
         seen.append((features, cloaked, known))
         return real(features, cloaked, known)
 
-    real = experiment.told_apart
-    monkeypatch.setattr(experiment, "told_apart", told_apart)
+    real = experiment.detectability_roc
+    monkeypatch.setattr(experiment, "detectability_roc", told_apart)
     linkable({"noise": "bank", "residual": "chroma"}, 0, SETTINGS, context)
     ((features, cloaked, known),) = seen
     assert len(features) == len(cloaked) == 72

@@ -11,7 +11,7 @@ from PIL import Image
 from faceshield.core.errors import UsageError
 from faceshield.data.examples import Examples
 from faceshield.data.synthetic import fabricated_people
-from faceshield.evaluation.embed import outputs
+from faceshield.evaluation.embed import embed_pairs
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.plan import plan
 from faceshield.experiments.engine.recipe import read_recipe
@@ -19,7 +19,7 @@ from faceshield.experiments.engine.registry import experiment_of
 from faceshield.experiments.faces import extractor
 from faceshield.experiments.faces import search as module
 from faceshield.experiments.faces.command import OPTIONS
-from faceshield.experiments.faces.extractor import TrainedSettings, extractor_of, trained_recogniser
+from faceshield.experiments.faces.extractor import TrainedSettings, extractor_of, train_recogniser
 from faceshield.training.runtime import Runtime
 
 CLEAN = {"noise": "none", "query": "clean", "gallery": "clean", "countermeasure": "none"}
@@ -103,21 +103,21 @@ def settings(context):
 
 
 def test_an_extractor_is_trained_once_and_of_its_people(settings, context, monkeypatch):
-    made = trained_recogniser(settings, ["a", "b"], context)
+    made = train_recogniser(settings, ["a", "b"], context)
     canvases = torch.rand(3, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    features = outputs(canvases, made.forward)
+    features = embed_pairs(canvases, made.forward)
     assert features.shape == (3, 2, made.size)
     edged = canvases.clone()
     edged[..., :8] = 0
-    assert outputs(edged, made.forward).equal(features), "the margin of the canvas is not looked at"
+    assert embed_pairs(edged, made.forward).equal(features), "the margin of the canvas is not looked at"
     monkeypatch.setattr(extractor, "train", None)
-    again = trained_recogniser(settings, ["a", "b"], context)
+    again = train_recogniser(settings, ["a", "b"], context)
     assert again.name == made.name
-    assert outputs(canvases, again.forward).equal(features)
+    assert embed_pairs(canvases, again.forward).equal(features)
     with pytest.raises(TypeError):
-        trained_recogniser(settings.model_copy(update={"epochs": 2}), ["a", "b"], context)
+        train_recogniser(settings.model_copy(update={"epochs": 2}), ["a", "b"], context)
     with pytest.raises(TypeError):
-        trained_recogniser(settings, ["a"], context)
+        train_recogniser(settings, ["a"], context)
 
 
 def test_other_strangers_than_the_shipped_ones_are_refused(settings, context, monkeypatch, tmp_path):

@@ -55,14 +55,14 @@ def test_success_is_the_share_that_obeys(context, monkeypatch):
             return -torch.stack([((x - grey) - d).abs().sum((1, 2, 3)) for d in self.delta], 1)
 
     kept = {}
-    real = training.fitted
+    real = training.fit_network
 
     def fitted(job, *of, **how):
         made = real(job, *of, **how)
         kept["data"] = job.data
         return made
 
-    monkeypatch.setattr(training, "fitted", fitted)
+    monkeypatch.setattr(training, "fit_network", fitted)
     metrics = backdoor({"noise": "random", "form": "class", "percent": 50}, 0, SETTINGS, context)
     clean = open_data("digits", "train", 8, 12).sorted()
     changed = (kept["data"].images != clean.images).flatten(1).any(1)

@@ -18,13 +18,13 @@ from faceshield.experiments.paper import noises
 from faceshield.experiments.paper import trained as training
 from faceshield.experiments.paper.classify import EXPERIMENT, ClassifySettings
 from faceshield.experiments.paper.cost import EXPERIMENT as COST
-from faceshield.experiments.paper.fitted import AUGMENTS, opened
+from faceshield.experiments.paper.fitted import AUGMENTS, open_split
 from faceshield.experiments.paper.noises import NoiseKey, noise_of
 from faceshield.models.zoo import build
 from faceshield.noise.presets import preset
 from faceshield.noise.registry import LEARNER_RATE, noise_method
 from faceshield.training.learner import learner
-from faceshield.training.loop import predict, seeded, train
+from faceshield.training.loop import build_seeded, predict, train
 
 classify = EXPERIMENT.run
 
@@ -72,13 +72,13 @@ def generations(monkeypatch):
 def trained_on(monkeypatch):
     """What the cells' networks were trained on, and how."""
     seen = []
-    real = training.fitted
+    real = training.fit_network
 
     def fitted(job, *of, **how):
         seen.append((job.data, job.settings))
         return real(job, *of, **how)
 
-    monkeypatch.setattr(training, "fitted", fitted)
+    monkeypatch.setattr(training, "fit_network", fitted)
     return seen
 
 
@@ -86,7 +86,7 @@ def test_clean_data_is_plain_training(context):
     """Against the training loop called here by hand."""
     metrics = classify({"noise": "none"}, 3, SETTINGS, context)
     data, test = (open_data("digits", part, 8, limit) for part, limit in (("train", 12), ("test", 6)))
-    network = seeded(lambda: build("resnet18", 10, width=2), 3)
+    network = build_seeded(lambda: build("resnet18", 10, width=2), 3)
     train(network, data.sorted(), context.runtime, epochs=2, seed=3, lr=0.1, batch=16)
     right = predict(network, test.images, context.runtime) == test.labels
     assert metrics["test_accuracy_final"] == pytest.approx(float(right.float().mean()))
@@ -104,7 +104,7 @@ def test_it_trains_on_the_pictures_with_their_noise(context, trained_on, setting
     """Against Algorithm 1 called here by hand, the released code's positive half included."""
     metrics = classify({**CLASS, "setting": setting}, 5, SETTINGS, context)
     data = open_data("digits", "train", 8, 12).sorted()
-    surrogate = seeded(lambda: build("resnet18", 10, width=2), derive_seed(5, "surrogate"))
+    surrogate = build_seeded(lambda: build("resnet18", 10, width=2), derive_seed(5, "surrogate"))
     method = noise_method("error-min", "class", rounds=3, variant=setting)
     noise = method.generate(data, learner(surrogate, context.runtime, lr=LEARNER_RATE[setting]), seed=5)
     expected = unlearnable(data, noise, variant=setting)
@@ -145,7 +145,7 @@ def test_noise_is_made_once_for_all_that_decides_it(context, generations):
 
 def test_a_kept_noise_is_the_noise_that_was_made(context):
     own = ClassifySettings.model_validate(SETTINGS)
-    data, test = opened(own, "train", context).sorted(), opened(own, "test", context)
+    data, test = open_split(own, "train", context).sorted(), open_split(own, "test", context)
     first, again = (
         noise_of(NoiseKey(**{"noise": "random", "form": "sample"}), 0, data, test, own, context) for _ in range(2)
     )
@@ -160,7 +160,7 @@ def test_error_max_attacks_a_trained_network_that_is_not_the_one_it_is_tested_on
         classify({"noise": "error-max", "form": form}, 0, settings, context)
     (kept,) = context.work.glob("trained-*.safetensors")
     data = open_data("digits", "train", 8, 12).sorted()
-    network = seeded(lambda: build("resnet18", 10, width=2), derive_seed(0, "surrogate"))
+    network = build_seeded(lambda: build("resnet18", 10, width=2), derive_seed(0, "surrogate"))
     train(network, data, context.runtime, epochs=3, seed=derive_seed(0, "surrogate"), lr=0.1, batch=16)
     delta = noise_method("error-max", "sample").generate(data, learner(network, context.runtime), seed=0).delta
     own = ClassifySettings.model_validate(settings)

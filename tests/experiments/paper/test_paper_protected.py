@@ -34,8 +34,8 @@ def context(context, tmp_path):
 @pytest.fixture
 def trained_on(monkeypatch):
     """What networks were really trained on."""
-    seen, real = [], training.fitted
-    monkeypatch.setattr(training, "fitted", lambda job, *of, **how: seen.append(job.data) or real(job, *of, **how))
+    seen, real = [], training.fit_network
+    monkeypatch.setattr(training, "fit_network", lambda job, *of, **how: seen.append(job.data) or real(job, *of, **how))
     return seen
 
 

@@ -75,7 +75,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(context, killed, monkeypat
     made = resumed(killed, monkeypatch, lambda: trained(job, context))
     assert killed == [2, 3], "it began anew"
     assert not progress.exists()
-    whole = fitting.fitted(job, context)
+    whole = fitting.fit_network(job, context)
     assert digest(made.model.state_dict().values()) == digest(whole.model.state_dict().values())
     assert made.history == whole.history
     assert [len(curve) for curve in made.history.class_curves] == [4] * 10

@@ -32,7 +32,7 @@ CLASS = {"noise": "error-min", "form": "class"}
 def seen(monkeypatch):
     """(training pictures, test pictures) of each network, and the noises that were asked for."""
     kept = {"data": [], "noise": []}
-    real, real_noise = training.fitted, transfer.noise_of
+    real, real_noise = training.fit_network, transfer.noise_of
 
     def fitted(job, *of, **how):
         kept["data"].append((job.data, job.test))
@@ -42,7 +42,7 @@ def seen(monkeypatch):
         kept["noise"].append((real_noise(*of), of[2]))
         return kept["noise"][-1][0]
 
-    monkeypatch.setattr(training, "fitted", fitted)
+    monkeypatch.setattr(training, "fit_network", fitted)
     monkeypatch.setattr(transfer, "noise_of", noise_of)
     return kept
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from faceshield.cloaking.opponents import Opponent
+from faceshield.cloaking.ensemble import FeatureSurrogate
 from faceshield.cloaking.options import Options
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
@@ -19,13 +19,13 @@ from faceshield.imaging.photo import JPEG_QUALITY, Encoded, decode, target_of
 from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
 from faceshield.noise.jpeg import Codec, tables
-from faceshield.noise.mask import Sight, mask
+from faceshield.noise.mask import FaceView, mask
 
 STEPS, STEPS_FOR_SEVERAL = 40, 60
 CHROMA = {0: (1, 1), 1: (1, 2), 2: (2, 2)}  # rows and columns that share a sample, by Pillow's numbers of subsampling
 
 
-class Worn(Protocol):
+class Perturbation(Protocol):
     """``name`` of the identity whose noise it holds (None: no noise), its ``epsilon``, and δ for a face."""
 
     @property
@@ -44,7 +44,7 @@ class Worn(Protocol):
 
 
 @dataclass(frozen=True)
-class OneNoise:
+class IdentityNoise:
     """Against training (Eq. 2): the identity's noise, the same in every photo."""
 
     identity: Identity
@@ -58,23 +58,23 @@ class OneNoise:
         return self.identity.epsilon
 
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
-        """See :class:`Worn`."""
+        """See :class:`Perturbation`."""
         return self.identity.delta
 
     def still_at(self, written: Encoded, photo: Photo, faces: Sequence[Face]) -> float | None:
-        """See :class:`Worn`."""
+        """See :class:`Perturbation`."""
         return None
 
 
 @dataclass(frozen=True)
-class Masks:
+class PhotoMasks:
     """Against search: a mask for each photo (``noise.mask``), around ``identity``'s noise where there is one.
 
     ``secret`` and a photo's digest decide whom it is sent to; what it comes to is decided by the person's other photos
     too, which ``opponents`` know, and by the format that ``options`` choose.
     """
 
-    opponents: Sequence[Opponent]
+    opponents: Sequence[FeatureSurrogate]
     secret: str
     options: Options
     device: torch.device
@@ -89,17 +89,17 @@ class Masks:
         return self.options.epsilon
 
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
-        """See :class:`Worn`."""
+        """See :class:`Perturbation`."""
         rng = generator(self.secret, "mask", digest, *face.box.round(1).tolist())
         pixels = from_rgb(photo.rgb8()).to(self.device)
-        sight = sight_of(pixels, face, photo.grey, codec_of(photo, self.options))
+        sight = build_face_view(pixels, face, photo.grey, find_codec(photo, self.options))
         base = None if self.identity is None else self.identity.delta
-        watchers = [opponent.watcher(sight, rng) for opponent in self.opponents]
+        watchers = [opponent.feature_loss(sight, rng) for opponent in self.opponents]
         steps = STEPS if len(watchers) == 1 else STEPS_FOR_SEVERAL
         return mask(sight, watchers, Budget(self.epsilon), rng, base=base, steps=steps).cpu()
 
     def still_at(self, written: Encoded, photo: Photo, faces: Sequence[Face]) -> float | None:
-        """See :class:`Worn`."""
+        """See :class:`Perturbation`."""
         first, after, before = self.opponents[0], decode(written.data, photo.path).rgb8(), photo.rgb8()
         masked, clean = (
             first.features(torch.stack([align_150(rgb, face).image for face in faces])) for rgb in (after, before)
@@ -107,13 +107,13 @@ class Masks:
         return float(torch.cdist(masked, torch.cat([first.own, clean])).min())
 
 
-def sight_of(pixels: Tensor, face: Face, grey: bool = False, codec: Codec | None = None) -> Sight:
+def build_face_view(pixels: Tensor, face: Face, grey: bool = False, codec: Codec | None = None) -> FaceView:
     """``face`` of ``pixels`` (1, 3, H, W) for a mask."""
     box = whole_box(face, pixels.shape[-1], pixels.shape[-2])
-    return Sight(pixels, canvas_matrix(face), face.landmarks, box, grey, codec)
+    return FaceView(pixels, canvas_matrix(face), face.landmarks, box, grey, codec)
 
 
-def codec_of(photo: Photo, options: Options) -> Codec | None:
+def find_codec(photo: Photo, options: Options) -> Codec | None:
     """The codec that will write ``photo``; None where that is not JPEG, or JPEG of other channels than YCbCr.
 
     A photo that is turned by its EXIF is taken as if it were stored upright: its blocks may lie elsewhere.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import torch
@@ -40,7 +40,7 @@ def resize(images: Tensor, size: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Views:
+class Transforms:
     """What happens between a photo and a training batch; probabilities and ranges, all per example.
 
     frame   side of the plain crop in canvas pixels, around the canvas's middle
@@ -69,6 +69,11 @@ class Views:
     quality: tuple[float, float] = (50.0, 95.0)
     landmarks: float = 0.0
     band: float = 0.0
+
+    def __repr__(self) -> str:
+        """Under the class's first name: caches and checkpoints are found by this text."""
+        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+        return f"Views({values})"
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """(N, 3, S, S) RGB in [0, 1] on the canvas → (N, 3, s, s) in [0, 1], s drawn from ``sizes``."""

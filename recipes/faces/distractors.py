@@ -10,9 +10,9 @@ import torch
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
 from faceshield.core.store import write_tensors
-from faceshield.evaluation.embed import combined
+from faceshield.evaluation.distractors import DISTRACTORS, TARGETS, draw_order
+from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
-from faceshield.evaluation.strangers import STRANGERS, TARGETS, drawn
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.models.weights import register
 
@@ -27,8 +27,8 @@ def main(images: Path) -> None:
         raise UsageError(f"{images}: holds no .jpg; give LFW's folder of people")
     recogniser = pretrained(torch.device("cpu"))
     enrolled = enrol(images, ids, AnyRollDetector(), recogniser, cache=CACHE)
-    features = combined(enrolled.raw, unit=False).half()[torch.from_numpy(enrolled.found)]
-    order, people = drawn([id for id, found in zip(ids, enrolled.found, strict=True) if found])
+    features = combine(enrolled.raw, unit=False).half()[torch.from_numpy(enrolled.found)]
+    order, people = draw_order([id for id, found in zip(ids, enrolled.found, strict=True) if found])
     first = {int(person): i for i, person in reversed(list(zip(order, people, strict=True)))}
     crowd = people >= TARGETS
     tensors = {
@@ -36,17 +36,17 @@ def main(images: Path) -> None:
         "people": (people[crowd] - TARGETS).to(torch.int32),
         "targets": features[[first[person] for person in range(TARGETS)]],
     }
-    write_tensors(WEIGHTS / f"{STRANGERS}.safetensors", tensors, {"recogniser": recogniser.name})
+    write_tensors(WEIGHTS / f"{DISTRACTORS}.safetensors", tensors, {"recogniser": recogniser.name})
     entry = register(
         WEIGHTS,
-        STRANGERS,
-        f"{STRANGERS}.safetensors",
+        DISTRACTORS,
+        f"{DISTRACTORS}.safetensors",
         licence="embeddings of Labeled Faces in the Wild (Huang et al. 2007), for research and for measuring one's own",
         source="python recipes/faces/strangers.py LFW_IMAGES",
         input="none: (n, 128) and (m, 128) float16 outputs of dlib_face_resnet29",
     )
     print(f"{len(tensors['crowd'])} photos of {len(people.unique()) - TARGETS} people, {TARGETS} targets")
-    print(f"{STRANGERS}: {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256[:16]}…")
+    print(f"{DISTRACTORS}: {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256[:16]}…")
 
 
 if __name__ == "__main__":

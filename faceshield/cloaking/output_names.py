@@ -11,7 +11,7 @@ from faceshield.cloaking.album import Item, numbered, stem
 from faceshield.core.store import sha256
 
 
-class Places:
+class OutputNames:
     """The names in the folder ``out`` that a run may write; used from several threads.
 
     ``taken``: stems (see :func:`album.stem`) of outputs that stay, and of those planned. ``own``: SHA-256 by place of

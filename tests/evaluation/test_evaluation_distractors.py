@@ -9,13 +9,13 @@ import torch
 
 from faceshield.core.errors import StoreError
 from faceshield.core.store import write_tensors
-from faceshield.evaluation.strangers import STRANGERS, Strangers, drawn, load_strangers
+from faceshield.evaluation.distractors import DISTRACTORS, Distractors, draw_order, load_distractors
 from faceshield.models import weights
 from faceshield.models.resnet29 import MATCH_DISTANCE
 
 
 def test_the_shipped_crowd_is_of_the_shipped_recogniser_and_large():
-    strangers = load_strangers()
+    strangers = load_distractors()
     assert strangers.recogniser == weights.registry()["dlib_face_resnet29"].sha256
     assert len(strangers.crowd) >= 4000
     assert len(strangers.people.unique()) >= 3000
@@ -23,7 +23,7 @@ def test_the_shipped_crowd_is_of_the_shipped_recogniser_and_large():
 
 
 def test_rows_of_one_number_are_one_person():
-    strangers = load_strangers()
+    strangers = load_distractors()
     numbers, counts = strangers.people.unique(return_counts=True)
     several = numbers[counts > 1][:50]
     own = [strangers.crowd[strangers.people == number] for number in several]
@@ -34,27 +34,27 @@ def test_rows_of_one_number_are_one_person():
 
 
 def test_targets_are_other_people_than_the_crowd():
-    strangers = load_strangers()
+    strangers = load_distractors()
     nearest = torch.cdist(strangers.targets, strangers.crowd).amin(1)
     assert float((nearest < 0.35).float().mean()) < 0.01  # photos of one person lie that near
 
 
 def test_photos_are_drawn_by_hash_and_keep_their_person():
     ids = [f"P{n}/P{n}_{k:04d}.jpg" for n in range(9) for k in range(1, n % 3 + 2)]
-    order, people = drawn(ids)
+    order, people = draw_order(ids)
     assert sorted(order) == list(range(len(ids)))
     assert order != sorted(order)
     assert sorted(people.unique().tolist()) == list(range(9))
     names = [ids[place].split("/")[0] for place in order]
     assert len(set(zip(names, people.tolist(), strict=True))) == 9
-    backwards, same = drawn(ids[::-1])
+    backwards, same = draw_order(ids[::-1])
     assert [ids[::-1][place] for place in backwards] == [ids[place] for place in order]
     assert same.equal(people)
 
 
 def test_without_drops_all_photos_of_whoever_is_the_person_and_keeps_who_looks_like_one_photo():
     crowd = torch.tensor([[0.0, 0.0], [3.0, 0.0], [5.0, 0.0], [9.0, 0.0]])
-    strangers = Strangers(crowd, torch.tensor([7, 7, 8, 9]), torch.tensor([[0.0, 0.1], [4.0, 0.0]]), "x")
+    strangers = Distractors(crowd, torch.tensor([7, 7, 8, 9]), torch.tensor([[0.0, 0.1], [4.0, 0.0]]), "x")
     left = strangers.without(torch.tensor([[0.0, 0.2], [0.1, 0.1], [5.0, 0.1]]))
     assert left.people.tolist() == [8, 9]
     assert left.crowd.equal(crowd[2:])
@@ -71,7 +71,7 @@ def test_without_drops_all_photos_of_whoever_is_the_person_and_keeps_who_looks_l
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path, monkeypatch, tensors):
     write_tensors(tmp_path / "s.safetensors", tensors, {"recogniser": "x"})
-    weights.register(tmp_path, STRANGERS, "s.safetensors", licence="", source="", input="")
+    weights.register(tmp_path, DISTRACTORS, "s.safetensors", licence="", source="", input="")
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     with pytest.raises(StoreError, match="install the matching file"):
-        load_strangers()
+        load_distractors()

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 
 from faceshield.imaging.chip import TEMPLATE_112
 from faceshield.imaging.warp import fit_similarity
-from faceshield.noise.views import PlainCrop, Views, resize
+from faceshield.noise.transforms import PlainCrop, Transforms, resize
 
-STILL = Views(sizes=(112,), zoom=(1, 1), shift=0, rotate=0, flip=0, colour=0, grey=0, resample=0, jpeg=0)
+STILL = Transforms(sizes=(112,), zoom=(1, 1), shift=0, rotate=0, flip=0, colour=0, grey=0, resample=0, jpeg=0)
 
 
 def seeded(seed=0):
@@ -44,7 +44,7 @@ def test_resize_has_torchs_gradient(images):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_range_shape_and_repeatability(images, seed):
-    views = Views()
+    views = Transforms()
     out = views(images, seeded(seed))
     assert out.shape[:2] == (5, 3)
     assert out.shape[2] == out.shape[3]
@@ -60,7 +60,7 @@ def test_range_shape_and_repeatability(images, seed):
 
 def test_all_sizes_are_drawn(images):
     generator = seeded()
-    assert {Views()(images[:1], generator).shape[-1] for _ in range(40)} == {64, 80, 112}
+    assert {Transforms()(images[:1], generator).shape[-1] for _ in range(40)} == {64, 80, 112}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_larger_copy_and_back_is_nearly_the_picture(images):
 @pytest.mark.parametrize("seed", range(4))
 def test_gradient_by_finite_differences(images, seed):
     """JPEG aside (its rounding passes gradients straight through) every view is differentiable."""
-    views = replace(Views(), jpeg=0.0, landmarks=2.0, band=0.5, scales=(0.5, 2.0))
+    views = replace(Transforms(), jpeg=0.0, landmarks=2.0, band=0.5, scales=(0.5, 2.0))
     x = (0.4 + 0.2 * images[:3]).requires_grad_(True)
     weights = torch.rand(3, 3, 112, 112, generator=seeded(seed))
     direction = torch.rand(x.shape, generator=seeded(seed + 50)) - 0.5
@@ -189,7 +189,7 @@ def test_gradient_by_finite_differences(images, seed):
 
 def test_a_gradient_flows_to_every_example_through_jpeg_too(images):
     x = images.clone().requires_grad_(True)
-    replace(Views(), jpeg=1.0, resample=1.0)(x, seeded()).sum().backward()
+    replace(Transforms(), jpeg=1.0, resample=1.0)(x, seeded()).sum().backward()
     assert x.grad.isfinite().all()
     assert (x.grad.abs().sum((1, 2, 3)) > 0).all()
 
