@@ -15,7 +15,7 @@ from faceshield.core.types import AlignedFace, Face
 from faceshield.evaluation.distractors import load_distractors
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.faces.align import BOX_160, align, align_150, align_box
-from faceshield.imaging.chip import DLIB_150, Chip, template
+from faceshield.imaging.crop import DLIB_150, CropSpec, template
 from faceshield.models import resnet29
 from faceshield.models.inception_resnet import CHANNELS, InceptionResnetV1
 from faceshield.models.recognisers import load_recognisers
@@ -57,7 +57,7 @@ class FeatureSurrogate:
     unit    whether features have unit length · pull, away, weight: of :class:`faceshield.noise.mask.FeatureLoss`
     """
 
-    chip: Chip
+    chip: CropSpec
     network: Embed
     forward: Embed
     own: Tensor
@@ -94,7 +94,7 @@ def build_ensemble(
     Photos are sent to the half of the strangers who are least like the person: near ones leave a face nearer to its
     owner, and could be them. Raises StoreError where weights are absent or damaged.
     """
-    shipped, dlib = resnet29.load().to(runtime.device), Chip(DLIB_150, resnet29.CHIP)
+    shipped, dlib = resnet29.load().to(runtime.device), CropSpec(DLIB_150, resnet29.CHIP)
     chips = torch.stack([face.chip for face in faces])
     made = [_build_surrogate(shipped, dlib, chips, load_distractors().targets, runtime, unit=False, away=1.3)]
     canvases = torch.stack([face.on_canvas.image for face in faces])
@@ -105,18 +105,18 @@ def build_ensemble(
         made.append(_build_surrogate(other, chip, crops, other.strangers, runtime, unit=True, away=1.4, weight=weight))
     if inception is not None:
         crops, nobody = torch.stack([face.boxed for face in faces]), torch.empty(0, CHANNELS)
-        inception, chip = inception.to(runtime.device), Chip(None, BOX_160)
+        inception, chip = inception.to(runtime.device), CropSpec(None, BOX_160)
         made.append(_build_surrogate(inception, chip, crops, nobody, runtime, unit=True, away=1.4))
     return made if scatter else [replace(opponent, targets=opponent.targets[:0]) for opponent in made]
 
 
-def crop_spec(size: int) -> Chip:
+def crop_spec(size: int) -> CropSpec:
     """The field's 112×112 crop, the middle of the canvas, at ``size``² pixels."""
-    return Chip(template(size), size)
+    return CropSpec(template(size), size)
 
 
 def _build_surrogate(
-    network: torch.nn.Module, chip: Chip, chips: Tensor, targets: Tensor, runtime: Runtime, *, unit: bool,
+    network: torch.nn.Module, chip: CropSpec, chips: Tensor, targets: Tensor, runtime: Runtime, *, unit: bool,
     away: float, weight: float = 1.0,
 ) -> FeatureSurrogate:  # fmt: skip
     own = _features(chips.to(runtime.device), network, unit)

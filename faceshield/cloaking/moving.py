@@ -11,10 +11,10 @@ from faceshield.cloaking.album import Item
 from faceshield.cloaking.check_frames import check_frames
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.ensemble import AlignedCrops
-from faceshield.cloaking.one import changed, finished, laid_on, measure
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.output_names import OutputNames
 from faceshield.cloaking.perturbation import Perturbation
+from faceshield.cloaking.photo import changed, finished, laid_on, measure
 from faceshield.cloaking.report import FaceReport, PhotoReport
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256

@@ -16,10 +16,10 @@ from faceshield.cloaking.ensemble import AlignedCrops
 from faceshield.cloaking.journal import Journal
 from faceshield.cloaking.leftovers import sweep
 from faceshield.cloaking.moving import cloak_frames, first_seen, moving
-from faceshield.cloaking.one import cloak_one, report_failed, report_unprotected
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.output_names import OutputNames
 from faceshield.cloaking.perturbation import Perturbation
+from faceshield.cloaking.photo import cloak_one, report_failed, report_unprotected
 from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, build_perturbation, load_identity, make_identity
 from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError

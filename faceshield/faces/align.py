@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faceshield.core.types import AlignedFace, Face
-from faceshield.imaging.chip import DLIB_150, TEMPLATE_112, Chip
+from faceshield.imaging.crop import DLIB_150, TEMPLATE_112, CropSpec
 from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, invert, shift, similarity_from_box, warp
 
 USUAL_BOX_112: Matrix = np.array([17.0, 11.5, 95.0, 117.0], np.float32)
@@ -33,7 +33,7 @@ def align(rgb: NDArray[np.uint8], face: Face, size: int = CANVAS) -> AlignedFace
     return _carry(rgb, face, canvas_matrix(face, size), size)
 
 
-def cut(rgb: NDArray[np.uint8], face: Face, chip: Chip) -> AlignedFace:
+def cut(rgb: NDArray[np.uint8], face: Face, chip: CropSpec) -> AlignedFace:
     """``face`` of ``rgb`` (H, W, 3) as ``chip`` has it; black where the photo ends.
 
     A box counts as far as the photo reaches and from whole pixel to whole pixel. Raises PhotoError as its way does.
@@ -43,7 +43,7 @@ def cut(rgb: NDArray[np.uint8], face: Face, chip: Chip) -> AlignedFace:
 
 def align_150(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
     """``face`` of ``rgb`` (H, W, 3) as the 150×150 chip that ResNet-29 expects; black where the photo ends."""
-    return cut(rgb, face, Chip(DLIB_150, 150))
+    return cut(rgb, face, CropSpec(DLIB_150, 150))
 
 
 def align_box(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
@@ -52,7 +52,7 @@ def align_box(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
     It is what facenet-pytorch's MTCNN cuts out for InceptionResnetV1 by default: neither turned nor true to the face's
     proportions.
     """
-    return cut(rgb, face, Chip(None, BOX_160))
+    return cut(rgb, face, CropSpec(None, BOX_160))
 
 
 def whole_box(face: Face, width: int, height: int) -> Matrix:

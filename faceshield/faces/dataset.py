@@ -23,7 +23,7 @@ from faceshield.core.store import read_json, write_bytes, write_json
 from faceshield.core.types import Face
 from faceshield.data.layouts import FaceIndex
 from faceshield.faces.detector import Detector
-from faceshield.imaging.chip import template
+from faceshield.imaging.crop import template
 from faceshield.imaging.encoders import jpeg
 from faceshield.imaging.photo import load
 from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, shift, warp

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from faceshield.core.errors import UsageError
-from faceshield.imaging.chip import DLIB_150, TEMPLATE_112, Chip, template
+from faceshield.imaging.crop import DLIB_150, TEMPLATE_112, CropSpec, template
 from faceshield.models import faceres, fr_feature, mobileface, resnet29, sface, weights
 from faceshield.models.embedder import Embedder, filled
 
@@ -30,7 +30,7 @@ class Pretrained:
     title: str
     file: str
     build: Callable[[Mapping[str, Tensor]], Embedder]
-    chip: Chip
+    chip: CropSpec
     crop: str
 
     @property
@@ -39,14 +39,14 @@ class Pretrained:
         return weights.registry()[self.file].sha256
 
 
-_FIELD = Chip(TEMPLATE_112, 112), "MTCNN's five points on the field's 112-pixel crop"
+_FIELD = CropSpec(TEMPLATE_112, 112), "MTCNN's five points on the field's 112-pixel crop"
 
 PRETRAINED: dict[str, Pretrained] = {
     RESNET29: Pretrained(
         "ResNet-29 (dlib)",
         resnet29.RECOGNISER,
         resnet29.build,
-        Chip(DLIB_150, resnet29.CHIP),
+        CropSpec(DLIB_150, resnet29.CHIP),
         "MTCNN's five points on its 150-pixel chip",
     ),
     "sface": Pretrained("SFace (OpenCV)", "sface", lambda own: filled(sface.SFace(), own, "SFace"), *_FIELD),
@@ -60,7 +60,7 @@ PRETRAINED: dict[str, Pretrained] = {
         "MobileNet (HSE, VGGFace2)",
         "faceres",
         lambda own: filled(faceres.FaceRes(), own, "faceres"),
-        Chip(template(faceres.SIZE, 8), faceres.SIZE),
+        CropSpec(template(faceres.SIZE, 8), faceres.SIZE),
         "MTCNN's five points on the field's crop and 8 of its pixels around it, as 224 pixels",
     ),
     "mobileface": Pretrained(

@@ -22,7 +22,7 @@ RECOGNISER = "dlib_face_resnet29"
 """Its name among the weights."""
 
 CHIP = 150
-"""Side of the input in pixels, aligned to ``imaging.chip.DLIB_150``."""
+"""Side of the input in pixels, aligned to ``imaging.crop.DLIB_150``."""
 
 MATCH_DISTANCE = 0.6
 """Euclidean distance of raw outputs below which two chips are taken for one person (the author's threshold)."""

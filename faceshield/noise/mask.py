@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.imaging.blend import LUMA, feather
-from faceshield.imaging.chip import Chip
+from faceshield.imaging.crop import CropSpec
 from faceshield.imaging.warp import Matrix, scale_of, unwarp, warp
 from faceshield.noise.jpeg import BLOCK, Codec, jpeg
 from faceshield.noise.likeness import likeness
@@ -41,7 +41,7 @@ class FeatureLoss:
     weight  of its loss among those of several
     """
 
-    chip: Chip
+    chip: CropSpec
     embed: Embed
     own: Tensor
     target: Tensor | None = None
@@ -75,7 +75,7 @@ class FaceView:
     grey: bool = False
     codec: Codec | None = None
 
-    def near(self, canvas: int, chips: Sequence[Chip], finest: float = 2.0) -> FaceView:
+    def near(self, canvas: int, chips: Sequence[CropSpec], finest: float = 2.0) -> FaceView:
         """The same face in a small picture: only what canvas and chips see, at most ``finest`` pixels for one of a
         chip.
 
@@ -111,12 +111,12 @@ class FaceView:
         bottom, right = self.photo.shape[-2] - y - patch.shape[1], self.photo.shape[-1] - x - patch.shape[2]
         return (self.photo + F.pad(patch, (x, right, y, bottom))).clamp(0, 1)
 
-    def way(self, chip: Chip, moved: Matrix | None = None) -> Matrix:
+    def way(self, chip: CropSpec, moved: Matrix | None = None) -> Matrix:
         """(2, 3), photo → chip; ``moved`` (5, 2): the landmarks' errors in pixels, the first two the corners' too."""
         errors = np.zeros((5, 2), np.float32) if moved is None else moved
         return chip.way(self.landmarks + errors, self.box + errors[:2])
 
-    def chip(self, photo: Tensor, chip: Chip, moved: Matrix | None = None) -> Tensor:
+    def chip(self, photo: Tensor, chip: CropSpec, moved: Matrix | None = None) -> Tensor:
         """(1, 3, size, size): the face of ``photo`` as it is cut out, see :meth:`way`."""
         return warp(photo, self.way(chip, moved), (chip.size, chip.size))
 
@@ -135,7 +135,7 @@ class PhotoTransforms:
     jpeg: float = 0.6
     quality: tuple[float, float] = (60.0, 95.0)
 
-    def __call__(self, sight: FaceView, photo: Tensor, chips: Sequence[Chip], generator: Generator) -> list[Tensor]:
+    def __call__(self, sight: FaceView, photo: Tensor, chips: Sequence[CropSpec], generator: Generator) -> list[Tensor]:
         """(1, 3, size, size) each: the ``chips`` of ``photo`` after one draw; differentiable."""
         draw = torch.rand(4, generator=generator).tolist()
         if draw[0] < self.jpeg:

@@ -24,10 +24,10 @@ from PIL import Image
 
 from faceshield.cloaking.album import Item
 from faceshield.cloaking.detect import Finder
-from faceshield.cloaking.one import cloak_one
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.output_names import OutputNames
 from faceshield.cloaking.perturbation import IdentityNoise
+from faceshield.cloaking.photo import cloak_one
 from faceshield.cloaking.run import cloak
 from faceshield.imaging.photo import load
 from faceshield.noise import vault

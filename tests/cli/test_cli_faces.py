@@ -7,7 +7,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from faceshield.imaging.chip import TEMPLATE_112
+from faceshield.imaging.crop import TEMPLATE_112
 
 
 def test_align_keeps_the_face_and_lists_the_rest(cli, put, portrait, detector, tmp_path):

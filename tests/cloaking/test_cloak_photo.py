@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.transform import SimilarityTransform, warp
 
-from faceshield.imaging.chip import TEMPLATE_112
+from faceshield.imaging.crop import TEMPLATE_112
 from faceshield.noise import vault
 
 LUMA = np.array([0.299, 0.587, 0.114])

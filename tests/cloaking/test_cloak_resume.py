@@ -248,21 +248,21 @@ def test_a_journal_line_cut_off_by_a_crash_is_ignored(cli, source, report, tmp_p
 
 def test_a_full_disk_stops_the_run_and_resume_goes_on(source, tmp_path, monkeypatch):
     from faceshield import Options
-    from faceshield.cloaking import one
+    from faceshield.cloaking import photo
 
-    real = one.write_bytes
+    real = photo.write_bytes
 
     def write(path, data):
         if path.name == "1.png":
             raise StoreError(f"{path}: cannot be written (No space left on device); choose another folder")
         real(path, data)
 
-    monkeypatch.setattr(one, "write_bytes", write)
+    monkeypatch.setattr(photo, "write_bytes", write)
     with pytest.raises(StoreError, match="No space left"):
         cloak(source, tmp_path / "out", Options(jobs=1))
     assert list(states(tmp_path / "out")) == ["0.png"]
     assert (tmp_path / "out" / JOURNAL).is_file()
-    monkeypatch.setattr(one, "write_bytes", real)
+    monkeypatch.setattr(photo, "write_bytes", real)
     before = states(tmp_path / "out")
     report = cloak(source, tmp_path / "out", Options(jobs=1, resume=True))
     assert report.exit_code == 0

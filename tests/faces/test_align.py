@@ -15,7 +15,7 @@ from faceshield.faces.align import (
     canvas_matrix,
     face_from_box,
 )
-from faceshield.imaging.chip import DLIB_150, TEMPLATE_112
+from faceshield.imaging.crop import DLIB_150, TEMPLATE_112
 
 # a face in skimage's astronaut, points as a detector gave them, to a pixel
 LANDMARKS = np.array([[207, 109], [245, 103], [230, 130], [217, 148], [247, 144]], np.float32)

@@ -16,7 +16,7 @@ from faceshield.core.types import Face
 from faceshield.data.layouts import FaceIndex, read_layout
 from faceshield.faces.align import CANVAS, align
 from faceshield.faces.dataset import Frame, align_dataset
-from faceshield.imaging.chip import TEMPLATE_112
+from faceshield.imaging.crop import TEMPLATE_112
 
 POINTS = np.array([[60, 80], [100, 80], [80, 104], [64, 120], [96, 120]], np.float32)
 

@@ -12,10 +12,10 @@ from people_files import REFUSED, WRITTEN, Kind
 from PIL import Image, ImageOps, features
 
 from faceshield.cloaking.album import Item
-from faceshield.cloaking.one import cloak_one
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.output_names import OutputNames
 from faceshield.cloaking.perturbation import IdentityNoise
+from faceshield.cloaking.photo import cloak_one
 from faceshield.cloaking.report import PhotoReport
 from faceshield.core.errors import PhotoError
 from faceshield.core.types import Face

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.imaging.chip import TEMPLATE_112
+from faceshield.imaging.crop import TEMPLATE_112
 from faceshield.models import pretrained, weights
 from faceshield.models.embedder import GOLDEN, golden_input
 from faceshield.models.pretrained import PRETRAINED, load

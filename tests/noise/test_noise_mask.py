@@ -18,14 +18,14 @@ from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import ssim
 from faceshield.faces.align import align_150, align_box, canvas_matrix
 from faceshield.imaging.blend import blend
-from faceshield.imaging.chip import DLIB_150, Chip
+from faceshield.imaging.crop import DLIB_150, CropSpec
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
 from faceshield.noise.likeness import likeness
 from faceshield.noise.mask import MIDDLE, FaceView, FeatureLoss, PhotoTransforms, mask, middle
 
 EPSILON = 8 / 255
-DLIB = Chip(DLIB_150, resnet29.CHIP)
+DLIB = CropSpec(DLIB_150, resnet29.CHIP)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_small_copy_shows_the_same_face(portrait, face, network, times):
     assert small.photo.shape[-1] < whole.photo.shape[-1] or times == 1
     one, other = (network(one.chip(one.with_noise(noise(2)), DLIB)) for one in (whole, small))
     assert float((one - other).norm()) < 0.12  # a person's own photos lie at 0.3 to 0.5
-    boxed = [seen.chip(seen.photo, Chip(None, 80)) for seen in (whole, small)]
+    boxed = [seen.chip(seen.photo, CropSpec(None, 80)) for seen in (whole, small)]
     assert float((boxed[0] - boxed[1]).abs().mean()) < 0.01
 
 
@@ -98,11 +98,11 @@ def test_near_begins_where_the_codecs_blocks_do(portrait, face, move):
 
 
 def test_a_chip_without_a_template_is_the_box_stretched(portrait, face, sight):
-    ours = sight.chip(sight.photo, Chip(None, 160))[0]
+    ours = sight.chip(sight.photo, CropSpec(None, 160))[0]
     torch.testing.assert_close(ours, align_box(portrait, face).image, rtol=0, atol=1e-5)
     moved = np.zeros((5, 2), np.float32)
     moved[:2] = [[4, 0], [4, 0]]
-    shifted = sight.chip(sight.photo.roll(4, -1), Chip(None, 160), moved)[0]
+    shifted = sight.chip(sight.photo.roll(4, -1), CropSpec(None, 160), moved)[0]
     torch.testing.assert_close(shifted, ours, rtol=0, atol=1e-5)
 
 
@@ -131,7 +131,7 @@ def test_a_mask_carries_a_face_away_from_its_person_and_to_the_stranger(sight, n
 
 def test_a_mask_is_against_all_its_watchers_by_weight(sight, network, portrait, face):
     own = network.embed(align_150(portrait, face).image[None])
-    other = Chip(DLIB_150 / 2 - 0.25, 75)
+    other = CropSpec(DLIB_150 / 2 - 0.25, 75)
     light = _brightness(sight.chip(sight.photo, other))
     made = [
         mask(
@@ -239,7 +239,7 @@ def test_equal_generators_give_equal_masks_and_other_ones_others(sight):
 
 def test_handling_changes_what_is_seen_and_passes_gradients(sight):
     photo = sight.photo.clone().requires_grad_(True)
-    small = Chip(DLIB_150 / 2 - 0.25, 75)
+    small = CropSpec(DLIB_150 / 2 - 0.25, 75)
     seen = [
         PhotoTransforms(jpeg=1, resample=1)(sight, photo, [DLIB, small], torch.Generator().manual_seed(seed))
         for seed in (0, 1)

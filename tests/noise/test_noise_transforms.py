@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from faceshield.imaging.chip import TEMPLATE_112
+from faceshield.imaging.crop import TEMPLATE_112
 from faceshield.imaging.warp import fit_similarity
 from faceshield.noise.transforms import PlainCrop, Transforms, resize
 

@@ -30,7 +30,7 @@ from faceshield.experiments.faces.crops import (
     cloaked_people,
 )
 from faceshield.faces.align import CANVAS
-from faceshield.imaging.chip import DLIB_150, template
+from faceshield.imaging.crop import DLIB_150, template
 from faceshield.imaging.warp import fit_similarity, warp
 from faceshield.models import resnet29
 from faceshield.training.attack import attack

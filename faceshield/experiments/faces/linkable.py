@@ -28,9 +28,9 @@ BEST = 3  # of the bank's noises, by their correlation with a photo's residual
 
 
 class LinkableSettings(CloakedSettings):
-    """``protect`` are the users; ``average`` photos of a person give one estimate of the noise."""
+    """``protect`` are the users; ``averaged`` photos of a person give one estimate of the noise."""
 
-    average: int
+    averaged: int
 
 
 class LinkableKey(CloakedKey):

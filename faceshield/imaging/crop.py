@@ -33,7 +33,7 @@ def template(side: float, margin: float = 0) -> Matrix:
 
 
 @dataclass(frozen=True)
-class Chip:
+class CropSpec:
     """The crop that a recogniser takes in, ``size``² pixels: a face's landmarks are carried to ``template`` (5, 2), or,
     where that is None, its box is stretched over it.
     """
