@@ -67,8 +67,8 @@ class Examples:
             raise UsageError(f"class {absent!r} is not in the data; check its spelling")
         place = torch.full((len(self.classes),), -1)
         place[[self.classes.index(name) for name in names]] = torch.arange(len(names))
-        labels = place[self.labels]
-        return replace(self, labels=labels, classes=tuple(names)).select(labels >= 0)
+        chosen = self.select(place[self.labels] >= 0)
+        return replace(chosen, labels=place[chosen.labels], classes=tuple(names))
 
     def sorted(self) -> Examples:
         """The same examples in the order of their ids, whatever order the files came in."""

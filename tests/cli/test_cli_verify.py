@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from faceshield.auditing import pretrained
 from faceshield.core.types import Face
 from faceshield.evaluation.enrol import Recogniser
-from faceshield.experiments.faces import lfw
 from faceshield.faces import mtcnn
 
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
@@ -29,7 +29,9 @@ def quick(monkeypatch):
 
     monkeypatch.setattr(mtcnn.MtcnnDetector, "detect", detect)
     monkeypatch.setattr(
-        lfw, "pretrained", lambda device, file=None: Recogniser(forward, device, file.name if file else "quick", 6)
+        pretrained,
+        "pretrained",
+        lambda device, file=None: Recogniser(forward, device, file.name if file else "quick", 6),
     )
 
 
