@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,12 +19,36 @@ _CHUNK = 1024  # pictures that are resized at once
 
 @dataclass(frozen=True)
 class Examples:
-    """images (n, 3, H, W) uint8 RGB · labels (n,) int64 into ``classes`` · ids[i] stable, unlike the order."""
+    """images (n, 3, H, W) uint8 RGB · labels (n,) int64 into ``classes`` · ids[i] stable, unlike the order, and unique.
+
+    Raises UsageError for anything else, such as float pictures in [0, 1], which would be divided by 255 once more.
+    """
 
     images: Tensor
     labels: Tensor
     ids: tuple[str, ...]
     classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        images, labels, count = self.images, self.labels, len(self.ids)
+        if images.dtype != torch.uint8:
+            raise UsageError(
+                f"images are {images.dtype}; give uint8 in 0 to 255, (x * 255).round().byte() of x in [0, 1]"
+            )
+        if images.dim() != 4 or images.shape[1] != 3:
+            raise UsageError(f"images have the shape {tuple(images.shape)}; give (n, 3, height, width), RGB")
+        if labels.dtype != torch.int64 or labels.shape != (len(images),):
+            raise UsageError(
+                f"labels are {labels.dtype} {tuple(labels.shape)}; give int64, one for each of {len(images)}"
+            )
+        if count != len(images):
+            raise UsageError(f"{count} ids for {len(images)} images; give each its own")
+        wrong = labels[(labels < 0) | (labels >= len(self.classes))]
+        if len(wrong):
+            raise UsageError(f"label {int(wrong[0])} names none of the {len(self.classes)} classes; they count from 0")
+        if len(set(self.ids)) != count:
+            twice = next(name for name, times in Counter(self.ids).items() if times > 1)
+            raise UsageError(f"id {twice!r} stands for two images; give each its own")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -42,8 +67,8 @@ class Examples:
             raise UsageError(f"class {absent!r} is not in the data; check its spelling")
         place = torch.full((len(self.classes),), -1)
         place[[self.classes.index(name) for name in names]] = torch.arange(len(names))
-        labels = place[self.labels]
-        return replace(self, labels=labels, classes=tuple(names)).select(labels >= 0)
+        chosen = self.select(place[self.labels] >= 0)
+        return replace(chosen, labels=place[chosen.labels], classes=tuple(names))
 
     def sorted(self) -> Examples:
         """The same examples in the order of their ids, whatever order the files came in."""

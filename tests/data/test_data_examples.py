@@ -111,3 +111,30 @@ def test_the_own_size_changes_nothing_and_none_is_no_size():
     assert data.resized(2) is data
     with pytest.raises(UsageError, match="size 0 is no picture size"):
         data.resized(0)
+
+
+GOOD = {
+    "images": torch.zeros(2, 3, 4, 5, dtype=torch.uint8), "labels": torch.tensor([1, 0]), "ids": ("a", "b"),
+    "classes": ("x", "y"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"images": torch.rand(2, 3, 4, 5)}, "images are torch.float32; give uint8 in 0 to 255"),
+        ({"images": torch.zeros(2, 4, 5, 3, dtype=torch.uint8)}, r"the shape \(2, 4, 5, 3\); give \(n, 3, height"),
+        ({"images": torch.zeros(3, 4, 5, dtype=torch.uint8)}, r"the shape \(3, 4, 5\)"),
+        ({"labels": torch.tensor([1.0, 0.0])}, r"labels are torch.float32 \(2,\); give int64"),
+        ({"labels": torch.tensor([1])}, r"labels are torch.int64 \(1,\); give int64, one for each of 2"),
+        ({"labels": torch.tensor([2, 0])}, "label 2 names none of the 2 classes"),
+        ({"labels": torch.tensor([0, -1])}, "label -1 names none of the 2 classes"),
+        ({"ids": ("a",)}, "1 ids for 2 images"),
+        ({"ids": ("a", "a")}, "id 'a' stands for two images"),
+    ],
+)
+def test_what_are_no_examples_is_refused_in_one_line(changed, told):
+    assert len(Examples(**GOOD)) == 2
+    with pytest.raises(UsageError, match=told) as caught:
+        Examples(**{**GOOD, **changed})
+    assert "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ from faceshield.core.errors import StoreError
 from faceshield.data.synthetic import fabricated_people
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.faces.recognisers import recogniser
+from faceshield.experiments.faces.recognisers import EXPERIMENT
 from faceshield.models import recognisers
 from faceshield.models.recognisers import RECOGNISERS, load_recognisers, own_recogniser
 from faceshield.models.resnet import resnet18
@@ -55,7 +55,7 @@ def test_means_and_centre_are_of_the_training_pictures():
 def test_the_recipe_keeps_what_it_trained(root, tmp_path):
     context = Context(tmp_path, tmp_path, Runtime(torch.device("cpu"), torch.float32), lambda text: None)
     recipe = read_recipe(root / "recipes/faces/recognisers.yaml")
-    told = recogniser({"size": 64}, 0, recipe.at("smoke"), context)
+    told = EXPERIMENT.run({"size": 64}, 0, recipe.at("smoke"), context)
     assert told["identities"] == 4
     assert 0 <= told["test_accuracy_final"] <= 1
     assert (tmp_path / told["file"]).is_file()
