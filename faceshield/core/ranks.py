@@ -25,7 +25,7 @@ class Ranks:
     size: int = 1
 
     @property
-    def share(self) -> slice:
+    def rows(self) -> slice:
         """This process's rows of any batch: they are dealt out in turn, since neighbours are often of one class.
 
         Shares differ by one row at most, and are empty where a batch has fewer rows than there are processes.
@@ -51,20 +51,20 @@ class Ranks:
                 dist.broadcast(part, rank)
                 rows[rank :: self.size] = part
 
-    def gathered(self, own: Tensor, count: int) -> Tensor:
+    def gather(self, own: Tensor, count: int) -> Tensor:
         """(count, …): the rows of all processes' shares in their order, from this one's ``own``; no gradient."""
         if self.size == 1:
             return own
         whole = own.new_empty(count, *own.shape[1:])
-        whole[self.share] = own
+        whole[self.rows] = own
         self.exchange(whole)
         return whole
 
-    def dealt(self, call: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def deal(self, call: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         """``call``, which maps the rows of a batch one by one, with the rows dealt out; no gradient."""
-        return lambda batch: self.gathered(call(batch[self.share]), len(batch))
+        return lambda batch: self.gather(call(batch[self.rows]), len(batch))
 
-    def own_generator(self, common: Generator) -> Generator:
+    def fork_generator(self, common: Generator) -> Generator:
         """For draws that are no other process's: ``common`` itself where this one is alone, else one seeded from it."""
         if self.size == 1:
             return common

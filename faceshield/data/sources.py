@@ -31,15 +31,15 @@ def open_data(source: str | Path, split: Split, size: int | None = None, limit: 
     if split not in _FOLDERS:
         raise UsageError(f"split {split!r} is unknown; use 'train' or 'test'")
     if str(source) == "digits":
-        return _half(_digits(), split).limited(limit).resized(size)
+        return _half(_digits(), split).limit(limit).resize(size)
     path = Path(source)
     if not path.exists():
         raise UsageError(f"{path}: is not there; name a folder, a .zip, CIFAR's .tar.gz, SVHN's .mat, or 'digits'")
     mat = svhn_file(path, split)
     if mat is not None:
-        return read_svhn(mat).limited(limit).resized(size)
+        return read_svhn(mat).limit(limit).resize(size)
     if is_cifar(path):
-        return read_cifar(path, split).limited(limit).resized(size)
+        return read_cifar(path, split).limit(limit).resize(size)
     if path.is_dir() or path.suffix.lower() == ".zip":
         return _from_tree(path, split, size, limit)
     if path.suffix.lower() == ".mat":
@@ -51,7 +51,7 @@ def _from_tree(path: Path, split: Split, size: int | None, limit: int | None) ->
     with open_tree(path) as tree:
         under = _split_folder(tree, path, split)
     if under is None:
-        return _half(read_tree(path, size), split).limited(limit)
+        return _half(read_tree(path, size), split).limit(limit)
     return read_tree(path, size, under=under, limit=limit)
 
 
@@ -70,7 +70,7 @@ def _split_folder(tree: Tree, path: Path, split: Split) -> str | None:
 
 
 def _half(data: Examples, split: Split) -> Examples:
-    test = data.held_out(_TEST_FRACTION, seed=0)
+    test = data.hold_out(_TEST_FRACTION, seed=0)
     return data.select(test if split == "test" else ~test)
 
 
@@ -83,4 +83,4 @@ def _digits() -> Examples:
     images = grey[:, None].expand(-1, 3, -1, -1).contiguous()
     ids = tuple(f"digits/{i:04d}" for i in range(len(images)))
     labels = torch.from_numpy(bunch.target.astype(np.int64))
-    return Examples(images, labels, ids, tuple("0123456789")).resized(32)
+    return Examples(images, labels, ids, tuple("0123456789")).resize(32)

@@ -10,7 +10,7 @@ from faceshield.data.sources import open_data
 from faceshield.data.tree import open_tree, read_tree
 
 
-def open_whole(source: str | Path, size: int | None = None, limit: int | None = None) -> Examples:
+def open_training_part(source: str | Path, size: int | None = None, limit: int | None = None) -> Examples:
     """The train split of ``source`` where the data comes with one, and all of it where class folders lie at the top.
 
     ``source``, ``size`` and ``limit`` are :func:`faceshield.data.sources.open_data`'s, and so are the errors. "digits"

@@ -14,7 +14,7 @@ from faceshield.core.outputs import new_file
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
-from faceshield.data.whole import open_whole
+from faceshield.data.whole import open_training_part
 from faceshield.models.zoo import build
 from faceshield.noise.file import data_digest, write_noise
 from faceshield.noise.presets import preset
@@ -59,7 +59,7 @@ def generate_noise(
     resume: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> Noise:
-    """Make noise for the data at ``source`` (see :func:`faceshield.data.whole.open_whole`) and write it to ``out``.
+    """Make noise for the training part of ``source`` (:func:`faceshield.data.sources.open_training_part`) into ``out``.
 
     ``version`` is the tool's, for the file to tell.
 
@@ -79,7 +79,7 @@ def generate_noise(
         own["checkpoint"] = checkpoint
     method = noise_method(request.method, request.form, epsilon=request.epsilon, **own)
     progress("reading", 0, 1)
-    data = open_whole(source, request.size, request.limit)
+    data = open_training_part(source, request.size, request.limit)
     progress("reading", 1, 1)
     network = build_seeded(
         lambda: build(request.model, len(data.classes), width=request.width), derive_seed(request.seed, "surrogate")

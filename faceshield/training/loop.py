@@ -109,7 +109,7 @@ def train(
             if adversary is not None:
                 with freeze(model):
                     x = adversary(forward, x, target, rng)
-            own = criterion(forward(x[ranks.share]), target[ranks.share])
+            own = criterion(forward(x[ranks.rows]), target[ranks.rows])
             loss = own / len(index)
             descend(loss, model, optimizer, ranks, clip)
             total += loss.detach() * len(index)

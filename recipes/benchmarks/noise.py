@@ -111,7 +111,7 @@ class Plain:
 class Arm:
     """How the network is run, and the settings of ErrorMin; ``solver`` replaces our steps.
 
-    ``fold``: whether batch norms are folded into convolutions while θ stays, as ``Runtime.frozen`` does.
+    ``fold``: whether batch norms are folded into convolutions while θ stays, as ``Runtime.freeze`` does.
     """
 
     runtime: Runtime
@@ -163,7 +163,7 @@ def timed(arm: Arm, data: Examples, choice: argparse.Namespace, seed: int, **unt
 
     Kernels are chosen and compiled at first use, for which no arm should pay.
     """
-    few = data.limited(max(1, choice.batch // len(data.classes)))
+    few = data.limit(max(1, choice.batch // len(data.classes)))
     generate(arm, few, choice, seed, rounds=1, stop_error=0)
     noise, seconds = generate(arm, data, choice, seed, **until)
     told = noise.provenance

@@ -33,13 +33,13 @@ class Context:
     shared: Path | None = None
     instead: Mapping[str, str] = field(default_factory=dict)
 
-    def where(self, name: str) -> Path:
+    def locate(self, name: str) -> Path:
         """Where a data set lies, or would lie."""
         return self.data / self.instead.get(name, name)
 
     def source(self, name: str) -> Path:
         """A data folder. Raises UsageError where it is absent."""
-        path = self.where(name)
+        path = self.locate(name)
         if not path.exists():
             raise UsageError(f"{path}: is not there; give the folder that holds {path.name!r} by --data")
         return path
@@ -49,7 +49,7 @@ class Context:
 
         A run can thus be planned before its data is there.
         """
-        path = self.where(name)
+        path = self.locate(name)
         return fingerprint(path) if name not in MADE_HERE and path.exists() else name
 
     def epochs(self, last: int) -> OnEpoch:
@@ -61,7 +61,7 @@ class Context:
 
         return tell
 
-    def kept(self, name: str) -> Path:
+    def cache_path(self, name: str) -> Path:
         """Where a file lies, or is to lie, whose name tells all that decides it: the recipe's own copy goes first."""
         own = self.work / name
         return own if self.shared is None or own.is_file() else self.shared / name
@@ -82,17 +82,17 @@ class Experiment(Generic[S, K]):
 
     def run(self, key: Key, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """The metrics of one cell, from a recipe's own words. Raises UsageError for words that are not declared."""
-        known, own = self._checked(key, settings)
+        known, own = self._check(key, settings)
         return self.cell(known, seed, own, context)
 
     def fingerprint(self, key: Key, settings: Mapping[str, Any], context: Context) -> str:
         """What ``inputs`` says of a cell, "" where there is none."""
-        return "" if self.inputs is None else self.inputs(*self._checked(key, settings), context)
+        return "" if self.inputs is None else self.inputs(*self._check(key, settings), context)
 
     def sources(self, key: Key, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """Names of what a cell reads below ``--data``."""
-        known, own = self._checked(key, settings)
+        known, own = self._check(key, settings)
         return own.sources(known)
 
-    def _checked(self, key: Key, settings: Mapping[str, Any]) -> tuple[K, S]:
+    def _check(self, key: Key, settings: Mapping[str, Any]) -> tuple[K, S]:
         return check_key(self.key, key, "key"), check_settings(self.settings, settings, "settings")

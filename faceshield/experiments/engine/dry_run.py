@@ -73,7 +73,7 @@ def dry_run(
         tuple(numbers),
         tuple(cells),
         tuple(done),
-        {context.where(name): context.where(name).exists() for name in names},
+        {context.locate(name): context.locate(name).exists() for name in names},
         sum(file.stat().st_size for file in context.work.rglob("*") if file.is_file()),
         shutil.disk_usage(_existing(context.work)).free,
         tuple(0.0 if is_done else estimate([cell.key], timed) for cell, is_done in zip(cells, done, strict=True)),

@@ -150,10 +150,10 @@ def read_by(cells: Sequence[Planned], experiment: Experiment[Any, Any], context:
 
 
 def _seen(name: str, context: Context) -> str:
-    if not context.where(name).exists():
+    if not context.locate(name).exists():
         return "not at hand when this was written"
     other = context.instead.get(name)
-    return ("" if other is None else f"{other}{STAND_IN}: ") + fingerprint(context.where(name))
+    return ("" if other is None else f"{other}{STAND_IN}: ") + fingerprint(context.locate(name))
 
 
 def _short(metrics: dict[str, Any]) -> str:

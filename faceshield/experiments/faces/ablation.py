@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faceshield.attacks.table import countermeasure
 from faceshield.core.rng import keyed_uniform
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.faces.battery import data_of
@@ -77,7 +77,7 @@ def _handled(data: Examples, size: int) -> Examples:
 
 
 def _kept(pictures: Tensor, way: str, size: int) -> Tensor:
-    return framed(countermeasure(way).applied(pictures), size)
+    return crop_canvas(countermeasure(way).applied(pictures), size)
 
 
 EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, data_of)

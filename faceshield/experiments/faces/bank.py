@@ -13,7 +13,7 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.store import write_tensors
 from faceshield.data.examples import Examples
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
@@ -83,7 +83,7 @@ def bank(key: BankKey, seed: int, settings: BankSettings, context: Context) -> d
 def source_faces(settings: NetworkSettings, context: Context) -> Examples:
     """The people whose faces the noise is made on: CelebA-100 in place, or fabricated ones at smoke scale."""
     if settings.people == "fabricated":
-        return fabricated_people(settings.classes, settings.photos, seed=7)
+        return synthesize_people(settings.classes, settings.photos, seed=7)
     data = read_tree(context.source(settings.people))
     if settings.classes > len(data.classes):
         raise UsageError(f"{settings.people} has {len(data.classes)} people, {settings.classes} were asked for")

@@ -13,10 +13,10 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.store import read_tensors, sha256, write_tensors
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
 from faceshield.data.exposure import Exposure
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
@@ -127,7 +127,7 @@ def cloaked_people(
     """
     people = _people(settings, context)
     protected = _protected(key, len(people.classes), settings)
-    held = people.held_out(0.2, seed=0)
+    held = people.hold_out(0.2, seed=0)
     images, used = people.images.clone(), ~held
     similar: list[float] = []
     if key.noise == "left-out":
@@ -173,7 +173,7 @@ def _worn(key: CloakedKey, people: Examples, held: Tensor, seed: int) -> Tensor:
 
 def _people(settings: CloakedSettings, context: Context) -> Examples:
     if settings.people == "fabricated":
-        return fabricated_people(settings.classes, settings.photos, seed=1)
+        return synthesize_people(settings.classes, settings.photos, seed=1)
     return read_tree(context.source(settings.people))
 
 
@@ -200,13 +200,13 @@ def _tailored(
         raise UsageError("tailored noise needs the setting steps; 60 are enough")
     decides = [secret, steps, repr(view), weights.digest(SURROGATES), str(runtime.dtype)]
     digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
-    path = context.kept(f"tailored-{digest[:16]}.safetensors")
+    path = context.cache_path(f"tailored-{digest[:16]}.safetensors")
     if path.is_file():
         return read_tensors(path)[0]["delta"]
     delta, _ = private_noise(
         photos.to(runtime.device),
         slots,
-        load_ensemble(SURROGATES, runtime.ready),
+        load_ensemble(SURROGATES, runtime.prepare),
         Budget(),
         view,
         secret,
@@ -217,7 +217,7 @@ def _tailored(
 
 
 def _small(data: Examples, settings: CropsSettings) -> Examples:
-    return Examples(framed(data.images, settings.size), data.labels, data.ids, data.classes)
+    return Examples(crop_canvas(data.images, settings.size), data.labels, data.ids, data.classes)
 
 
 EXPERIMENT = Experiment(crops, CropsSettings, CropsKey)

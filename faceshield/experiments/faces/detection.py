@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from faceshield.core.errors import PhotoError
 from faceshield.core.types import Face
 from faceshield.data.layouts import read_layout
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
 from faceshield.faces.align import face_from_box
@@ -123,7 +123,7 @@ def _known(settings: DetectionSettings, context: Context) -> list[Known]:
     """The photos with their reference, found once a process."""
     count = settings.photos
     if settings.lfw in MADE_HERE:  # no detector finds a face in them
-        drawn = fabricated_people(1, count, seed=0).images.permute(0, 2, 3, 1).numpy()
+        drawn = synthesize_people(1, count, seed=0).images.permute(0, 2, 3, 1).numpy()
         return [Known(np.ascontiguousarray(rgb), face_from_box((32, 24, 96, 112))) for rgb in drawn]
     source = context.source(settings.lfw)
     if (str(source), count) not in _kept:

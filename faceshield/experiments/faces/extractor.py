@@ -12,7 +12,7 @@ from torch import Tensor
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
 from faceshield.core.store import read_tensors, sha256, write_tensors
-from faceshield.data.canvas import framed, middle
+from faceshield.data.canvas import crop_canvas, crop_canvas_float
 from faceshield.data.examples import concatenate
 from faceshield.data.pairs import read_pairs
 from faceshield.data.tree import read_tree
@@ -84,10 +84,10 @@ def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context:
     Raises UsageError where the people are not there.
     """
     data = concatenate([read_tree(context.source(name)) for name in sources])
-    data = replace(data, images=framed(data.images, settings.size))
+    data = replace(data, images=crop_canvas(data.images, settings.size))
     own = settings.model_dump(exclude={"people", "others", "lfw"})
     decides = [own, SEED, data_digest(data), str(context.runtime.dtype)]
-    path = context.kept(f"extractor-{digest_of(decides)[:16]}.safetensors")
+    path = context.cache_path(f"extractor-{digest_of(decides)[:16]}.safetensors")
     network = build_seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
     if path.is_file():
         network.load_state_dict(read_tensors(path)[0])
@@ -103,7 +103,7 @@ def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context:
     runtime.place(network).eval()
 
     def forward(canvases: Tensor) -> Tensor:
-        crops = middle(canvases, settings.size)
+        crops = crop_canvas_float(canvases, settings.size)
         return network.features(crops.contiguous(memory_format=runtime.memory_format))
 
     return Recogniser(forward, runtime.device, sha256(path), network.head.in_features, align)

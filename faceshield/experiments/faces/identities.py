@@ -16,9 +16,9 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Noise
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples, concatenate
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import FolderTree, read_tree
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.plan import digest_of
@@ -107,11 +107,11 @@ def others_of(settings: IdentitySettings, context: Context) -> Examples:
     return _read(settings.others, count, settings, context, seed=7, first=count)
 
 
-def fabricated_faces(settings: IdentitySettings, classes: int | None, seed: int) -> Examples:
+def synthesize_faces(settings: IdentitySettings, classes: int | None, seed: int) -> Examples:
     """``classes`` drawn people with ``photos`` each, framed; other seeds draw others of other names."""
-    drawn = fabricated_people(classes, settings.photos, seed)
+    drawn = synthesize_people(classes, settings.photos, seed)
     named, ids = ([f"{seed}-{name}" for name in names] for names in (drawn.classes, drawn.ids))
-    return replace(drawn, images=framed(drawn.images, settings.size), classes=tuple(named), ids=tuple(ids))
+    return replace(drawn, images=crop_canvas(drawn.images, settings.size), classes=tuple(named), ids=tuple(ids))
 
 
 def _read(
@@ -119,12 +119,12 @@ def _read(
 ) -> Examples:
     """The ``first`` people of a source, or all."""
     if source == "fabricated":
-        return fabricated_faces(settings, classes, seed)
+        return synthesize_faces(settings, classes, seed)
     names = FolderTree(context.source(source)).folders("")[:first]
     if first is not None and len(names) < first:
         raise UsageError(f"{source} has {len(names)} people, {first} identities were asked for")
     data = read_tree(context.source(source), classes=names)
-    return replace(data, images=framed(data.images, settings.size))
+    return replace(data, images=crop_canvas(data.images, settings.size))
 
 
 def data_of(key: HandedKey, settings: IdentitySettings, context: Context) -> str:
@@ -148,7 +148,7 @@ def handed_noise(
         raise UsageError("noise error-min needs a variant in the cell's key; use transferred or joint")
     data = others_of(settings, context)
     if key.variant == "joint":
-        data = concatenate([data, training.of_classes(names)])
+        data = concatenate([data, training.select_classes(names)])
         made = _made(data, seed, settings, context)
         return replace(made, delta=made.for_batch(names), keys=tuple(names))
     return _by_rank(_made(data, seed, settings, context), names)
@@ -167,7 +167,7 @@ def _made(data: Examples, seed: int, settings: IdentitySettings, context: Contex
     view = settings.augment if settings.known_augment else None
     steps = settings.model_dump(include={"fit_steps", "subset", "stop_error", "rounds"})
     decides = [rate, width, settings.epsilon_255, view, steps, seed, data_digest(data), str(runtime.dtype)]
-    path = context.kept(f"noise-{digest_of(decides)[:16]}.safetensors")
+    path = context.cache_path(f"noise-{digest_of(decides)[:16]}.safetensors")
     if path.is_file():
         return read_noise(path)
 

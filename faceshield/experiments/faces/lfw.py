@@ -12,7 +12,7 @@ from faceshield.core.errors import UsageError
 from faceshield.data.examples import Examples
 from faceshield.data.layouts import read_layout
 from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
@@ -25,7 +25,7 @@ from faceshield.faces.dataset import Frame, Progress, align_dataset
 from faceshield.faces.kept import KeptDetector
 from faceshield.models.pretrained import pretrained as known
 
-CANVAS = Frame(112, margin=8)  # the pictures whose middle ``data.canvas.framed`` takes
+CANVAS = Frame(112, margin=8)  # the pictures whose middle ``data.canvas.crop_canvas`` takes
 
 
 class LfwSettings(Settings):
@@ -72,7 +72,7 @@ def _official(settings: LfwSettings, recogniser: Recogniser, context: Context) -
     source = context.source(settings.lfw)
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
-    detector = KeptDetector(AnyRollDetector(recogniser.device), context.kept("faces-at-any-roll"))
+    detector = KeptDetector(AnyRollDetector(recogniser.device), context.cache_path("faces-at-any-roll"))
     cache = context.work / "enrolled"
     return pairs, enrol(source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=_patient(context))
 
@@ -83,7 +83,7 @@ def aligned(name: str, context: Context) -> Examples:
     Raises UsageError where they are not there.
     """
     source = context.source(name)
-    out = context.kept(f"aligned-{fingerprint(source)[-12:]}")
+    out = context.cache_path(f"aligned-{fingerprint(source)[-12:]}")
     align_dataset(
         read_layout(source / "images"), out, lambda: AnyRollDetector(context.runtime.device), CANVAS,
         progress=_patient(context),
@@ -106,7 +106,7 @@ def _patient(context: Context) -> Progress:
 
 def _drawn(settings: LfwSettings, recogniser: Recogniser, size: int) -> tuple[PairSet, Enrolled]:
     """Drawn faces as chips: no detector finds a face in them."""
-    people = fabricated_people(settings.classes, settings.photos, seed=1, size=size)
+    people = synthesize_people(settings.classes, settings.photos, seed=1, size=size)
     each, folds = settings.pairs, settings.folds
     if each is None or folds is None:
         raise UsageError("fabricated pairs need pairs and folds; add them to the settings")

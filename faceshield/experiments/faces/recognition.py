@@ -32,7 +32,7 @@ def recognition(key: HandedKey, seed: int, own: RecognitionSettings, context: Co
     :func:`faceshield.training.attack.attack`.
     """
     people = people_of(own, context)
-    held = people.held_out(HELD_OUT, seed=0)
+    held = people.hold_out(HELD_OUT, seed=0)
     training, clean = people.select(~held), people.select(held)
     protected = range(len(people.classes) - own.protect, len(people.classes))
     told: dict[str, Any] = {}

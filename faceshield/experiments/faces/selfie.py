@@ -43,7 +43,7 @@ def selfie(key: SelfieKey, seed: int, settings: SelfieSettings, context: Context
     # the crowd comes aligned by whoever made it; turned by an ordinary roll it looks like everybody else's photos
     turned = Collector(settings.size, roll=settings.roll)
     crowd = _framed(_files(context.source(settings.people)), turned, context, "crowd")
-    held = crowd.held_out(0.2, seed=0)
+    held = crowd.hold_out(0.2, seed=0)
     clean = _framed(test, collector, context, "selfies-test")
     visible: dict[str, Any] = {}
     if key.noise == "none":

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
 from faceshield.data.pairs import PairSet, read_pairs, sample_pairs
 from faceshield.data.unlearnable import unlearnable
@@ -23,9 +23,9 @@ from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,
     data_of,
-    fabricated_faces,
     handed_noise,
     people_of,
+    synthesize_faces,
     training_of,
 )
 from faceshield.experiments.faces.lfw import aligned
@@ -85,7 +85,7 @@ def verification(key: VerificationKey, seed: int, own: VerificationSettings, con
     pairs) and auc_pixels are the floor, and auc_above_untrained is what training has added.
     """
     people = people_of(own, context)
-    held = people.held_out(HELD_OUT, seed=0)
+    held = people.hold_out(HELD_OUT, seed=0)
     full = key.setting == "full"
     training, names = (people, people.classes) if full else (people.select(~held), people.classes[-own.protect :])
     probes = [_lfw(own, context)] if full else _held_out(people.select(held), names, own)
@@ -145,7 +145,7 @@ def _drawn(name: str, data: Examples, settings: VerificationSettings) -> Probe:
 def _lfw(settings: VerificationSettings, context: Context) -> Probe:
     """LFW's official pairs, aligned like the people the network is trained on; the crops are kept."""
     if settings.lfw in MADE_HERE:
-        return _drawn("", fabricated_faces(settings, settings.classes, seed=2), settings)
+        return _drawn("", synthesize_faces(settings, settings.classes, seed=2), settings)
     source = context.source(settings.lfw)
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
@@ -155,7 +155,7 @@ def _lfw(settings: VerificationSettings, context: Context) -> Probe:
     found = np.array([id in place for id in ids], np.bool_)
     side = settings.size
     images = torch.zeros(len(ids), 3, side, side, dtype=torch.uint8)
-    images[torch.from_numpy(found)] = framed(crops.images[[place[id] for id in ids if id in place]], side)
+    images[torch.from_numpy(found)] = crop_canvas(crops.images[[place[id] for id in ids if id in place]], side)
     return Probe("", images, ids, found, pairs)
 
 

@@ -137,7 +137,7 @@ def noise_job(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings,
     surrogate = [settings.surrogate, settings.surrogate_width or settings.width, rate]
     trained = settings.model_dump(mode="json", include=_DECIDE) if name in TRAINED else None
     decides = [name, form, own, epsilon, surrogate, trained, seed, data_digest(data), str(context.runtime.dtype)]
-    return NoiseJob(method, rate, context.kept(f"noise-{digest_of(decides)[:16]}.safetensors"))
+    return NoiseJob(method, rate, context.cache_path(f"noise-{digest_of(decides)[:16]}.safetensors"))
 
 
 def _surrogate(
@@ -167,5 +167,5 @@ def surrogate_training(
     chosen = TrainingSettings.model_validate({**own, **changed})
     epochs, own_seed = settings.surrogate_epochs or settings.epochs, derive_seed(seed, "surrogate")
     decides = [chosen.model_dump(mode="json"), epochs, own_seed, data_digest(data), str(context.runtime.dtype)]
-    path = context.kept(f"trained-{digest_of(decides)[:16]}.safetensors")
+    path = context.cache_path(f"trained-{digest_of(decides)[:16]}.safetensors")
     return Training(data, test, chosen, own_seed, epochs=epochs), path

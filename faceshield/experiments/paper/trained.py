@@ -30,7 +30,7 @@ def network_path(training: Training, context: Context) -> Path:
         own, seed, [[data_digest(part), part.sorted().labels.tolist(), part.classes] for part in parts],
         None if adversary is None else asdict(adversary), str(context.runtime.dtype),
     ]  # fmt: skip
-    return context.kept(f"network-{digest_of(decides)[:16]}.safetensors")
+    return context.cache_path(f"network-{digest_of(decides)[:16]}.safetensors")
 
 
 def load_or_train(path: Path, training: Training, context: Context) -> Fitted:

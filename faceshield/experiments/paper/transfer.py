@@ -54,12 +54,12 @@ def added_class(key: AddedKey, seed: int, own: TransferSettings, context: Contex
         raise UsageError("this experiment needs the settings added and compared, a class of the source and of the data")
     source, source_test = _both(own, own.source, own.source_only, context)
     data, test = _both(own, own.data, own.only, context)
-    joining, told = source.of_classes([own.added]), {}
+    joining, told = source.select_classes([own.added]), {}
     if key.noise != "none":
         noise = noise_of(key, seed, source, source_test, own, context)
         joining, told = unlearnable(joining, noise), {"seconds_noise": noise.provenance["seconds"]}
     training = concatenate([data, joining]).sorted()
-    joined = concatenate([test, source_test.of_classes([own.added])])
+    joined = concatenate([test, source_test.select_classes([own.added])])
     if own.compared not in data.classes:
         raise UsageError(
             f"class {own.compared!r} is not in the data; compare with one of {', '.join(data.classes[:9])}"
@@ -111,7 +111,7 @@ def _both(own: TransferSettings, name: str, only: list[str] | None, context: Con
 
     def one(split: Split) -> Examples:
         examples = open_split(own.model_copy(update={"data": name}), split, context).sorted()
-        return examples if only is None else examples.of_classes(only)
+        return examples if only is None else examples.select_classes(only)
 
     return one("train"), one("test")
 

@@ -8,7 +8,7 @@ import yaml
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Expected
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.plan import plan
 from faceshield.experiments.engine.recipe import Recipe, find_recipes, read_recipe
 from faceshield.experiments.engine.registry import WHERE, experiment_of, load
@@ -269,10 +269,10 @@ def test_the_caches_of_earlier_runs_stay_valid():
 
 
 def test_drawn_people_are_the_same_for_a_seed_and_told_apart():
-    data = fabricated_people(3, 6, seed=2, size=48)
-    again = fabricated_people(3, 6, seed=2, size=48)
+    data = synthesize_people(3, 6, seed=2, size=48)
+    again = synthesize_people(3, 6, seed=2, size=48)
     assert data.images.equal(again.images)
-    assert not data.images.equal(fabricated_people(3, 6, seed=3, size=48).images)
+    assert not data.images.equal(synthesize_people(3, 6, seed=3, size=48).images)
     assert data.images.shape == (18, 3, 48, 48)
     assert data.images.dtype == torch.uint8
     assert len(set(data.ids)) == 18

@@ -7,8 +7,8 @@ import torch
 
 from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.core.errors import UsageError
-from faceshield.data.canvas import framed
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.canvas import crop_canvas
+from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.engine.registry import experiment_of
 from faceshield.experiments.faces import ablation as experiment
@@ -25,11 +25,11 @@ def recipe(root):
 
 
 def test_every_photo_is_handled_in_one_way_and_all_ways_occur():
-    data = fabricated_people(2, 30, seed=3)
+    data = synthesize_people(2, 30, seed=3)
     out = experiment._handled(data, 40)
     assert out.ids == data.ids
     fits = torch.stack(
-        [(out.images == framed(COUNTERMEASURES[way].applied(data.images), 40)).flatten(1).all(1) for way in WAYS]
+        [(out.images == crop_canvas(COUNTERMEASURES[way].applied(data.images), 40)).flatten(1).all(1) for way in WAYS]
     )
     assert fits.sum(0).tolist() == [1] * 60
     assert (fits.sum(1) > 3).all()

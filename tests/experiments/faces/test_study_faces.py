@@ -9,7 +9,7 @@ import torch
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Face
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import concatenate
 from faceshield.evaluation.roc import roc
 from faceshield.experiments.engine.fingerprint import fingerprint
@@ -115,7 +115,7 @@ def test_transferred_noise_is_that_of_the_others_by_rank(own, context):
 
 def test_joint_noise_is_made_with_its_owners_training_photos(own, context):
     people = people_of(own, context)
-    training = people.select(~people.held_out(0.2, seed=0))
+    training = people.select(~people.hold_out(0.2, seed=0))
     names = people.classes[-3:]
     noise = handed_noise(HandedKey(**JOINT), 5, training, names, own, context)
     theirs = training.select(training.labels >= 3)
@@ -126,7 +126,7 @@ def test_joint_noise_is_made_with_its_owners_training_photos(own, context):
 def test_banks_noise_is_framed_like_the_photos(own, context):
     noise = handed_noise(HandedKey(**{"noise": "bank"}), 0, people_of(own, context), ["a", "b"], own, context)
     levels = (load_bank().delta[:2] * 255).round() + 100
-    expected = framed(levels.to(torch.uint8), 16).float() - 100
+    expected = crop_canvas(levels.to(torch.uint8), 16).float() - 100
     assert (noise.delta * 255 - expected).abs().max() <= 0.51
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from faceshield.core.errors import UsageError
 from faceshield.data.examples import Examples
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.evaluation.embed import embed_pairs
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.plan import plan
@@ -94,7 +94,7 @@ TRAINED = {"people": "a", "others": "b", "lfw": "lfw", "size": 32, "width": 4, "
 def settings(context):
     """An extractor of drawn people in two folders."""
     for seed, name in enumerate("ab"):
-        people = fabricated_people(2, 4, seed, size=128)
+        people = synthesize_people(2, 4, seed, size=128)
         for id, picture in zip(people.ids, people.images, strict=True):
             path = context.data / name / f"{name}{id}"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ def test_the_clean_class_joins_as_it_is(context, seen):
     added_class({"noise": "none"}, 0, ADDED, context)
     ((pictures, _),) = seen["data"]
     original = digits()
-    wanted = original.of_classes(["0", "1", "2", "6"])
+    wanted = original.select_classes(["0", "1", "2", "6"])
     assert pictures.images.equal(wanted.images)
     assert pictures.labels.equal(wanted.labels)
 
@@ -87,7 +87,7 @@ def test_each_class_gets_the_noise_of_the_one_it_is_mapped_to(context, seen):
     mapped_classes({**CLASS, "protected": "0+2"}, 0, MAPPED, context)
     (noise, source), _ = seen["noise"]
     assert source.classes == ("5", "6", "7")
-    clean = digits().of_classes(["0", "1", "2"])
+    clean = digits().select_classes(["0", "1", "2"])
     delta = noise.for_batch(["6", "7", "5"])[clean.labels]
     full = (clean.images.int() + (delta * 255).round().int()).clamp(0, 255)
     assert seen["data"][0][0].images.int().equal(full)
@@ -106,13 +106,13 @@ def test_renamed_noise_has_the_new_names_alone():
 
 def test_classes_are_chosen_by_name_in_the_order_asked_for():
     data = digits()
-    chosen = data.of_classes(["7", "3"])
+    chosen = data.select_classes(["7", "3"])
     assert chosen.classes == ("7", "3")
     by_id = dict(zip(data.ids, data.labels.tolist(), strict=True))
     assert [("7", "3")[label] for label in chosen.labels.tolist()] == [str(by_id[id]) for id in chosen.ids]
     assert set(chosen.ids) == {id for id, label in by_id.items() if label in (3, 7)}
     with pytest.raises(UsageError, match="class 'seven' is not in the data"):
-        data.of_classes(["seven"])
+        data.select_classes(["seven"])
 
 
 @pytest.mark.parametrize(
