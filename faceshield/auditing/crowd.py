@@ -19,13 +19,12 @@ from faceshield.auditing.sides import KINDS, Kind, Progress, Side
 from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
-from faceshield.data.examples import Examples, concatenate, shuffle_by_id
+from faceshield.data.examples import HELD_OUT, Examples, concatenate, shuffle_by_id
 from faceshield.data.layouts import FaceIndex, read_layout
 from faceshield.training.attack import attack
 from faceshield.training.runtime import Runtime
 
 PERSON = "/the person"  # no folder's name
-HELD_OUT = 0.2
 MARGIN = 0.1  # of the detector's box; more would reach beyond crowds that somebody cut to the face
 SEED = 0
 # the attacker of faces/selfie, and the steps its epochs come to: as many epochs of few photos would teach too little

@@ -142,9 +142,10 @@ def recognition(
 
     from faceshield.core.outputs import open_folder
     from faceshield.core.store import write_json
+    from faceshield.data.examples import HELD_OUT
     from faceshield.data.tree import read_tree
     from faceshield.models.recognition import network_of
-    from faceshield.training.attack import HELD_OUT, attack
+    from faceshield.training.attack import attack
     from faceshield.training.loop import build_seeded
     from faceshield.training.runtime import Runtime
 

@@ -85,9 +85,9 @@ def apply(data: str, file: Path, out: Path, variant: Any, seed: int, size: int |
     --size and --limit are those that the noise was made with, unless given. Sample-wise noise fits the very pictures it
     was made for, class-wise noise all data with its classes.
     """
+    from faceshield.data.sources import open_training_part
     from faceshield.data.tree_out import write_tree
     from faceshield.data.unlearnable import unlearnable
-    from faceshield.data.whole import open_training_part
     from faceshield.noise.file import read_noise, refuse_other_data
 
     if out.exists():

@@ -14,6 +14,9 @@ from torch import Tensor
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed, generator
 
+HELD_OUT = 0.2
+"""The fraction of each class's pictures that are for the test where nobody has chosen them (paper §4.5)."""
+
 _CHUNK = 1024  # pictures that are resized at once
 
 

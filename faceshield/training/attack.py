@@ -15,9 +15,6 @@ from faceshield.models.resnet import resnet18
 from faceshield.training.loop import Augment, build_seeded, predict, train
 from faceshield.training.runtime import Runtime
 
-HELD_OUT = 0.2
-"""The share of each person's photos that are for the test (§4.5)."""
-
 AugmentName = Literal["crop-flip", "flip"]
 AUGMENTS: dict[AugmentName, Augment] = {
     "crop-flip": crop_and_flip,

@@ -14,7 +14,7 @@ from faceshield.core.outputs import new_file
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
-from faceshield.data.whole import open_training_part
+from faceshield.data.sources import open_training_part
 from faceshield.models.zoo import build
 from faceshield.noise.file import data_digest, write_noise
 from faceshield.noise.presets import preset

@@ -11,10 +11,9 @@ from PIL import Image
 
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.data.examples import Examples
-from faceshield.data.sources import open_data
+from faceshield.data.sources import open_data, open_training_part
 from faceshield.data.tree import read_tree
 from faceshield.data.tree_out import write_tree
-from faceshield.data.whole import open_training_part
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.data.canvas import crop_canvas
-from faceshield.data.examples import Examples
+from faceshield.data.examples import HELD_OUT, Examples
 from faceshield.data.exposure import Exposure
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
@@ -127,7 +127,7 @@ def cloaked_people(
     """
     people = _people(settings, context)
     protected = _protected(key, len(people.classes), settings)
-    held = people.hold_out(0.2, seed=0)
+    held = people.hold_out(HELD_OUT, seed=0)
     images, used = people.images.clone(), ~held
     similar: list[float] = []
     if key.noise == "left-out":

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from faceshield.data.examples import HELD_OUT
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.faces.identities import (
@@ -17,7 +18,7 @@ from faceshield.experiments.faces.identities import (
     training_of,
 )
 from faceshield.models.recognition import network_of
-from faceshield.training.attack import AUGMENTS, HELD_OUT, attack
+from faceshield.training.attack import AUGMENTS, attack
 from faceshield.training.loop import build_seeded
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from faceshield.auditing.framing import Collector
 from faceshield.core.rng import derive_seed
 from faceshield.core.store import read_tensors, write_tensors
-from faceshield.data.examples import Examples, concatenate
+from faceshield.data.examples import HELD_OUT, Examples, concatenate
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
@@ -43,7 +43,7 @@ def selfie(key: SelfieKey, seed: int, settings: SelfieSettings, context: Context
     # the crowd comes aligned by whoever made it; turned by an ordinary roll it looks like everybody else's photos
     turned = Collector(settings.size, roll=settings.roll)
     crowd = _framed(_files(context.source(settings.people)), turned, context, "crowd")
-    held = crowd.hold_out(0.2, seed=0)
+    held = crowd.hold_out(HELD_OUT, seed=0)
     clean = _framed(test, collector, context, "selfies-test")
     visible: dict[str, Any] = {}
     if key.noise == "none":

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from faceshield.data.canvas import crop_canvas
-from faceshield.data.examples import Examples
+from faceshield.data.examples import HELD_OUT, Examples
 from faceshield.data.pairs import PairSet, read_pairs, sample_pairs
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.embed import Forward, combine, embed_pairs
@@ -32,7 +32,7 @@ from faceshield.experiments.faces.lfw import aligned
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.recognition import network_of
 from faceshield.models.resnet import ResNet
-from faceshield.training.attack import AUGMENTS, HELD_OUT
+from faceshield.training.attack import AUGMENTS
 from faceshield.training.loop import build_seeded, train
 
 KEPT = ("auc", "eer", "accuracy_mean", "tar_at_far_1e-1", "tar_at_far_1e-2", "tar_at_far_1e-3")
