@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from faceshield.core.cache import digest_of
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Key
-from faceshield.core.store import sha256
 from faceshield.experiments.engine.recipe import Recipe, Scale
 
 Inputs = Callable[[Key, dict[str, Any]], str]
@@ -128,8 +127,3 @@ def estimate(open_: Sequence[Key], done: Sequence[tuple[Key, float]]) -> float |
         same = [seconds for other, seconds in done if other == key]
         total += sum(same) / len(same) if same else overall
     return total
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of a value's JSON with sorted keys."""
-    return sha256(json.dumps(value, sort_keys=True).encode())

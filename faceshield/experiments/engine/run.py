@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from faceshield.core.cache import load_or_make
 from faceshield.core.results import STAND_IN, Result
 from faceshield.core.store import read_json, write_json
 from faceshield.experiments.engine.context import Context, Experiment
@@ -86,12 +87,11 @@ def _seconds_left(planned: Plan, asked: Sequence[int], work: Path) -> float | No
 
 
 def _run_one(planned: Planned, number: str, experiment: Experiment[Any, Any], context: Context) -> None:
-    cache = context.work / planned.cache
-    if not cache.is_file():
+    def make() -> dict[str, Any]:
         context.say(f"{number}: {planned.title}")
         begun = time.monotonic()
         metrics = experiment.run(planned.key, planned.seed, planned.settings, context)
-        finished = {
+        return {
             "key": planned.key,
             "seed": planned.seed,
             "metrics": metrics,
@@ -99,8 +99,9 @@ def _run_one(planned: Planned, number: str, experiment: Experiment[Any, Any], co
             "device": context.runtime.describe(),
             "versions": versions(),
         }
-        context.runtime.ranks.once(lambda: write_json(cache, finished))
-    context.say(f"{number}: {planned.title}: {_short(read_json(cache)['metrics'])}")
+
+    cell = load_or_make(context.work / planned.cache, read_json, make, write_json, context.runtime.ranks)
+    context.say(f"{number}: {planned.title}: {_short(cell['metrics'])}")
 
 
 def _write(

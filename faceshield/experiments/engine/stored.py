@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from faceshield.core.cache import digest_of
 from faceshield.core.store import read_json, write_json
-from faceshield.experiments.engine.plan import Planned, digest_of
+from faceshield.experiments.engine.plan import Planned
 
 KEPT = ("key", "seed", "metrics", "wall_s")
 ORIGIN = ("device", "versions")

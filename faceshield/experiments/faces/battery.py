@@ -15,9 +15,9 @@ from faceshield.attacks.finetune import BATCH, CLIP, EPOCHS, RATE, FineTuned
 from faceshield.attacks.frozen import nearest, probe
 from faceshield.attacks.table import Name, countermeasure
 from faceshield.auditing.pretrained import pretrained
+from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
-from faceshield.core.store import read_tensors, write_tensors
 from faceshield.data.examples import Examples
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.experiments.engine.context import Context, Experiment
@@ -123,10 +123,12 @@ def _on_features(attacker: str, against: Countermeasure, made: Cloaked, context:
 def _features(against: Countermeasure, images: Tensor, context: Context) -> Tensor:
     """Those of the clean pictures, kept for the cells of the same countermeasure."""
     path = context.work / f"features-{len(images)}-{against.about.replace(' ', '-')}.safetensors"
-    if not path.is_file():
+
+    def make() -> Tensors:
         context.say(f"  embedding {len(images)} crops")
-        write_tensors(path, {"features": _embedded(against.applied(images), context)}, {})
-    return read_tensors(path)[0]["features"]
+        return {"features": _embedded(against.applied(images), context)}, {}
+
+    return load_or_make_tensors(path, make, context.runtime.ranks)[0]["features"]
 
 
 def _embedded(images: Tensor, context: Context) -> Tensor:

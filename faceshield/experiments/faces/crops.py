@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from faceshield.core.budget import Budget
+from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_tensors, sha256, write_tensors
+from faceshield.core.store import sha256
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import HELD_OUT, Examples
 from faceshield.data.exposure import Exposure
@@ -184,11 +185,13 @@ def _bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> Tenso
     if settings.bank is None:
         raise UsageError("a bank of its own views or channels needs the setting bank: how it is made")
     views, channels = key.views or "collector", key.channels or "free"
-    path = context.work / f"bank-{views}-{channels}.safetensors"
-    if not path.is_file():
-        data, seed = source_faces(settings.bank, context), derive_seed("bank")
-        make_bank(data, VIEWS[views], seed, settings.bank, context, path, CHANNELS[channels])
-    return read_tensors(path)[0]["delta"]
+    path, making = context.work / f"bank-{views}-{channels}.safetensors", settings.bank
+
+    def make() -> Tensors:
+        data, seed = source_faces(making, context), derive_seed("bank")
+        return make_bank(data, VIEWS[views], seed, making, context, CHANNELS[channels]).content
+
+    return load_or_make_tensors(path, make, context.runtime.ranks)[0]["delta"]
 
 
 def _tailored(
@@ -201,19 +204,15 @@ def _tailored(
     decides = [secret, steps, repr(view), weights.digest(SURROGATES), str(runtime.dtype)]
     digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
     path = context.cache_path(f"tailored-{digest[:16]}.safetensors")
-    if path.is_file():
-        return read_tensors(path)[0]["delta"]
-    delta, _ = private_noise(
-        photos.to(runtime.device),
-        slots,
-        load_ensemble(SURROGATES, runtime.prepare),
-        Budget(),
-        view,
-        secret,
-        steps=steps,
-    )
-    runtime.ranks.once(lambda: write_tensors(path, {"delta": delta}, {"secret": secret, "photos": len(photos)}))
-    return delta.cpu()
+
+    def make() -> Tensors:
+        ensemble = load_ensemble(SURROGATES, runtime.prepare)
+        delta, _ = private_noise(
+            photos.to(runtime.device), slots, ensemble, Budget(), view, secret, steps=steps
+        )  # fmt: skip
+        return {"delta": delta.cpu()}, {"secret": secret, "photos": len(photos)}
+
+    return load_or_make_tensors(path, make, runtime.ranks)[0]["delta"]
 
 
 def _small(data: Examples, settings: CropsSettings) -> Examples:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from faceshield.auditing.pretrained import pretrained
+from faceshield.core.cache import Tensors, digest_of, load_or_make_tensors
 from faceshield.core.errors import UsageError
-from faceshield.core.store import read_tensors, sha256, write_tensors
+from faceshield.core.store import sha256
 from faceshield.data.canvas import crop_canvas, crop_canvas_float
 from faceshield.data.examples import concatenate
 from faceshield.data.pairs import read_pairs
@@ -21,7 +22,6 @@ from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Recogniser
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.fingerprint import fingerprint
-from faceshield.experiments.engine.plan import digest_of
 from faceshield.experiments.engine.settings import Settings, Source
 from faceshield.experiments.faces.lfw import aligned
 from faceshield.faces.align import align
@@ -89,16 +89,16 @@ def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context:
     decides = [own, SEED, data_digest(data), str(context.runtime.dtype)]
     path = context.cache_path(f"extractor-{digest_of(decides)[:16]}.safetensors")
     network = build_seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
-    if path.is_file():
-        network.load_state_dict(read_tensors(path)[0])
-    else:
+
+    def make() -> Tensors:
         context.say(f"  an extractor learns {len(data.classes)} people from {len(data)} photos")
         history = train(
             network, data, context.runtime, epochs=settings.epochs, seed=SEED, lr=settings.lr,
             on_epoch=context.epochs(settings.epochs),
         )  # fmt: skip
-        told = {"train_loss": history.train_loss}
-        context.runtime.ranks.once(lambda: write_tensors(path, network.state_dict(), told))
+        return network.state_dict(), {"train_loss": history.train_loss}
+
+    network.load_state_dict(load_or_make_tensors(path, make, context.runtime.ranks)[0])
     runtime = Runtime(context.runtime.device, torch.float32)  # as ResNet-29: thresholds need three digits
     runtime.place(network).eval()
 
@@ -113,7 +113,8 @@ def _strangers(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
     """(n, D): the features of the shipped crowd's own photos, row by row, so that both extractors search one crowd."""
     source = context.source(lfw)
     path = context.work / f"strangers-{digest_of([recogniser.name, fingerprint(source)])[:16]}.safetensors"
-    if not path.is_file():
+
+    def make() -> Tensors:
         named = set(read_pairs(source / "pairs.txt").ids())
         crops = aligned(lfw, context)
         crops = crops.select(torch.tensor([id in named for id in crops.ids]))
@@ -123,5 +124,6 @@ def _strangers(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
             raise UsageError(f"{source}: shows other people than the shipped strangers; give LFW, deep-funnelled")
         images = crops.images[order][crowd].to(recogniser.device)
         features = combine(embed_pairs(images, recogniser.forward, batch=128))
-        context.runtime.ranks.once(lambda: write_tensors(path, {"crowd": features}, {"recogniser": recogniser.name}))
-    return read_tensors(path)[0]["crowd"]
+        return {"crowd": features}, {"recogniser": recogniser.name}
+
+    return load_or_make_tensors(path, make, context.runtime.ranks)[0]["crowd"]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from faceshield.core.budget import Budget
+from faceshield.core.cache import digest_of, load_or_make
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Noise
@@ -21,7 +22,6 @@ from faceshield.data.examples import Examples, concatenate
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import FolderTree, read_tree
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.plan import digest_of
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.models.inception_resnet import Head
 from faceshield.models.recognition import Network
@@ -168,16 +168,16 @@ def _made(data: Examples, seed: int, settings: IdentitySettings, context: Contex
     steps = settings.model_dump(include={"fit_steps", "subset", "stop_error", "rounds"})
     decides = [rate, width, settings.epsilon_255, view, steps, seed, data_digest(data), str(runtime.dtype)]
     path = context.cache_path(f"noise-{digest_of(decides)[:16]}.safetensors")
-    if path.is_file():
-        return read_noise(path)
 
     def tell(number: int, error: float, delta: Tensor) -> None:
         if number % 5 == 4:
             context.say(f"  round {number + 1}: error {error:.3f}")
 
-    method = ErrorMin(budget=budget, alpha=budget.epsilon / 10, view=None if view is None else AUGMENTS[view], **steps)
-    own_seed = derive_seed(seed, "surrogate")
-    surrogate = build_seeded(lambda: resnet18(len(data.classes), width=width, stem="stride2"), own_seed)
-    noise = method.generate(data, learner(surrogate, runtime, lr=rate), seed=seed, on_round=tell)
-    context.runtime.ranks.once(lambda: write_noise(path, noise))
-    return noise
+    def make() -> Noise:
+        transform = None if view is None else AUGMENTS[view]
+        method = ErrorMin(budget=budget, alpha=budget.epsilon / 10, view=transform, **steps)
+        start = derive_seed(seed, "surrogate")
+        surrogate = build_seeded(lambda: resnet18(len(data.classes), width=width, stem="stride2"), start)
+        return method.generate(data, learner(surrogate, runtime, lr=rate), seed=seed, on_round=tell)
+
+    return load_or_make(path, read_noise, make, write_noise, runtime.ranks)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from faceshield.auditing.framing import Collector
+from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_tensors, write_tensors
 from faceshield.data.examples import HELD_OUT, Examples, concatenate
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
@@ -91,13 +91,13 @@ def _split(files: Files, count: int) -> tuple[Files, Files]:
 def _framed(files: Files, collector: Collector, context: Context, name: str) -> Examples:
     """The collector's crops of ``files``, cached: detection takes longer than training."""
     path = context.work / f"framed-{name}-{collector.size}.safetensors"
-    if not path.is_file():
+
+    def make() -> Tensors:
         context.say(f"  the collector looks for faces in {len(files)} photos ({name})")
         made = collector.frame_all(files)
-        fields = {"ids": made.ids, "classes": made.classes}
-        tensors = {"images": made.images, "labels": made.labels}
-        context.runtime.ranks.once(lambda: write_tensors(path, tensors, fields))
-    tensors, fields = read_tensors(path)
+        return {"images": made.images, "labels": made.labels}, {"ids": made.ids, "classes": made.classes}
+
+    tensors, fields = load_or_make_tensors(path, make, context.runtime.ranks)
     return Examples(tensors["images"], tensors["labels"], tuple(fields["ids"]), tuple(fields["classes"]))
 
 

@@ -10,13 +10,13 @@ from typing import Any, Literal, get_args
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from faceshield.core.cache import digest_of, load_or_make
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import Variant
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.plan import digest_of
 from faceshield.experiments.engine.settings import CellKey
 from faceshield.experiments.paper.fitted import Training, TrainingSettings
 from faceshield.experiments.paper.trained import load_or_train
@@ -105,24 +105,27 @@ def noise_of(
     generation, in which the training of error-max's network is not counted.
     """
     job = noise_job(key, seed, data, settings, context)
-    method, path = job.method, job.path
-    if path.is_file() and not fresh:
-        return read_noise(path)
-    progress = path.with_suffix(".progress.safetensors")
-    if isinstance(method, ErrorMin) and not fresh:
-        method = replace(method, checkpoint=progress)
-    network = _surrogate(key.noise in TRAINED, data, test, seed, settings, context)
-    begun = time.perf_counter()
+    checkpoint = job.path.with_suffix(".progress.safetensors")
 
-    def tell(number: int, error: float, delta: Tensor) -> None:
-        context.say(f"  round {number + 1}: error {error:.3f}, {time.perf_counter() - begun:.0f} s")
+    def make() -> Noise:
+        method = job.method
+        if isinstance(method, ErrorMin) and not fresh:
+            method = replace(method, checkpoint=checkpoint)
+        network = _surrogate(key.noise in TRAINED, data, test, seed, settings, context)
+        begun = time.perf_counter()
 
-    made = method.generate(data, learner(network, context.runtime, lr=job.rate), seed=seed, on_round=tell)
-    seconds = round(time.perf_counter() - begun, 4)
-    noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, "seconds": seconds})
-    context.runtime.ranks.once(lambda: write_noise(path, noise))
-    context.runtime.ranks.once(lambda: progress.unlink(missing_ok=True))
-    return noise
+        def tell(number: int, error: float, delta: Tensor) -> None:
+            context.say(f"  round {number + 1}: error {error:.3f}, {time.perf_counter() - begun:.0f} s")
+
+        made = method.generate(data, learner(network, context.runtime, lr=job.rate), seed=seed, on_round=tell)
+        seconds = round(time.perf_counter() - begun, 4)
+        return replace(made, provenance={**made.provenance, "seconds": seconds})
+
+    def save(path: Path, noise: Noise) -> None:
+        write_noise(path, noise)
+        checkpoint.unlink(missing_ok=True)
+
+    return load_or_make(job.path, read_noise, make, save, context.runtime.ranks, fresh=fresh)
 
 
 def noise_job(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings, context: Context) -> NoiseJob:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from faceshield.core.cache import digest_of, load_or_make
 from faceshield.core.store import read_tensors, write_tensors
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.plan import digest_of
 from faceshield.experiments.paper.fitted import Fitted, Training, TrainingSettings, fit_network
 from faceshield.models.zoo import build
 from faceshield.noise.file import data_digest
@@ -39,16 +39,19 @@ def load_or_train(path: Path, training: Training, context: Context) -> Fitted:
     Killed and called again, it goes on from a checkpoint beside ``path``, which is gone once the network is kept. The
     seconds are those of the training, whenever it was. Raises what ``fit_network`` raises.
     """
-    if path.is_file():
-        tensors, told = read_tensors(path)
+    checkpoint = path.with_suffix(".progress.safetensors")
+
+    def load(path: Path) -> Fitted:
+        tensors, history = read_tensors(path)
         network = build(training.settings.model, len(training.data.classes), width=training.settings.width)
         network.load_state_dict(tensors)
-        return Fitted(context.runtime.place(network).eval(), History.read(told))
-    progress = path.with_suffix(".progress.safetensors")
-    made = fit_network(training, context, checkpoint=progress)
-    context.runtime.ranks.once(lambda: write_tensors(path, made.model.state_dict(), asdict(made.history)))
-    context.runtime.ranks.once(lambda: progress.unlink(missing_ok=True))
-    return made
+        return Fitted(context.runtime.place(network).eval(), History.read(history))
+
+    def save(path: Path, made: Fitted) -> None:
+        write_tensors(path, made.model.state_dict(), asdict(made.history))
+        checkpoint.unlink(missing_ok=True)
+
+    return load_or_make(path, load, lambda: fit_network(training, context, checkpoint), save, context.runtime.ranks)
 
 
 _PICTURES = ("data", "limit", "test_limit", "size")  # where the pictures came from; they are themselves in the digest
