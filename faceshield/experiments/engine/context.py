@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Generic
 
 from faceshield.core.errors import UsageError
+from faceshield.core.fingerprint import fingerprint
 from faceshield.core.results import Key
-from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.settings import MADE_HERE, K, S, check_key, check_settings
 from faceshield.training.runtime import Runtime
 

@@ -113,17 +113,3 @@ def _own(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
         if name.split()[0] == key.get("noise") and name.split()[-1] == key.get("form", name.split()[-1])
     }
     return {**settings, "generate": own}
-
-
-def estimate(open_: Sequence[Key], done: Sequence[tuple[Key, float]]) -> float | None:
-    """Seconds for cells of the keys ``open_`` by (key, seconds) of others: the mean of the same key, else of all."""
-    if not open_:
-        return 0.0
-    if not done:
-        return None
-    overall = sum(seconds for _, seconds in done) / len(done)
-    total = 0.0
-    for key in open_:
-        same = [seconds for other, seconds in done if other == key]
-        total += sum(same) / len(same) if same else overall
-    return total

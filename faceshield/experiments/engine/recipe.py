@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Expected, Key, Near, Value
-from faceshield.experiments.engine.settings import nearest, worst
+from faceshield.core.schema import first_error, suggest
 from faceshield.reports.figures import Kind, Plot
 
 Scale = Literal["smoke", "mini", "paper"]
@@ -90,11 +90,11 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return Recipe.model_validate(value)
     except ValidationError as error:
-        first = worst(error)
+        first = first_error(error)
         where = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
             fields = {1: Recipe.model_fields, 4: Near.model_fields}.get(len(first["loc"]), Expected.model_fields)
-            raise UsageError(f"{path}: unknown key {where!r}{nearest(str(first['loc'][-1]), fields)}") from None
+            raise UsageError(f"{path}: unknown key {where!r}{suggest(str(first['loc'][-1]), fields)}") from None
         raise UsageError(f"{path}: {where}: {first['msg']}") from None
 
 

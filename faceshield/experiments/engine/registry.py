@@ -7,9 +7,10 @@ from typing import Any
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Key
+from faceshield.core.schema import suggest
 from faceshield.experiments.engine.context import Experiment
 from faceshield.experiments.engine.recipe import Recipe
-from faceshield.experiments.engine.settings import check_key, check_name, check_part, check_settings, nearest
+from faceshield.experiments.engine.settings import check_key, check_name, check_part, check_settings
 
 # each is imported when a recipe names it: one experiment's libraries are no other's business
 WHERE = {
@@ -37,7 +38,7 @@ WHERE = {
 def load(name: str) -> Experiment[Any, Any]:
     """The experiment of a name. Raises UsageError for an unknown one."""
     if name not in WHERE:
-        raise UsageError(f"experiment {name!r} is unknown; use {', '.join(WHERE)}{nearest(name, WHERE)}")
+        raise UsageError(f"experiment {name!r} is unknown; use {', '.join(WHERE)}{suggest(name, WHERE)}")
     module, _, attribute = WHERE[name].partition(":")
     experiment: Experiment[Any, Any] = getattr(importlib.import_module(f"faceshield.experiments.{module}"), attribute)
     return experiment
@@ -80,5 +81,5 @@ def _about(part: Key, experiment: Experiment[Any, Any], where: str, cells: list[
     for name, value in part.items():
         known = list(dict.fromkeys(str(key[name]) for key in cells if name in key))
         if not any(key.get(name) == value for key in cells):
-            raise UsageError(f"{where}: no cell has {name} {value!r}{nearest(str(value), known)}")
+            raise UsageError(f"{where}: no cell has {name} {value!r}{suggest(str(value), known)}")
         cells = [key for key in cells if key.get(name) == value]

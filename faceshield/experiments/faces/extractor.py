@@ -12,6 +12,7 @@ from torch import Tensor
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.cache import Tensors, digest_of, load_or_make_tensors
 from faceshield.core.errors import UsageError
+from faceshield.core.fingerprint import fingerprint
 from faceshield.core.store import sha256
 from faceshield.data.canvas import crop_canvas, crop_canvas_float
 from faceshield.data.examples import concatenate
@@ -21,7 +22,6 @@ from faceshield.evaluation.distractors import TARGETS, draw_order, load_distract
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Recogniser
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.settings import Settings, Source
 from faceshield.experiments.faces.lfw import aligned
 from faceshield.faces.align import align

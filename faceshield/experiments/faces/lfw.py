@@ -9,6 +9,7 @@ import numpy as np
 
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
+from faceshield.core.fingerprint import fingerprint
 from faceshield.data.examples import Examples
 from faceshield.data.layouts import read_layout
 from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
@@ -18,7 +19,6 @@ from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, pair_scores, verify_pairs
 from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.dataset import Frame, Progress, align_dataset

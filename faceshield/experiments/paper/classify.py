@@ -11,13 +11,14 @@ from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
+from faceshield.core.schema import suggest
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.accuracy import Scores, evaluate
 from faceshield.evaluation.visibility import linf_255
 from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings, nearest
+from faceshield.experiments.engine.settings import CellKey, Settings
 from faceshield.experiments.paper.fitted import AugmentName, Fitted, Training, TrainingSettings, data_of, open_split
 from faceshield.experiments.paper.noises import NoiseKey, NoiseSettings, noise_of
 from faceshield.experiments.paper.protected import ExposedKey, Part, exposure, part
@@ -74,7 +75,7 @@ class ClassifySettings(NoiseSettings):
     def fits(self, key: CellKey) -> None:
         """Raises UsageError for a set that is not among ``sets``."""
         if isinstance(key, DataKey) and key.set is not None and key.set not in self.sets:
-            raise UsageError(f"set {key.set!r} is unknown; use {', '.join(self.sets)}{nearest(key.set, self.sets)}")
+            raise UsageError(f"set {key.set!r} is unknown; use {', '.join(self.sets)}{suggest(key.set, self.sets)}")
 
     def of(self, key: DataKey) -> ClassifySettings:
         """The settings of a cell's data and noise. Raises UsageError as :meth:`fits`."""

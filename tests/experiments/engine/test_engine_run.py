@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceshield.core.errors import UsageError
+from faceshield.core.fingerprint import fingerprint
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.dry_run import dry_run
-from faceshield.experiments.engine.fingerprint import fingerprint
-from faceshield.experiments.engine.plan import estimate
 from faceshield.experiments.engine.recipe import Recipe
 from faceshield.experiments.engine.run import run
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.reports.results import estimate
 from faceshield.training.runtime import Runtime
 
 GOOD = {

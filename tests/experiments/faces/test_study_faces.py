@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from faceshield.core.errors import UsageError
+from faceshield.core.fingerprint import fingerprint
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Face
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import concatenate
 from faceshield.evaluation.roc import roc
-from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.engine.registry import experiment_of
 from faceshield.experiments.faces import lfw as aligning

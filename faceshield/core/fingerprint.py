@@ -15,7 +15,7 @@ def fingerprint(path: Path) -> str:
 
     Pictures are many and reading them all takes minutes, so their content is not hashed: a file that changed and kept
     its name and size goes unnoticed. Order, dates and places on the disk do not matter. Raises UsageError where there
-    is nothing, or a zip that is none.
+    is nothing, or for an invalid zip.
     """
     if path.is_dir():
         names = [
