@@ -32,16 +32,16 @@ class Ranks:
         """
         return slice(self.rank, None, self.size)
 
-    def sum(self, own: Tensor) -> Tensor:
+    def sum(self, mine: Tensor) -> Tensor:
         """The sum of all processes' ``own`` (of one shape), the same bits in each; gradients come back through it."""
         if self.size == 1:
-            return own
-        total: Tensor = _Sum.apply(own)
+            return mine
+        total: Tensor = _Sum.apply(mine)
         return total
 
-    def any(self, own: bool, device: torch.device) -> bool:
+    def any(self, mine: bool, device: torch.device) -> bool:
         """Whether it is so in one of the processes at least: what their clocks say, they must decide together."""
-        return own if self.size == 1 else bool(self.sum(torch.tensor(float(own), device=device)) > 0)
+        return mine if self.size == 1 else bool(self.sum(torch.tensor(float(mine), device=device)) > 0)
 
     def exchange(self, rows: Tensor) -> None:
         """Send this process's share of ``rows`` (n, …) to all others and take theirs, in place."""
@@ -51,12 +51,12 @@ class Ranks:
                 dist.broadcast(part, rank)
                 rows[rank :: self.size] = part
 
-    def gather(self, own: Tensor, count: int) -> Tensor:
+    def gather(self, mine: Tensor, count: int) -> Tensor:
         """(count, …): the rows of all processes' shares in their order, from this one's ``own``; no gradient."""
         if self.size == 1:
-            return own
-        whole = own.new_empty(count, *own.shape[1:])
-        whole[self.rows] = own
+            return mine
+        whole = mine.new_empty(count, *mine.shape[1:])
+        whole[self.rows] = mine
         self.exchange(whole)
         return whole
 
@@ -87,8 +87,8 @@ class _Sum(torch.autograd.Function):
     """All-reduce whose gradient is the all-reduce of the gradients: each process's result depends on every input."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        total = own.clone(memory_format=torch.contiguous_format)
+    def forward(ctx: Any, mine: Tensor) -> Tensor:
+        total = mine.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total
 

@@ -68,10 +68,10 @@ class Examples:
         absent = next((name for name in names if name not in self.classes), None)
         if absent is not None:
             raise UsageError(f"class {absent!r} is not in the data; check its spelling")
-        place = torch.full((len(self.classes),), -1)
-        place[[self.classes.index(name) for name in names]] = torch.arange(len(names))
-        chosen = self.select(place[self.labels] >= 0)
-        return replace(chosen, labels=place[chosen.labels], classes=tuple(names))
+        position = torch.full((len(self.classes),), -1)
+        position[[self.classes.index(name) for name in names]] = torch.arange(len(names))
+        chosen = self.select(position[self.labels] >= 0)
+        return replace(chosen, labels=position[chosen.labels], classes=tuple(names))
 
     def sorted(self) -> Examples:
         """The same examples in the order of their ids, whatever order the files came in."""

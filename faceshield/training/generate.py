@@ -73,11 +73,11 @@ def generate_noise(
     left = [path for path in _parts(checkpoint) if path.is_file()]
     if left and not resume:
         raise UsageError(f"{left[0]}: was left by an interrupted run; go on with --resume, or delete it")
-    own: dict[str, Any] = preset(request.setting, request.method, request.form, request.epsilon)
-    own |= {name: value for name in ("rounds", "patch") if (value := getattr(request, name)) is not None}
+    options: dict[str, Any] = preset(request.setting, request.method, request.form, request.epsilon)
+    options |= {name: value for name in ("rounds", "patch") if (value := getattr(request, name)) is not None}
     if request.method not in UNRESUMED:
-        own["checkpoint"] = checkpoint
-    method = noise_method(request.method, request.form, epsilon=request.epsilon, **own)
+        options["checkpoint"] = checkpoint
+    method = noise_method(request.method, request.form, epsilon=request.epsilon, **options)
     progress("reading", 0, 1)
     data = open_training_part(source, request.size, request.limit)
     progress("reading", 1, 1)

@@ -85,38 +85,38 @@ def train(
     forward, ranks = partial(runtime.forward, model), runtime.ranks
     rng = generator(seed, "train")
     optimizer = sgd(model, lr=lr, weight_decay=weight_decay, nesterov=nesterov)
-    pace = -(-len(data) // batch)  # steps an epoch
-    turns = [pace * milestone for milestone in milestones]
+    steps_per_epoch = -(-len(data) // batch)
+    milestone_steps = [steps_per_epoch * milestone for milestone in milestones]
     settings = {
         "epochs": epochs, "seed": seed, "lr": lr, "batch": batch, "weight_decay": weight_decay, "nesterov": nesterov,
         "schedule": schedule, "milestones": list(milestones), "clip": clip, "augment": augment, "mix": mix,
         "adversary": adversary, "criterion": criterion, "precision": str(runtime.dtype),
     }  # fmt: skip
-    saved = Checkpoint.of(checkpoint, settings, model, data)
+    saved = Checkpoint.start(checkpoint, settings, model, data)
     history = saved.resume(model, optimizer, rng)
     model.eval()
     written = time.monotonic()
     for epoch in range(len(history), epochs):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         model.train()
         total = torch.zeros((), device=runtime.device)
         order = torch.randperm(len(data), generator=rng).to(runtime.device)  # once: each copy would wait for the device
-        for step, index in enumerate(order.split(batch), epoch * pace):
-            set_rate(optimizer, rate(schedule, step, epochs * pace, lr=lr, milestones=turns))
+        for step, index in enumerate(order.split(batch), epoch * steps_per_epoch):
+            set_rate(optimizer, rate(schedule, step, epochs * steps_per_epoch, lr=lr, milestones=milestone_steps))
             x, target = augment(images[index], rng).float() / 255, labels[index]
             if mix is not None:
                 x, target = mix(x, target, len(data.classes), rng)
             if adversary is not None:
                 with freeze(model):
                     x = adversary(forward, x, target, rng)
-            own = criterion(forward(x[ranks.rows]), target[ranks.rows])
-            loss = own / len(index)
+            summed = criterion(forward(x[ranks.rows]), target[ranks.rows])
+            loss = summed / len(index)
             descend(loss, model, optimizer, ranks, clip)
             total += loss.detach() * len(index)
         model.eval()
         mean = float(ranks.sum(total)) / len(data)  # waits for the device, so that the seconds are all of the epoch's
-        seconds = time.perf_counter() - begun
-        history = history.then(mean, None if test is None else test(model), seconds)
+        seconds = time.perf_counter() - started
+        history = history.append(mean, None if test is None else test(model), seconds)
         if on_epoch is not None:
             on_epoch(epoch, history.train_loss[-1])
         if checkpoint is not None and ranks.any(time.monotonic() - written >= every, runtime.device):

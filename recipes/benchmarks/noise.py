@@ -31,7 +31,7 @@ from faceshield.data.examples import Examples
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.paper.fitted import Training, TrainingSettings, fit_network
+from faceshield.experiments.paper.network import Training, TrainingSettings, fit_network
 from faceshield.models.frozen import freeze
 from faceshield.models.zoo import build
 from faceshield.noise.error_min import ErrorMin

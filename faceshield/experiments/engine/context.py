@@ -55,16 +55,16 @@ class Context:
     def epochs(self, last: int) -> OnEpoch:
         """A training's ``on_epoch`` that says a line every tenth epoch and after the ``last`` one."""
 
-        def tell(epoch: int, loss: float) -> None:
+        def report(epoch: int, loss: float) -> None:
             if epoch % 10 == 9 or epoch + 1 == last:
                 self.say(f"  epoch {epoch + 1} of {last}: loss {loss:.3f}")
 
-        return tell
+        return report
 
     def cache_path(self, name: str) -> Path:
         """Where a file lies, or is to lie, whose name tells all that decides it: the recipe's own copy goes first."""
-        own = self.work / name
-        return own if self.shared is None or own.is_file() else self.shared / name
+        recipe_copy = self.work / name
+        return recipe_copy if self.shared is None or recipe_copy.is_file() else self.shared / name
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Experiment(Generic[S, K]):
 
     def run(self, key: Key, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """The metrics of one cell, from a recipe's own words. Raises UsageError for words that are not declared."""
-        known, own = self._check(key, settings)
-        return self.cell(known, seed, own, context)
+        known, checked = self._check(key, settings)
+        return self.cell(known, seed, checked, context)
 
     def fingerprint(self, key: Key, settings: Mapping[str, Any], context: Context) -> str:
         """What ``inputs`` says of a cell, "" where there is none."""
@@ -91,8 +91,8 @@ class Experiment(Generic[S, K]):
 
     def sources(self, key: Key, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """Names of what a cell reads below ``--data``."""
-        known, own = self._check(key, settings)
-        return own.sources(known)
+        known, checked = self._check(key, settings)
+        return checked.sources(known)
 
     def _check(self, key: Key, settings: Mapping[str, Any]) -> tuple[K, S]:
         return check_key(self.key, key, "key"), check_settings(self.settings, settings, "settings")

@@ -45,15 +45,15 @@ class Recipe(BaseModel):
 
     @field_validator("plot", mode="before")
     @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
+    def _listify(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
     @field_validator("scales")
     @classmethod
-    def _own_matrices(cls, scales: dict[Scale, dict[str, Any]]) -> dict[Scale, dict[str, Any]]:
-        for own in scales.values():
-            if "matrix" in own:
-                TypeAdapter(Matrix).validate_python(own["matrix"])
+    def _check_matrices(cls, scales: dict[Scale, dict[str, Any]]) -> dict[Scale, dict[str, Any]]:
+        for changes in scales.values():
+            if "matrix" in changes:
+                TypeAdapter(Matrix).validate_python(changes["matrix"])
         return scales
 
     def cells(self, scale: Scale | None = None) -> list[Key]:

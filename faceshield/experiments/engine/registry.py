@@ -52,9 +52,9 @@ def experiment_of(recipe: Recipe) -> Experiment[Any, Any]:
     """
     experiment = load(recipe.experiment)
     every: list[Key] = []
-    for scale, own in recipe.scales.items():
+    for scale, of_scale in recipe.scales.items():
         where = f"recipe {recipe.id} at {scale}"
-        settings = check_settings(experiment.settings, recipe.at(scale), where, own)
+        settings = check_settings(experiment.settings, recipe.at(scale), where, of_scale)
         for key in recipe.cells(scale):
             settings.fits(check_key(experiment.key, key, f"{where}, matrix"))
             every.append(key)
@@ -66,16 +66,16 @@ def experiment_of(recipe: Recipe) -> Experiment[Any, Any]:
         where = f"recipe {recipe.id}, expected {number}"
         for name in bar.without or ():
             check_name(experiment.key, name, where)
-        _about(bar.key, experiment, where, [key for key in every if key.keys().isdisjoint(bar.without or ())])
+        _check_subject(bar.key, experiment, where, [key for key in every if key.keys().isdisjoint(bar.without or ())])
         if bar.near is not None:
-            _about(bar.near.key, experiment, f"{where}, near", every)
+            _check_subject(bar.near.key, experiment, f"{where}, near", every)
     for what, axis in (("plot_x", recipe.plot_x), ("plot_by", recipe.plot_by)):
         if axis is not None:
             check_name(experiment.key, axis, f"recipe {recipe.id}, {what}")
     return experiment
 
 
-def _about(part: Key, experiment: Experiment[Any, Any], where: str, cells: list[Key]) -> None:
+def _check_subject(part: Key, experiment: Experiment[Any, Any], where: str, cells: list[Key]) -> None:
     """Raises UsageError where no cell's key contains ``part``."""
     check_part(experiment.key, part, where)
     for name, value in part.items():

@@ -92,19 +92,19 @@ def run(
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     this, ranks = Run(recipe, scale, experiment, context, results, seeds), context.runtime.ranks
-    cells, asked = this.plan.cells, this.plan.asked(only, seeds)
+    cells, chosen = this.plan.cells, this.plan.select(only, seeds)
     ranks.once(lambda: _adopt(this))
     try:
-        for done, number in enumerate(asked):
+        for done, number in enumerate(chosen):
             if on_cell is not None:
-                on_cell(done, len(asked), _seconds_left(this, [cells[each - 1] for each in asked]))
+                on_cell(done, len(chosen), _seconds_left(this, [cells[each - 1] for each in chosen]))
             _run_one(this, cells[number - 1], f"cell {number} of {len(cells)}")
     except KeyboardInterrupt:
         if ranks.rank == 0 and any(this.cache(cell).is_file() for cell in cells):
             _write(this, started)
         raise
     if on_cell is not None:
-        on_cell(len(asked), len(asked), 0)
+        on_cell(len(chosen), len(chosen), 0)
     ranks.once(lambda: _write(this, started))
     return this.path
 
@@ -116,10 +116,10 @@ def _adopt(this: Run) -> None:
             write_json(this.cache(planned), cell)
 
 
-def _seconds_left(this: Run, asked: Sequence[Planned]) -> float | None:
+def _seconds_left(this: Run, chosen: Sequence[Planned]) -> float | None:
     """What the cells that were asked for will still take, by all that are finished; None without any."""
     done = [(cell.key, read_json(this.cache(cell))["wall_s"]) for cell in this.plan.cells if this.cache(cell).is_file()]
-    return estimate([cell.key for cell in asked if not this.cache(cell).is_file()], done)
+    return estimate([cell.key for cell in chosen if not this.cache(cell).is_file()], done)
 
 
 def _run_one(this: Run, planned: Planned, number: str) -> None:

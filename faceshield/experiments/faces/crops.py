@@ -87,8 +87,8 @@ class CropsSettings(CloakedSettings):
 
 def crops(key: CropsKey, seed: int, settings: CropsSettings, context: Context) -> dict[str, Any]:
     """One cell."""
-    made = cloaked_people(key, seed, settings, context)
-    training, clean = _small(made.training(), settings), _small(made.clean(), settings)
+    made = cloak_people(key, seed, settings, context)
+    training, clean = _crop(made.training(), settings), _crop(made.clean(), settings)
     metrics = attack(
         training, clean, made.protected, seed, context.runtime, epochs=settings.epochs, lr=settings.lr,
         width=settings.width, augment=AUGMENTS[key.augment], say=context.say,
@@ -119,39 +119,39 @@ class Cloaked:
         return self.people.select(self.held)
 
 
-def cloaked_people(
+def cloak_people(
     key: CloakedKey, seed: int, settings: CloakedSettings, context: Context, view: Transforms | None = None
 ) -> Cloaked:
     """The people of a cell, the last ``settings.protect`` of them protected, tailored noise made under ``view``.
 
     Raises UsageError for a setting that the key needs and the recipe lacks.
     """
-    people = _people(settings, context)
-    protected = _protected(key, len(people.classes), settings)
+    people = _read_people(settings, context)
+    protected = _choose_protected(key, len(people.classes), settings)
     held = people.hold_out(HELD_OUT, seed=0)
     images, used = people.images.clone(), ~held
     similar: list[float] = []
     if key.noise == "left-out":
         used = used & (people.labels < protected.start)
     elif key.noise != "none":
-        bank = _bank(key, settings, context)
-        worn = _worn(key, people, held, seed)
+        bank = _load_bank(key, settings, context)
+        carried = _assign_noises(key, people, held, seed)
         for label in protected:
-            own = (people.labels == label) & ~held
+            of_person = (people.labels == label) & ~held
             for number in range(key.noises):
                 secret = f"{seed}-{people.classes[label]}" + (f"-{number}" if number else "")
                 delta = bank[choose_class(secret, len(bank))]
                 if key.noise == "tailored":
-                    photos = people.images[own][: key.photos]
-                    delta = _tailored(photos, len(bank), secret, view or Transforms(), settings, context)
+                    photos = people.images[of_person][: key.photos]
+                    delta = _load_or_fit(photos, len(bank), secret, view or Transforms(), settings, context)
                 similar.append(max(correlation(delta, other) for other in bank))
                 levels = (delta * 255).round().to(torch.int16)
-                chosen = own & (worn == number)
+                chosen = of_person & (carried == number)
                 images[chosen] = (images[chosen].to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
     return Cloaked(people, images, held, used, protected, similar)
 
 
-def _protected(key: CloakedKey, people: int, settings: CloakedSettings) -> range:
+def _choose_protected(key: CloakedKey, people: int, settings: CloakedSettings) -> range:
     """The labels of the last people, or of one of them."""
     if key.person is not None:
         return range(people - key.person, people - key.person + 1)
@@ -161,24 +161,24 @@ def _protected(key: CloakedKey, people: int, settings: CloakedSettings) -> range
     return range(people - count, people)
 
 
-def _worn(key: CloakedKey, people: Examples, held: Tensor, seed: int) -> Tensor:
+def _assign_noises(key: CloakedKey, people: Examples, held: Tensor, seed: int) -> Tensor:
     """(N,) the number of the noise that a photo carries where its person is protected; as many as there are: none."""
     share, noises = key.percent / 100, key.noises
     training = people.select(~held)
     # a smaller fraction's photos lie inside a larger one's: the first part is in all of them, the last in one
     inside = [Exposure(fraction=share * part / noises, seed=seed).mask(training) for part in range(1, noises + 1)]
-    worn = torch.full((len(people),), noises)
-    worn[~held] = noises - torch.stack(inside).sum(0)
-    return worn
+    carried = torch.full((len(people),), noises)
+    carried[~held] = noises - torch.stack(inside).sum(0)
+    return carried
 
 
-def _people(settings: CloakedSettings, context: Context) -> Examples:
+def _read_people(settings: CloakedSettings, context: Context) -> Examples:
     if settings.people == "fabricated":
         return synthesize_people(settings.classes, settings.photos, seed=1)
     return read_tree(context.source(settings.people))
 
 
-def _bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> Tensor:
+def _load_bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> Tensor:
     """The shipped bank, or one made here for a recipe that varies how it is made."""
     if key.noise != "bank" or not isinstance(key, OwnBankKey) or (key.views, key.channels) == (None, None):
         return load_bank().delta
@@ -194,8 +194,8 @@ def _bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> Tenso
     return load_or_make_tensors(path, make, context.runtime.ranks)[0]["delta"]
 
 
-def _tailored(
-    photos: Tensor, slots: int, secret: str, view: Transforms, settings: CloakedSettings, context: Context
+def _load_or_fit(
+    photos: Tensor, classes: int, secret: str, view: Transforms, settings: CloakedSettings, context: Context
 ) -> Tensor:
     """A private noise made from ``photos``; it is made once for all that decides it."""
     runtime, steps = context.runtime, settings.steps
@@ -208,14 +208,14 @@ def _tailored(
     def make() -> Tensors:
         ensemble = load_ensemble(SURROGATES, runtime.prepare)
         delta, _ = private_noise(
-            photos.to(runtime.device), slots, ensemble, Budget(), view, secret, steps=steps
+            photos.to(runtime.device), classes, ensemble, Budget(), view, secret, steps=steps
         )  # fmt: skip
         return {"delta": delta.cpu()}, {"secret": secret, "photos": len(photos)}
 
     return load_or_make_tensors(path, make, runtime.ranks)[0]["delta"]
 
 
-def _small(data: Examples, settings: CropsSettings) -> Examples:
+def _crop(data: Examples, settings: CropsSettings) -> Examples:
     return Examples(crop_canvas(data.images, settings.size), data.labels, data.ids, data.classes)
 
 

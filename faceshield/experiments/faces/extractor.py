@@ -23,7 +23,7 @@ from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Recogniser
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.settings import Settings, Source
-from faceshield.experiments.faces.lfw import aligned
+from faceshield.experiments.faces.lfw import align_photos
 from faceshield.faces.align import align
 from faceshield.models.resnet import resnet18
 from faceshield.noise.file import data_digest
@@ -62,7 +62,7 @@ class Extractor:
     unit: bool
 
 
-def extractor_of(name: ExtractorName, trained: TrainedSettings | None, context: Context) -> Extractor:
+def load_extractor(name: ExtractorName, trained: TrainedSettings | None, context: Context) -> Extractor:
     """resnet29, or trained, as ``trained`` has it, on all people; disjoint on fewer.
 
     Raises UsageError for a trained one without settings, and where data is not there.
@@ -73,7 +73,7 @@ def extractor_of(name: ExtractorName, trained: TrainedSettings | None, context: 
         raise UsageError(f"extractor {name} needs the setting trained: who it is trained on, and how")
     sources = [trained.people] if name == "disjoint" else [trained.people, trained.others]
     recogniser = train_recogniser(trained, sources, context)
-    return Extractor(recogniser, _strangers(recogniser, trained.lfw, context), unit=True)
+    return Extractor(recogniser, _embed_distractors(recogniser, trained.lfw, context), unit=True)
 
 
 def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context: Context) -> Recogniser:
@@ -85,8 +85,8 @@ def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context:
     """
     data = concatenate([read_tree(context.source(name)) for name in sources])
     data = replace(data, images=crop_canvas(data.images, settings.size))
-    own = settings.model_dump(exclude={"people", "others", "lfw"})
-    decides = [own, SEED, data_digest(data), str(context.runtime.dtype)]
+    options = settings.model_dump(exclude={"people", "others", "lfw"})
+    decides = [options, SEED, data_digest(data), str(context.runtime.dtype)]
     path = context.cache_path(f"extractor-{digest_of(decides)[:16]}.safetensors")
     network = build_seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
 
@@ -109,14 +109,14 @@ def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context:
     return Recogniser(forward, runtime.device, sha256(path), network.head.in_features, align)
 
 
-def _strangers(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
+def _embed_distractors(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
     """(n, D): the features of the shipped crowd's own photos, row by row, so that both extractors search one crowd."""
     source = context.source(lfw)
     path = context.work / f"strangers-{digest_of([recogniser.name, fingerprint(source)])[:16]}.safetensors"
 
     def make() -> Tensors:
         named = set(read_pairs(source / "pairs.txt").ids())
-        crops = aligned(lfw, context)
+        crops = align_photos(lfw, context)
         crops = crops.select(torch.tensor([id in named for id in crops.ids]))
         order, people = draw_order(crops.ids)
         crowd = people >= TARGETS

@@ -83,7 +83,7 @@ class HandedKey(CellKey):
     model: Network = "resnet18"
 
 
-def training_of(model: str, settings: IdentitySettings) -> dict[str, Any]:
+def training_options(model: str, settings: IdentitySettings) -> dict[str, Any]:
     """What the settings ask of training.loop.train beside its defaults."""
     asked: dict[str, Any] = {"batch": settings.batch}
     if settings.schedule == "steps":
@@ -93,7 +93,7 @@ def training_of(model: str, settings: IdentitySettings) -> dict[str, Any]:
     return asked
 
 
-def people_of(settings: IdentitySettings, context: Context) -> Examples:
+def read_people(settings: IdentitySettings, context: Context) -> Examples:
     """The collector's people, framed. Raises UsageError where they are not there or not more than ``protect``."""
     data = _read(settings.people, settings.classes, settings, context, seed=1)
     if settings.protect >= len(data.classes):
@@ -101,7 +101,7 @@ def people_of(settings: IdentitySettings, context: Context) -> Examples:
     return data
 
 
-def others_of(settings: IdentitySettings, context: Context) -> Examples:
+def read_others(settings: IdentitySettings, context: Context) -> Examples:
     """The people on whom noise is made, framed. Raises UsageError where there are fewer than ``identities``."""
     count = settings.identities
     return _read(settings.others, count, settings, context, seed=7, first=count)
@@ -127,13 +127,13 @@ def _read(
     return replace(data, images=crop_canvas(data.images, settings.size))
 
 
-def data_of(key: HandedKey, settings: IdentitySettings, context: Context) -> str:
+def describe_data(key: HandedKey, settings: IdentitySettings, context: Context) -> str:
     """What a cell reads, as a text that changes with it; what is absent is a word, so that a run can be planned."""
     names = [getattr(settings, name) for name in ("people", "others", "lfw") if hasattr(settings, name)]
     return " ".join(context.content(name) for name in names)
 
 
-def handed_noise(
+def assign_noise(
     key: HandedKey, seed: int, training: Examples, names: Sequence[str], settings: IdentitySettings, context: Context
 ) -> Noise:
     """Class-wise noise for the people ``names`` of ``training``, made here or by an earlier cell of the same noise.
@@ -143,24 +143,26 @@ def handed_noise(
     if key.noise == "bank":
         bank = load_bank()
         delta = PlainCrop(size=settings.size)(bank.delta, torch.Generator())
-        return _by_rank(Noise(delta, "class", [str(slot) for slot in range(len(delta))], Budget(bank.epsilon)), names)
+        return _assign_by_rank(
+            Noise(delta, "class", [str(slot) for slot in range(len(delta))], Budget(bank.epsilon)), names
+        )
     if key.variant is None:
         raise UsageError("noise error-min needs a variant in the cell's key; use transferred or joint")
-    data = others_of(settings, context)
+    data = read_others(settings, context)
     if key.variant == "joint":
         data = concatenate([data, training.select_classes(names)])
-        made = _made(data, seed, settings, context)
+        made = _load_or_make_noise(data, seed, settings, context)
         return replace(made, delta=made.for_batch(names), keys=tuple(names))
-    return _by_rank(_made(data, seed, settings, context), names)
+    return _assign_by_rank(_load_or_make_noise(data, seed, settings, context), names)
 
 
-def _by_rank(noise: Noise, names: Sequence[str]) -> Noise:
+def _assign_by_rank(noise: Noise, names: Sequence[str]) -> Noise:
     if len(names) > len(noise.keys):
         raise UsageError(f"{len(names)} people are to be protected by {len(noise.keys)} noises; raise identities")
     return replace(noise, delta=noise.delta[: len(names)], keys=tuple(names))
 
 
-def _made(data: Examples, seed: int, settings: IdentitySettings, context: Context) -> Noise:
+def _load_or_make_noise(data: Examples, seed: int, settings: IdentitySettings, context: Context) -> Noise:
     """Algorithm 1 on ``data`` with an RN-18 of its own, or its kept result."""
     rate, width, runtime = settings.surrogate_lr, settings.surrogate_width, context.runtime
     budget = Budget(settings.epsilon_255 / 255)

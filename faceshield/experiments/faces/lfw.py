@@ -54,30 +54,32 @@ def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Conte
     """One cell."""
     recogniser = pretrained(context.runtime.device, name=key.recogniser)
     if settings.lfw in MADE_HERE:
-        pairs, enrolled = _drawn(settings, recogniser, known(key.recogniser).chip.size)
+        pairs, enrolled = _synthesize_pairs(settings, recogniser, known(key.recogniser).chip.size)
     else:
-        pairs, enrolled = _official(settings, recogniser, context)
+        pairs, enrolled = _read_official(settings, recogniser, context)
     features = combine(enrolled.raw, flip=key.flip, unit=key.score == "cosine")
     scores = pair_scores(features, enrolled.found, enrolled.ids, pairs, key.score)
     metrics = verify_pairs(scores, pairs, replicates=settings.replicates, seed=seed).metrics()
     return {**metrics, "recogniser": recogniser.name, "precision": "float32"}
 
 
-def data_of(key: LfwKey, settings: LfwSettings, context: Context) -> str:
+def describe_data(key: LfwKey, settings: LfwSettings, context: Context) -> str:
     """What a cell reads, as a text that changes with it."""
     return context.content(settings.lfw)
 
 
-def _official(settings: LfwSettings, recogniser: Recogniser, context: Context) -> tuple[PairSet, Enrolled]:
+def _read_official(settings: LfwSettings, recogniser: Recogniser, context: Context) -> tuple[PairSet, Enrolled]:
     source = context.source(settings.lfw)
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
     detector = KeptDetector(AnyRollDetector(recogniser.device), context.cache_path("faces-at-any-roll"))
     cache = context.work / "enrolled"
-    return pairs, enrol(source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=_patient(context))
+    return pairs, enrol(
+        source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=_report_slowly(context)
+    )
 
 
-def aligned(name: str, context: Context) -> Examples:
+def align_photos(name: str, context: Context) -> Examples:
     """The photos of ``name``'s images/ that show a face, on the noise canvas: 128 pixels, uint8; they are kept.
 
     Raises UsageError where they are not there.
@@ -86,12 +88,12 @@ def aligned(name: str, context: Context) -> Examples:
     out = context.cache_path(f"aligned-{fingerprint(source)[-12:]}")
     align_dataset(
         read_layout(source / "images"), out, lambda: AnyRollDetector(context.runtime.device), CANVAS,
-        progress=_patient(context),
+        progress=_report_slowly(context),
     )  # fmt: skip
     return read_tree(out)
 
 
-def _patient(context: Context) -> Progress:
+def _report_slowly(context: Context) -> Progress:
     """Progress told twice a minute at most."""
     said = time.monotonic()
 
@@ -104,7 +106,7 @@ def _patient(context: Context) -> Progress:
     return tell
 
 
-def _drawn(settings: LfwSettings, recogniser: Recogniser, size: int) -> tuple[PairSet, Enrolled]:
+def _synthesize_pairs(settings: LfwSettings, recogniser: Recogniser, size: int) -> tuple[PairSet, Enrolled]:
     """Drawn faces as chips: no detector finds a face in them."""
     people = synthesize_people(settings.classes, settings.photos, seed=1, size=size)
     each, folds = settings.pairs, settings.folds
@@ -116,4 +118,4 @@ def _drawn(settings: LfwSettings, recogniser: Recogniser, size: int) -> tuple[Pa
     return pairs, Enrolled(people.ids, raw, np.ones(len(people), np.bool_))
 
 
-EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, data_of)
+EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, describe_data)

@@ -18,8 +18,8 @@ from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import Variant
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.settings import CellKey
-from faceshield.experiments.paper.fitted import Training, TrainingSettings
-from faceshield.experiments.paper.trained import load_or_train
+from faceshield.experiments.paper.network import Training, TrainingSettings
+from faceshield.experiments.paper.network_cache import load_or_train
 from faceshield.models.zoo import Network, build
 from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
@@ -38,7 +38,7 @@ class NoiseKey(CellKey):
     setting: Setting = "paper"
     size: int | None = None
 
-    def made_in(self) -> Form:
+    def noise_form(self) -> Form:
         """The form of a cell's noise; what has one form only needs not say it."""
         return self.form or ("sample" if self.noise.startswith("eq5") else "class")
 
@@ -65,12 +65,12 @@ class NoiseSettings(TrainingSettings):
     @classmethod
     def _known_methods(cls, generate: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Each entry's words and settings are a method's."""
-        for entry, own in generate.items():
+        for entry, options in generate.items():
             name, _, form = entry.partition(" ")
             if form not in get_args(Form):
                 raise ValueError(f"{entry!r} names no noise and form; write it like 'error-min sample'")
             try:
-                noise_method(name, "sample" if form == "sample" else "class", **{**_SIZE.get(name, {}), **own})
+                noise_method(name, "sample" if form == "sample" else "class", **{**_SIZE.get(name, {}), **options})
             except UsageError as error:
                 raise ValueError(f"{entry}: {error}") from None
         return generate
@@ -89,7 +89,7 @@ class NoiseJob:
     path: Path
 
 
-def noise_of(
+def load_or_make_noise(
     key: NoiseKey,
     seed: int,
     data: Examples,
@@ -101,10 +101,10 @@ def noise_of(
 ) -> Noise:
     """The noise of a cell, made here or (unless it must be ``fresh``) by an earlier cell of any recipe.
 
-    ``key`` as :func:`noise_job` reads it; ``test`` is for error-max's network. ``provenance`` tells the seconds of the
+    ``key`` as :func:`plan_noise` reads it; ``test`` is for error-max's network. ``provenance`` tells the seconds of the
     generation, in which the training of error-max's network is not counted.
     """
-    job = noise_job(key, seed, data, settings, context)
+    job = plan_noise(key, seed, data, settings, context)
     checkpoint = job.path.with_suffix(".progress.safetensors")
 
     def make() -> Noise:
@@ -128,18 +128,18 @@ def noise_of(
     return load_or_make(job.path, read_noise, make, save, context.runtime.ranks, fresh=fresh)
 
 
-def noise_job(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings, context: Context) -> NoiseJob:
-    """What :func:`noise_of` does for a cell."""
-    name, form = key.noise, key.made_in()
+def plan_noise(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings, context: Context) -> NoiseJob:
+    """What :func:`load_or_make_noise` does for a cell."""
+    name, form = key.noise, key.noise_form()
     epsilon = settings.epsilon_255 / 255
-    own = {**preset(key.setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
+    options = {**preset(key.setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
     if key.size is not None:
-        own["patch"] = [key.size, key.size]
-    method = noise_method(name, form, epsilon=epsilon, **own)
+        options["patch"] = [key.size, key.size]
+    method = noise_method(name, form, epsilon=epsilon, **options)
     rate = settings.surrogate_lr or LEARNER_RATE[key.variant()]
     surrogate = [settings.surrogate, settings.surrogate_width or settings.width, rate]
     trained = settings.model_dump(mode="json", include=_DECIDE) if name in TRAINED else None
-    decides = [name, form, own, epsilon, surrogate, trained, seed, data_digest(data), str(context.runtime.dtype)]
+    decides = [name, form, options, epsilon, surrogate, trained, seed, data_digest(data), str(context.runtime.dtype)]
     return NoiseJob(method, rate, context.cache_path(f"noise-{digest_of(decides)[:16]}.safetensors"))
 
 
@@ -149,7 +149,7 @@ def _surrogate(
     """θ before the noise is made: fresh, or trained on the clean pictures. It is never the attacker's own network."""
     if not trained:
         return fresh_surrogate(len(data.classes), seed, settings)
-    training, path = surrogate_training(seed, data, test, settings, context)
+    training, path = plan_surrogate(seed, data, test, settings, context)
     if not path.is_file():
         context.say("  training the network that error-maximizing noise is made against")
     return load_or_train(path, training, context).model
@@ -161,14 +161,14 @@ def fresh_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Modu
     return build_seeded(lambda: build(settings.surrogate, classes, width=width), derive_seed(seed, "surrogate"))
 
 
-def surrogate_training(
+def plan_surrogate(
     seed: int, data: Examples, test: Examples, settings: NoiseSettings, context: Context
 ) -> tuple[Training, Path]:
     """The training of the network that a cell's error-max noise is made against, and the file that keeps it."""
-    own = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+    options = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
     changed = {"width": settings.surrogate_width or settings.width, "model": settings.surrogate}
-    chosen = TrainingSettings.model_validate({**own, **changed})
-    epochs, own_seed = settings.surrogate_epochs or settings.epochs, derive_seed(seed, "surrogate")
-    decides = [chosen.model_dump(mode="json"), epochs, own_seed, data_digest(data), str(context.runtime.dtype)]
+    chosen = TrainingSettings.model_validate({**options, **changed})
+    epochs, start_seed = settings.surrogate_epochs or settings.epochs, derive_seed(seed, "surrogate")
+    decides = [chosen.model_dump(mode="json"), epochs, start_seed, data_digest(data), str(context.runtime.dtype)]
     path = context.cache_path(f"trained-{digest_of(decides)[:16]}.safetensors")
-    return Training(data, test, chosen, own_seed, epochs=epochs), path
+    return Training(data, test, chosen, start_seed, epochs=epochs), path

@@ -26,7 +26,7 @@ def recipe(root):
 
 def test_every_photo_is_handled_in_one_way_and_all_ways_occur():
     data = synthesize_people(2, 30, seed=3)
-    out = experiment._handled(data, 40)
+    out = experiment._handle(data, 40)
     assert out.ids == data.ids
     fits = torch.stack(
         [(out.images == crop_canvas(COUNTERMEASURES[way].applied(data.images), 40)).flatten(1).all(1) for way in WAYS]
@@ -34,7 +34,7 @@ def test_every_photo_is_handled_in_one_way_and_all_ways_occur():
     assert fits.sum(0).tolist() == [1] * 60
     assert (fits.sum(1) > 3).all()
     few = torch.arange(60) % 7 < 2
-    assert experiment._handled(data.select(few), 40).images.equal(out.images[few]), "by its id alone"
+    assert experiment._handle(data.select(few), 40).images.equal(out.images[few]), "by its id alone"
 
 
 def test_the_views_differ_in_what_their_names_say():

@@ -13,7 +13,7 @@ from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.engine.registry import experiment_of
 from faceshield.experiments.faces import crops as experiment
 from faceshield.experiments.faces.crops import EXPERIMENT, CloakedSettings, CropsKey
-from faceshield.experiments.faces.crops import cloaked_people as cloaked
+from faceshield.experiments.faces.crops import cloak_people as cloaked
 from faceshield.noise.identity import choose_class
 from faceshield.noise.surrogate import load_bank
 from faceshield.noise.transforms import Transforms

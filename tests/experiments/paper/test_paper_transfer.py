@@ -10,9 +10,9 @@ from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.types import Noise
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
-from faceshield.experiments.paper import trained as training
+from faceshield.experiments.paper import network_cache as training
 from faceshield.experiments.paper import transfer
-from faceshield.experiments.paper.transfer import ADDED_CLASS, MAPPED_CLASSES, renamed
+from faceshield.experiments.paper.transfer import ADDED_CLASS, MAPPED_CLASSES, rename_keys
 
 added_class = ADDED_CLASS.run
 mapped_classes = MAPPED_CLASSES.run
@@ -32,18 +32,18 @@ CLASS = {"noise": "error-min", "form": "class"}
 def seen(monkeypatch):
     """(training pictures, test pictures) of each network, and the noises that were asked for."""
     kept = {"data": [], "noise": []}
-    real, real_noise = training.fit_network, transfer.noise_of
+    real, real_noise = training.fit_network, transfer.load_or_make_noise
 
     def fitted(job, *of, **how):
         kept["data"].append((job.data, job.test))
         return real(job, *of, **how)
 
-    def noise_of(*of):
+    def load_or_make_noise(*of):
         kept["noise"].append((real_noise(*of), of[2]))
         return kept["noise"][-1][0]
 
     monkeypatch.setattr(training, "fit_network", fitted)
-    monkeypatch.setattr(transfer, "noise_of", noise_of)
+    monkeypatch.setattr(transfer, "load_or_make_noise", load_or_make_noise)
     return kept
 
 
@@ -97,11 +97,11 @@ def test_each_class_gets_the_noise_of_the_one_it_is_mapped_to(context, seen):
 
 def test_renamed_noise_has_the_new_names_alone():
     noise = Noise(torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 2, 2) / 255, "class", ("a", "b", "c"), Budget())
-    new = renamed(noise, {"x": "c", "y": "a", "z": "c"})
+    new = rename_keys(noise, {"x": "c", "y": "a", "z": "c"})
     assert list(new.keys) == ["x", "y", "z"]
     assert (new.delta[:, 0, 0, 0] * 255).round().tolist() == [2, 0, 2]
     with pytest.raises(StoreError, match="no entry 'd'"):
-        renamed(noise, {"x": "d"})
+        rename_keys(noise, {"x": "d"})
 
 
 def test_classes_are_chosen_by_name_in_the_order_asked_for():

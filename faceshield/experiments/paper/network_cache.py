@@ -8,46 +8,46 @@ from pathlib import Path
 from faceshield.core.cache import digest_of, load_or_make
 from faceshield.core.store import read_tensors, write_tensors
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.paper.fitted import Fitted, Training, TrainingSettings, fit_network
+from faceshield.experiments.paper.network import TrainedNetwork, Training, TrainingSettings, fit_network
 from faceshield.models.zoo import build
 from faceshield.noise.file import data_digest
 from faceshield.training.history import History
 
 
-def trained(training: Training, context: Context) -> Fitted:
+def train_once(training: Training, context: Context) -> TrainedNetwork:
     """:func:`load_or_train` under a name that tells all that decides it, shared by the cells of every recipe."""
     return load_or_train(network_path(training, context), training, context)
 
 
 def network_path(training: Training, context: Context) -> Path:
-    """Where :func:`trained` keeps its network."""
+    """Where :func:`train_once` keeps its network."""
     settings, seed, adversary = training.settings, training.seed, training.adversary
-    own = {name: getattr(settings, name) for name in TrainingSettings.model_fields if name not in _PICTURES}
+    options = {name: getattr(settings, name) for name in TrainingSettings.model_fields if name not in _PICTURES}
     if training.epochs is not None:
-        own["epochs"] = training.epochs
+        options["epochs"] = training.epochs
     parts = (training.data, training.test)
     decides = [
-        own, seed, [[data_digest(part), part.sorted().labels.tolist(), part.classes] for part in parts],
+        options, seed, [[data_digest(part), part.sorted().labels.tolist(), part.classes] for part in parts],
         None if adversary is None else asdict(adversary), str(context.runtime.dtype),
     ]  # fmt: skip
     return context.cache_path(f"network-{digest_of(decides)[:16]}.safetensors")
 
 
-def load_or_train(path: Path, training: Training, context: Context) -> Fitted:
-    """:func:`faceshield.experiments.paper.fitted.fitted`, or what an earlier call kept at ``path``.
+def load_or_train(path: Path, training: Training, context: Context) -> TrainedNetwork:
+    """:func:`faceshield.experiments.paper.network.fit_network`, or what an earlier call kept at ``path``.
 
     Killed and called again, it goes on from a checkpoint beside ``path``, which is gone once the network is kept. The
     seconds are those of the training, whenever it was. Raises what ``fit_network`` raises.
     """
     checkpoint = path.with_suffix(".progress.safetensors")
 
-    def load(path: Path) -> Fitted:
+    def load(path: Path) -> TrainedNetwork:
         tensors, history = read_tensors(path)
         network = build(training.settings.model, len(training.data.classes), width=training.settings.width)
         network.load_state_dict(tensors)
-        return Fitted(context.runtime.place(network).eval(), History.read(history))
+        return TrainedNetwork(context.runtime.place(network).eval(), History.read(history))
 
-    def save(path: Path, made: Fitted) -> None:
+    def save(path: Path, made: TrainedNetwork) -> None:
         write_tensors(path, made.model.state_dict(), asdict(made.history))
         checkpoint.unlink(missing_ok=True)
 
