@@ -73,7 +73,7 @@ class Examples:
         chosen = self.select(position[self.labels] >= 0)
         return replace(chosen, labels=position[chosen.labels], classes=tuple(names))
 
-    def sorted(self) -> Examples:
+    def sort(self) -> Examples:
         """The same examples in the order of their ids, whatever order the files came in."""
         return self._at(torch.tensor(sorted(range(len(self)), key=self.ids.__getitem__), dtype=torch.long))
 

@@ -52,7 +52,7 @@ def open_data(source: str | Path, split: Split, size: int | None = None, limit: 
     CIFAR-100 in the binary version, unpacked or as .tar.gz; SVHN's .mat files; or "digits", scikit-learn's bundled 8×8
     digits as 32×32 RGB. Where there is no split, a fifth of each class is the test, drawn from the ids alone. ``size``
     brings the middle square of each picture to ``size`` × ``size``. Nothing is downloaded. Raises UsageError for a path
-    that is not there or is none of these, and for what is wrong with the data.
+    that does not exist or is of another kind, and for invalid data.
     """
     if split not in _FOLDERS:
         raise UsageError(f"split {split!r} is unknown; use 'train' or 'test'")
@@ -76,8 +76,7 @@ def open_data(source: str | Path, split: Split, size: int | None = None, limit: 
 def open_training_part(source: str | Path, size: int | None = None, limit: int | None = None) -> Examples:
     """The train split of ``source`` where the data comes with one, and all of it where class folders lie at the top.
 
-    ``source``, ``size`` and ``limit`` are :func:`open_data`'s, and so are the errors. "digits"
-    come without a split and keep the fifth that is their test apart.
+    Arguments and errors are those of :func:`open_data`. "digits" have no split: a fifth of them stays out, as the test.
     """
     path = Path(source)
     if path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip"):

@@ -79,8 +79,8 @@ def read_tree(
     :func:`faceshield.data.pictures.decode_all`; without it all must have one size. ``under`` names a folder to start
     in, such as "train"; ids do not begin with it. ``classes`` takes these folders alone, labelled in the order given
     (ImageNet-100: its hundred wnids). ``limit`` takes at most so many pictures a class, drawn from the ids alone.
-    Raises UsageError for a tree without class folders or pictures, an absent class, mixed sizes, or a file that is
-    named like a picture and is none.
+    Raises UsageError for a tree without class folders or pictures, an absent class, mixed sizes, or a file with
+    a picture's suffix that cannot be decoded.
     """
     with open_tree(root) as tree:
         where = f"{root}/{under}" if under else f"{root}"

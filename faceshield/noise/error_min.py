@@ -101,7 +101,7 @@ class ErrorMin:
         ``learner``'s several processes, which must all call this, each does its share, and all return the same noise.
         Raises UsageError for a patch that does not fit, StoreError for another job's checkpoint.
         """
-        data = data.sorted()
+        data = data.sort()
         images, labels = data.images.to(learner.device), data.labels.to(learner.device)
         keys = data.classes if self.form == "class" else data.ids
         owner = labels if self.form == "class" else torch.arange(len(labels), device=labels.device)

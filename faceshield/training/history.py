@@ -9,7 +9,7 @@ from typing import Any
 from faceshield.core.errors import UsageError
 
 Tested = float | tuple[float, Sequence[float]]
-"""What a test tells of a network: its accuracy (0–1), or that and the accuracy on each class."""
+"""The result of a test: the accuracy (0–1), or a pair of it and the accuracy on each class."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class History:
     """Mean training loss of each epoch and, where the run was given a test, the accuracy (0–1) after each epoch.
 
     ``class_curves[i]`` is the accuracy on class i after each epoch, NaN for a class without test pictures; empty where
-    the test tells none. ``seconds`` is what the epochs took without their tests, and is no part of a comparison: two
+    the test gives none. ``seconds`` is what the epochs took without their tests, and is no part of a comparison: two
     runs are equal where their curves are.
     """
 
@@ -28,7 +28,7 @@ class History:
 
     @staticmethod
     def read(values: Mapping[str, Any]) -> History:
-        """The history whose ``asdict`` went through JSON; what is not told is empty."""
+        """The history of an ``asdict`` that went through JSON; absent fields are empty."""
         return History(
             tuple(values.get("train_loss", ())),
             tuple(values.get("test_accuracy", ())),

@@ -73,7 +73,7 @@ def train(
 
     ``checkpoint`` is written after an epoch, unless it has been within the last ``every`` seconds; found again, the run
     goes on from there and, on a CPU, ends with the very bytes of an uninterrupted one. StoreError where it is of a run
-    with other settings, data or initial weights; UsageError for a rate, decay or schedule that is none.
+    with other settings, data or initial weights; UsageError for an invalid rate, decay or schedule.
 
     Of the runtime's several processes each computes its share of a batch, and all make the same step, that of one
     process on the whole batch; ``adversary`` is run on the whole batch by each, and ``test`` on all of its pictures.

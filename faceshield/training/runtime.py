@@ -51,8 +51,8 @@ class Runtime:
         ``compile`` lets placed networks run through torch.compile where a compiler works; it takes minutes, and a small
         RN-18 on a CPU gains nothing by it. ``threads`` is for the CPU and the whole process; None leaves torch's
         choice. On CUDA the fastest convolutions are measured, and "best" multiplies what stays float32 in TF32. Raises
-        UsageError for a device that is unknown or that this machine lacks, and for a precision or a number of threads
-        that is none.
+        UsageError for a device that is unknown or that this machine lacks, for an unknown precision, and for fewer than
+        one thread.
 
         Under torchrun the processes that it started are joined into one job (gloo on a CPU, NCCL on CUDA): ``device``
         "cuda" is then each one's own, and "cuda:N", which would be all processes', is refused.

@@ -245,7 +245,7 @@ def main() -> None:
         " the fast setting, and it protects as well.",
         "python recipes/benchmarks/noise.py DATA",
     )
-    data = open_data(choice.data, "train", limit=choice.limit).sorted()
+    data = open_data(choice.data, "train", limit=choice.limit).sort()
     test = open_data(choice.data, "test", limit=choice.test_limit)
     cells = [one for seed in choice.seeds for one in until_done(data, test, choice, runtime, seed)]
     if choice.ladder_rounds:

@@ -68,7 +68,7 @@ def test_concatenate_puts_the_classes_side_by_side():
 @given(st.integers(0, 10**6))
 def test_sorted_undoes_every_order(order):
     data = examples()
-    again = shuffled(data, order).sorted()
+    again = shuffled(data, order).sort()
     assert again.ids == data.ids
     assert again.images.equal(data.images)
     assert again.labels.equal(data.labels)

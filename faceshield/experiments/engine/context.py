@@ -45,9 +45,9 @@ class Context:
         return path
 
     def content(self, name: str) -> str:
-        """A text that changes with the data set ``name``; the name itself of one that needs no file, or is absent.
+        """A text that changes with the files of the data set ``name``.
 
-        A run can thus be planned before its data is there.
+        It is the name itself where the data set needs no file or is absent, so that a run can be planned without it.
         """
         path = self.locate(name)
         return fingerprint(path) if name not in MADE_HERE and path.exists() else name
@@ -62,7 +62,10 @@ class Context:
         return report
 
     def cache_path(self, name: str) -> Path:
-        """Where a file lies, or is to lie, whose name tells all that decides it: the recipe's own copy goes first."""
+        """The path of a cached file: in this recipe's folder if it is there already, else in ``shared``.
+
+        Its name must contain all that decides its content, usually as a digest.
+        """
         recipe_copy = self.work / name
         return recipe_copy if self.shared is None or recipe_copy.is_file() else self.shared / name
 
@@ -71,8 +74,8 @@ class Context:
 class Experiment(Generic[S, K]):
     """``cell(key, seed, settings, context)`` returns a cell's metrics; ``settings`` and ``key`` declare its arguments.
 
-    ``inputs`` returns a text that changes with the data a cell reads: a cell is then run again when its data changed
-    (``Context.content`` of each source will do). Give it to new experiments only: it changes the names of their caches.
+    ``inputs`` returns a text that changes with the data a cell reads, such as ``Context.content`` of each source; a
+    cell is then run again when its data changed. Give it to new experiments only: it changes the names of their caches.
     """
 
     cell: Callable[[K, int, S, Context], dict[str, Any]]
@@ -86,7 +89,7 @@ class Experiment(Generic[S, K]):
         return self.cell(known, seed, checked, context)
 
     def fingerprint(self, key: Key, settings: Mapping[str, Any], context: Context) -> str:
-        """What ``inputs`` says of a cell, "" where there is none."""
+        """The text that ``inputs`` gives for a cell; "" for an experiment without ``inputs``."""
         return "" if self.inputs is None else self.inputs(*self._check(key, settings), context)
 
     def sources(self, key: Key, settings: Mapping[str, Any]) -> tuple[str, ...]:

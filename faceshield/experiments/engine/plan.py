@@ -98,10 +98,10 @@ def plan(recipe: Recipe, scale: Scale, seeds: Sequence[int] | None = None, input
 
 
 def _keep_decisive(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
-    """``settings`` without what ``generate``, which maps "NOISE FORM" to settings, says of another noise.
+    """``settings`` without those that do not affect a cell of this ``key``.
 
-    Nor has a cell ``trained``, what an extractor that the recipe trains is made of, unless its extractor is that one. A
-    cell that is finished stays so when another noise's or extractor's settings change.
+    These are the entries of ``generate`` ("NOISE FORM" → settings) for other noises, and ``trained`` where the cell
+    uses the shipped extractor. A finished cell thus stays valid when another noise's or extractor's settings change.
     """
     if key.get("extractor", "resnet29") == "resnet29":
         settings = {name: value for name, value in settings.items() if name != "trained"}

@@ -82,7 +82,7 @@ def battery(key: BatteryKey, seed: int, settings: BatterySettings, context: Cont
 
 
 def describe_data(key: CloakedKey, settings: CloakedSettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+    """A text that changes with the data that a cell reads."""
     return context.content(settings.people)
 
 

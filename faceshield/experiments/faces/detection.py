@@ -112,7 +112,7 @@ _DETECTORS: dict[str, Callable[[], Detector]] = {
 
 
 def describe_data(key: DetectionKey, settings: DetectionSettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+    """A text that changes with the data that a cell reads."""
     return context.content(settings.lfw)
 
 

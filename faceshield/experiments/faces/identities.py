@@ -84,7 +84,7 @@ class HandedKey(CellKey):
 
 
 def training_options(model: str, settings: IdentitySettings) -> dict[str, Any]:
-    """What the settings ask of training.loop.train beside its defaults."""
+    """The arguments of :func:`faceshield.training.loop.train` that differ from its defaults."""
     asked: dict[str, Any] = {"batch": settings.batch}
     if settings.schedule == "steps":
         asked |= published_settings(settings.epochs)
@@ -128,7 +128,7 @@ def _read(
 
 
 def describe_data(key: HandedKey, settings: IdentitySettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it; what is absent is a word, so that a run can be planned."""
+    """A text that changes with the data that a cell reads; an absent data set stands as its name."""
     names = [getattr(settings, name) for name in ("people", "others", "lfw") if hasattr(settings, name)]
     return " ".join(context.content(name) for name in names)
 

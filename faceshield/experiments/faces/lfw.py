@@ -64,7 +64,7 @@ def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Conte
 
 
 def describe_data(key: LfwKey, settings: LfwSettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+    """A text that changes with the data that a cell reads."""
     return context.content(settings.lfw)
 
 

@@ -123,7 +123,7 @@ def _search_all(sides: Mapping[Side, Sequence[Tensor]], crowd: Tensor) -> Search
 
 
 def describe_data(key: SearchKey, settings: SearchSettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+    """A text that changes with the data that a cell reads."""
     return " ".join(context.content(name) for name in settings.sources(key))
 
 

@@ -43,7 +43,7 @@ def backdoor(key: BackdoorKey, seed: int, settings: ClassifySettings, context: C
     if key.noise_form() != "class":
         raise UsageError(f"form {key.noise_form()!r} has no noise for new pictures; a backdoor needs form 'class'")
     chosen = settings.select_set(key)
-    data, test = open_split(chosen, "train", context).sorted(), open_split(chosen, "test", context)
+    data, test = open_split(chosen, "train", context).sort(), open_split(chosen, "test", context)
     noise = load_or_make_noise(key, seed, data, test, chosen, context)
     training = unlearnable(data, noise, exposure(key, seed).mask(data))
     result = fit(training, test, chosen, key, seed, context)

@@ -126,7 +126,7 @@ def classify(key: ClassifyKey, seed: int, settings: ClassifySettings, context: C
     train alike, and differ by their noise only.
     """
     chosen = settings.select_set(key)
-    data, test = open_split(chosen, "train", context).sorted(), open_split(chosen, "test", context)
+    data, test = open_split(chosen, "train", context).sort(), open_split(chosen, "test", context)
     training, extra = data, {}
     mask = exposure(key, seed).mask(data)
     if key.noise != "none":
@@ -163,7 +163,7 @@ def measure_outcome(
 
 
 def describe_inputs(key: DataKey, settings: ClassifySettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+    """A text that changes with the data that a cell reads."""
     return describe_data(settings.select_set(key), context)
 
 

@@ -18,7 +18,7 @@ def cost(key: NoiseKey, seed: int, settings: ClassifySettings, context: Context)
     ``cost_share`` is noise ÷ this training, ``cost_share_60_epochs`` noise ÷ a training of 60 epochs at the same pace,
     the paper's number of them.
     """
-    data, test = open_split(settings, "train", context).sorted(), open_split(settings, "test", context)
+    data, test = open_split(settings, "train", context).sort(), open_split(settings, "test", context)
     training = fit_network(Training(data, test, settings, seed), context).history.seconds
     provenance = load_or_make_noise(key, seed, data, test, settings, context, fresh=True).provenance
     seconds = provenance["seconds"]

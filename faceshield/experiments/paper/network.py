@@ -87,13 +87,13 @@ class TrainedNetwork:
 
 
 def open_split(settings: TrainingSettings, split: Split, context: Context) -> Examples:
-    """The train or test pictures. Raises UsageError where the data is not there or is none."""
+    """The train or test pictures. Raises UsageError where the data is absent or invalid."""
     source = settings.data if settings.data in MADE_HERE else context.source(settings.data)
     return open_data(source, split, settings.size, settings.limit if split == "train" else settings.test_limit)
 
 
 def describe_data(settings: TrainingSettings, context: Context) -> str:
-    """What the pictures are read from, as a text that changes with it."""
+    """A text that changes with the data set's files."""
     return context.content(settings.data)
 
 

@@ -1,4 +1,4 @@
-"""A network trained once for all that decides it, kept, and shared by the cells of every recipe."""
+"""Trained networks, cached under a digest of data and settings and shared by the cells of every recipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faceshield.training.history import History
 
 
 def train_once(training: Training, context: Context) -> TrainedNetwork:
-    """:func:`load_or_train` under a name that tells all that decides it, shared by the cells of every recipe."""
+    """:func:`load_or_train` at :func:`network_path`, which every recipe shares."""
     return load_or_train(network_path(training, context), training, context)
 
 
@@ -27,7 +27,7 @@ def network_path(training: Training, context: Context) -> Path:
         options["epochs"] = training.epochs
     parts = (training.data, training.test)
     decides = [
-        options, seed, [[data_digest(part), part.sorted().labels.tolist(), part.classes] for part in parts],
+        options, seed, [[data_digest(part), part.sort().labels.tolist(), part.classes] for part in parts],
         None if adversary is None else asdict(adversary), str(context.runtime.dtype),
     ]  # fmt: skip
     return context.cache_path(f"network-{digest_of(decides)[:16]}.safetensors")
@@ -54,4 +54,4 @@ def load_or_train(path: Path, training: Training, context: Context) -> TrainedNe
     return load_or_make(path, load, lambda: fit_network(training, context, checkpoint), save, context.runtime.ranks)
 
 
-_PICTURES = ("data", "limit", "test_limit", "size")  # where the pictures came from; they are themselves in the digest
+_PICTURES = ("data", "limit", "test_limit", "size")  # the pictures themselves are in the digest

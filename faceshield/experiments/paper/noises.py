@@ -1,4 +1,4 @@
-"""Noise for classification experiments: made once for all that decides it, kept, and shared by a recipe's cells."""
+"""Noise for classification experiments: generated once, cached under a digest of its settings, shared by recipes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NoiseKey(CellKey):
     size: int | None = None
 
     def noise_form(self) -> Form:
-        """The form of a cell's noise; what has one form only needs not say it."""
+        """The form of a cell's noise: ``form`` if given, else sample for Eq. 5 noise and class for all others."""
         return self.form or ("sample" if self.noise.startswith("eq5") else "class")
 
     def variant(self) -> Variant:
@@ -64,7 +64,7 @@ class NoiseSettings(TrainingSettings):
     @field_validator("generate")
     @classmethod
     def _known_methods(cls, generate: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Each entry's words and settings are a method's."""
+        """Raise ValueError for an entry that names no noise method or form, or has a setting that the method lacks."""
         for entry, options in generate.items():
             name, _, form = entry.partition(" ")
             if form not in get_args(Form):
@@ -76,13 +76,13 @@ class NoiseSettings(TrainingSettings):
         return generate
 
 
-_SIZE = {"patch": {"patch": [8, 8]}}  # a patch needs one; the key gives it
-_DECIDE = set(NoiseSettings.model_fields) - {"generate"}  # what an experiment adds to them decides nothing of a noise
+_SIZE = {"patch": {"patch": [8, 8]}}  # a patch needs a size to be checked; a cell's key gives the real one
+_DECIDE = set(NoiseSettings.model_fields) - {"generate"}  # an experiment's own settings do not affect the noise
 
 
 @dataclass(frozen=True)
 class NoiseJob:
-    """How a cell's noise is made, with the learning rate of θ, and the file that keeps it."""
+    """A cell's noise method, the learning rate of its surrogate θ, and the path of the cached noise."""
 
     method: NoiseMethod
     rate: float
@@ -99,10 +99,10 @@ def load_or_make_noise(
     *,
     fresh: bool = False,
 ) -> Noise:
-    """The noise of a cell, made here or (unless it must be ``fresh``) by an earlier cell of any recipe.
+    """The noise of a cell: read from the cache, or generated and cached. ``fresh`` generates it in any case.
 
-    ``key`` as :func:`plan_noise` reads it; ``test`` is for error-max's network. ``provenance`` tells the seconds of the
-    generation, in which the training of error-max's network is not counted.
+    ``test`` is used only to train the network that error-max needs. ``provenance["seconds"]`` is the time of the
+    generation without that training.
     """
     job = plan_noise(key, seed, data, settings, context)
     checkpoint = job.path.with_suffix(".progress.safetensors")
@@ -129,7 +129,7 @@ def load_or_make_noise(
 
 
 def plan_noise(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings, context: Context) -> NoiseJob:
-    """What :func:`load_or_make_noise` does for a cell."""
+    """The method, rate and path that :func:`load_or_make_noise` uses for a cell."""
     name, form = key.noise, key.noise_form()
     epsilon = settings.epsilon_255 / 255
     options = {**preset(key.setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
@@ -146,7 +146,7 @@ def plan_noise(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings
 def _surrogate(
     trained: bool, data: Examples, test: Examples, seed: int, settings: NoiseSettings, context: Context
 ) -> nn.Module:
-    """θ before the noise is made: fresh, or trained on the clean pictures. It is never the attacker's own network."""
+    """The surrogate θ: with initial weights, or ``trained`` on clean pictures. The attacker trains another network."""
     if not trained:
         return fresh_surrogate(len(data.classes), seed, settings)
     training, path = plan_surrogate(seed, data, test, settings, context)
@@ -156,7 +156,7 @@ def _surrogate(
 
 
 def fresh_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Module:
-    """θ with the weights that it is born with."""
+    """θ with its initial weights."""
     width = settings.surrogate_width or settings.width
     return build_seeded(lambda: build(settings.surrogate, classes, width=width), derive_seed(seed, "surrogate"))
 
@@ -164,7 +164,7 @@ def fresh_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Modu
 def plan_surrogate(
     seed: int, data: Examples, test: Examples, settings: NoiseSettings, context: Context
 ) -> tuple[Training, Path]:
-    """The training of the network that a cell's error-max noise is made against, and the file that keeps it."""
+    """The training of the network that error-max noise is made against, and the path of the cached network."""
     options = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
     changed = {"width": settings.surrogate_width or settings.width, "model": settings.surrogate}
     chosen = TrainingSettings.model_validate({**options, **changed})

@@ -58,7 +58,7 @@ def added_class(key: AddedKey, seed: int, settings: TransferSettings, context: C
     if key.noise != "none":
         noise = load_or_make_noise(key, seed, source, source_test, settings, context)
         joining, extra = unlearnable(joining, noise), {"seconds_noise": noise.provenance["seconds"]}
-    training = concatenate([data, joining]).sorted()
+    training = concatenate([data, joining]).sort()
     joined = concatenate([test, source_test.select_classes([settings.added])])
     if settings.compared not in data.classes:
         raise UsageError(
@@ -104,7 +104,7 @@ def rename_keys(noise: Noise, mapping: dict[str, str]) -> Noise:
 
 
 def describe_inputs(key: CellKey, settings: TransferSettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+    """A text that changes with the data that a cell reads."""
     return " ".join(
         describe_data(settings.model_copy(update={"data": name}), context) for name in (settings.data, settings.source)
     )
@@ -116,7 +116,7 @@ def _open_both(
     """The train and the test part of some classes of the data set ``name``."""
 
     def open_one(split: Split) -> Examples:
-        examples = open_split(settings.model_copy(update={"data": name}), split, context).sorted()
+        examples = open_split(settings.model_copy(update={"data": name}), split, context).sort()
         return examples if only is None else examples.select_classes(only)
 
     return open_one("train"), open_one("test")

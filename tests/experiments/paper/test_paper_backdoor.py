@@ -64,7 +64,7 @@ def test_success_is_the_share_that_obeys(context, monkeypatch):
 
     monkeypatch.setattr(training, "fit_network", fitted)
     metrics = backdoor({"noise": "random", "form": "class", "percent": 50}, 0, SETTINGS, context)
-    clean = open_data("digits", "train", 8, 12).sorted()
+    clean = open_data("digits", "train", 8, 12).sort()
     changed = (kept["data"].images != clean.images).flatten(1).any(1)
     assert torch.bincount(clean.labels[changed], minlength=10).tolist() == [6] * 10
     assert 0 <= metrics["attack_success"] <= 1

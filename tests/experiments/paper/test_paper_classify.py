@@ -87,7 +87,7 @@ def test_clean_data_is_plain_training(context):
     metrics = classify({"noise": "none"}, 3, SETTINGS, context)
     data, test = (open_data("digits", part, 8, limit) for part, limit in (("train", 12), ("test", 6)))
     network = build_seeded(lambda: build("resnet18", 10, width=2), 3)
-    train(network, data.sorted(), context.runtime, epochs=2, seed=3, lr=0.1, batch=16)
+    train(network, data.sort(), context.runtime, epochs=2, seed=3, lr=0.1, batch=16)
     right = predict(network, test.images, context.runtime) == test.labels
     assert metrics["test_accuracy_final"] == pytest.approx(float(right.float().mean()))
     for label, share in enumerate(metrics["class_accuracy"]):
@@ -103,7 +103,7 @@ def test_clean_data_is_plain_training(context):
 def test_it_trains_on_the_pictures_with_their_noise(context, trained_on, setting):
     """Against Algorithm 1 called here by hand, the released code's positive half included."""
     metrics = classify({**CLASS, "setting": setting}, 5, SETTINGS, context)
-    data = open_data("digits", "train", 8, 12).sorted()
+    data = open_data("digits", "train", 8, 12).sort()
     surrogate = build_seeded(lambda: build("resnet18", 10, width=2), derive_seed(5, "surrogate"))
     method = noise_method("error-min", "class", rounds=3, variant=setting)
     noise = method.generate(data, learner(surrogate, context.runtime, lr=LEARNER_RATE[setting]), seed=5)
@@ -145,7 +145,7 @@ def test_noise_is_made_once_for_all_that_decides_it(context, generations):
 
 def test_a_kept_noise_is_the_noise_that_was_made(context):
     own = ClassifySettings.model_validate(SETTINGS)
-    data, test = open_split(own, "train", context).sorted(), open_split(own, "test", context)
+    data, test = open_split(own, "train", context).sort(), open_split(own, "test", context)
     first, again = (
         load_or_make_noise(NoiseKey(**{"noise": "random", "form": "sample"}), 0, data, test, own, context)
         for _ in range(2)
@@ -160,7 +160,7 @@ def test_error_max_attacks_a_trained_network_that_is_not_the_one_it_is_tested_on
     for form in ("sample", "class"):
         classify({"noise": "error-max", "form": form}, 0, settings, context)
     (kept,) = context.work.glob("trained-*.safetensors")
-    data = open_data("digits", "train", 8, 12).sorted()
+    data = open_data("digits", "train", 8, 12).sort()
     network = build_seeded(lambda: build("resnet18", 10, width=2), derive_seed(0, "surrogate"))
     train(network, data, context.runtime, epochs=3, seed=derive_seed(0, "surrogate"), lr=0.1, batch=16)
     delta = noise_method("error-max", "sample").generate(data, learner(network, context.runtime), seed=0).delta

@@ -40,7 +40,7 @@ def trained_on(monkeypatch):
 
 
 def clean():
-    return open_data("digits", "train", 8, 10).sorted()
+    return open_data("digits", "train", 8, 10).sort()
 
 
 @pytest.mark.parametrize("percent", [0, 20, 80, 100])

@@ -48,7 +48,7 @@ def seen(monkeypatch):
 
 
 def digits(split="train", limit=10):
-    return open_data("digits", split, 8, limit).sorted()
+    return open_data("digits", split, 8, limit).sort()
 
 
 def test_the_added_class_alone_carries_noise_made_on_the_source(context, seen):
