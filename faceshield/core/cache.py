@@ -46,7 +46,7 @@ def load_or_make_tensors(path: Path, make: Callable[[], Tensors], ranks: Ranks =
     return load_or_make(path, read_tensors, make, lambda target, made: write_tensors(target, *made), ranks)
 
 
-def digest_of(value: Any) -> str:
+def digest_json(value: Any) -> str:
     """SHA-256 of a value's JSON with sorted keys, hexadecimal."""
     return sha256(json.dumps(value, sort_keys=True).encode())
 

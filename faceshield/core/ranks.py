@@ -33,7 +33,7 @@ class Ranks:
         return slice(self.rank, None, self.size)
 
     def sum(self, mine: Tensor) -> Tensor:
-        """The sum of all processes' ``own`` (of one shape), the same bits in each; gradients come back through it."""
+        """The sum of ``mine`` (of one shape) over all processes, bit for bit the same in each; it is differentiable."""
         if self.size == 1:
             return mine
         total: Tensor = _Sum.apply(mine)

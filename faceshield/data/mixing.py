@@ -55,6 +55,6 @@ def _draw_weights(count: int, alpha: float, generator: Generator) -> Tensor:
 
 
 def _mix_labels(labels: Tensor, partner: Tensor, weight: Tensor, classes: int) -> Tensor:
-    """(N, classes): ``own`` of each label, the rest of its partner's."""
+    """(N, classes): ``weight`` of each label, the rest of its partner's."""
     hot = F.one_hot(labels, classes).to(weight.dtype)
     return weight[:, None] * hot + (1 - weight[:, None]) * hot[partner]

@@ -39,7 +39,7 @@ class PairSet:
 
         Raises UsageError where an id names no person, as in a pack of bare pictures.
         """
-        sides = [[person_of(id) for id in side] for side in (self.left, self.right)]
+        sides = [[parse_person(id) for id in side] for side in (self.left, self.right)]
         if not all(name for side in sides for name in side):
             raise UsageError("the photos' ids name no person (PERSON/FILE); who they show is not known")
         names, index = np.unique(np.array(sides).reshape(2, -1), return_inverse=True)
@@ -65,7 +65,7 @@ class PairSet:
             )
 
 
-def person_of(id: str) -> str:
+def parse_person(id: str) -> str:
     """The person in an id PERSON/FILE; "" where there is none."""
     return id.rpartition("/")[0]
 

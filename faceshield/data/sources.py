@@ -26,8 +26,8 @@ _TORONTO, _SVHN, _LFW = (
 )
 
 
-def _file(place: str, name: str, md5: str, folder: str = "") -> OfficialFile:
-    return OfficialFile(f"{place}/{name}", Checksum("md5", md5), folder)
+def _file(site: str, name: str, md5: str, folder: str = "") -> OfficialFile:
+    return OfficialFile(f"{site}/{name}", Checksum("md5", md5), folder)
 
 
 DATA_SETS: dict[str, tuple[OfficialFile, ...]] = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from faceshield.core.cache import digest_of
+from faceshield.core.cache import digest_json
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.results import STAND_IN, Key, Result
 from faceshield.core.store import read_json
@@ -127,7 +127,7 @@ def stored_cells(path: Path, config_sha256: str, data: Mapping[str, str]) -> dic
     if file.get("config_sha256") != config_sha256 or file.get("data") != data:
         return {}
     return {
-        digest_of([cell["key"], cell["seed"]]): {
+        digest_json([cell["key"], cell["seed"]]): {
             **{name: cell[name] for name in ("key", "seed", "metrics", "wall_s")},
             **{name: cell.get(name, file[name]) for name in ("device", "versions")},
         }

@@ -25,7 +25,7 @@ def sgd(
     weight_decay: float = 5e-4,
     nesterov: bool = False,
 ) -> SGD:
-    """SGD over all of the model's parameters. Raises UsageError for a rate or decay that is negative, infinite or NaN."""
+    """SGD over all of the model's parameters. Raises UsageError for a negative, infinite or NaN rate or decay."""
     if not (math.isfinite(lr) and lr > 0):
         raise UsageError(f"learning rate {lr} must be a positive number, for example 0.1")
     if not (math.isfinite(weight_decay) and weight_decay >= 0):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceshield.core.cache import digest_of, load_or_make, load_or_make_tensors, sharded_path
+from faceshield.core.cache import digest_json, load_or_make, load_or_make_tensors, sharded_path
 from faceshield.core.errors import StoreError
 from faceshield.core.store import read_json, read_tensors, sha256, write_json
 
@@ -49,11 +49,11 @@ def test_tensors_and_metadata_come_back_alike(tmp_path):
 def test_the_name_tells_what_decides_it():
     value = {"b": [1, 0.5, None], "a": "é"}
     assert (
-        digest_of(value)
-        == digest_of(dict(reversed(value.items())))
+        digest_json(value)
+        == digest_json(dict(reversed(value.items())))
         == sha256(json.dumps(dict(sorted(value.items()))).encode())
     )
-    assert digest_of([1]) != digest_of([2])
-    digest = digest_of(value)
+    assert digest_json([1]) != digest_json([2])
+    digest = digest_json(value)
     path = sharded_path(Path("faces"), digest)
     assert path.parts == ("faces", digest[:2], f"{digest[2:34]}.safetensors")

@@ -60,7 +60,7 @@ def dry_run(
     ``basis`` says so. Raises UsageError where no cell has the number.
     """
     this = Run(recipe, scale, experiment, context, results, seeds)
-    numbers, stored = this.plan.select(only, seeds), this.stored()
+    numbers, stored = this.plan.select(only, seeds), this.read_stored()
     cells = tuple(this.plan.cells[number - 1] for number in numbers)
     done = tuple(
         this.cache(cell).is_file() or stored[number - 1] is not None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from faceshield.core.cache import digest_of
+from faceshield.core.cache import digest_json
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Key
 from faceshield.experiments.engine.recipe import Recipe, Scale
@@ -30,7 +30,7 @@ class Planned:
     @property
     def cache(self) -> str:
         """The name of the file that keeps the finished cell."""
-        return f"{(digest_of([self.digest, self.inputs]) if self.inputs else self.digest)[:16]}.json"
+        return f"{(digest_json([self.digest, self.inputs]) if self.inputs else self.digest)[:16]}.json"
 
     @property
     def title(self) -> str:
@@ -54,7 +54,7 @@ class Plan:
 
         The fingerprint of the data is no part of it: the recipe is the same where its data is not at hand.
         """
-        return digest_of([planned.digest for planned in self.cells[: self.recipe_cells]])
+        return digest_json([planned.digest for planned in self.cells[: self.recipe_cells]])
 
     def select(self, only: int | None, seeds: Sequence[int] | None) -> list[int]:
         """The numbers of the cells that ``only`` (one number) or ``seeds`` ask for; all of them where both are None.
@@ -87,7 +87,7 @@ def plan(recipe: Recipe, scale: Scale, seeds: Sequence[int] | None = None, input
             key,
             seed,
             settings,
-            digest_of({"experiment": recipe.experiment, "key": key, "seed": seed, **_keep_decisive(key, settings)}),
+            digest_json({"experiment": recipe.experiment, "key": key, "seed": seed, **_keep_decisive(key, settings)}),
             fingerprint,
         )
         for part in (recipe_seeds, extra)

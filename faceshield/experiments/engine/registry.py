@@ -44,7 +44,7 @@ def load(name: str) -> Experiment[Any, Any]:
     return experiment
 
 
-def experiment_of(recipe: Recipe) -> Experiment[Any, Any]:
+def load_experiment(recipe: Recipe) -> Experiment[Any, Any]:
     """The experiment named in a recipe, its settings, keys and expectations checked at every scale.
 
     Raises UsageError for an unknown experiment; settings and keys that it does not have, lacks, or has of another kind;

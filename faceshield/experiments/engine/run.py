@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from faceshield.core.cache import digest_of, load_or_make
+from faceshield.core.cache import digest_json, load_or_make
 from faceshield.core.fingerprint import fingerprint
 from faceshield.core.results import STAND_IN, Result
 from faceshield.core.store import read_json, write_json
@@ -64,10 +64,10 @@ class Run:
             return "not at hand when this was written"
         return ("" if other is None else f"{other}{STAND_IN}: ") + fingerprint(path)
 
-    def stored(self) -> list[dict[str, Any] | None]:
+    def read_stored(self) -> list[dict[str, Any] | None]:
         """What the result file holds of each cell of the plan, see :func:`faceshield.reports.results.stored_cells`."""
         found = stored_cells(self.path, self.plan.config_sha256, self.data)
-        return [found.get(digest_of([cell.key, cell.seed])) for cell in self.plan.cells]
+        return [found.get(digest_json([cell.key, cell.seed])) for cell in self.plan.cells]
 
 
 def run(
@@ -93,7 +93,7 @@ def run(
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     this, ranks = Run(recipe, scale, experiment, context, results, seeds), context.runtime.ranks
     cells, chosen = this.plan.cells, this.plan.select(only, seeds)
-    ranks.once(lambda: _adopt(this))
+    ranks.once(lambda: _restore_caches(this))
     try:
         for done, number in enumerate(chosen):
             if on_cell is not None:
@@ -109,9 +109,9 @@ def run(
     return this.path
 
 
-def _adopt(this: Run) -> None:
+def _restore_caches(this: Run) -> None:
     """Write the caches that are gone, as in a fresh clone, from the stored result: the run then adds to it."""
-    for planned, cell in zip(this.plan.cells, this.stored(), strict=True):
+    for planned, cell in zip(this.plan.cells, this.read_stored(), strict=True):
         if cell is not None and not this.cache(planned).is_file():
             write_json(this.cache(planned), cell)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from faceshield.auditing.pretrained import pretrained
-from faceshield.core.cache import Tensors, digest_of, load_or_make_tensors
+from faceshield.core.cache import Tensors, digest_json, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
 from faceshield.core.store import sha256
@@ -87,7 +87,7 @@ def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context:
     data = replace(data, images=crop_canvas(data.images, settings.size))
     options = settings.model_dump(exclude={"people", "others", "lfw"})
     decides = [options, SEED, data_digest(data), str(context.runtime.dtype)]
-    path = context.cache_path(f"extractor-{digest_of(decides)[:16]}.safetensors")
+    path = context.cache_path(f"extractor-{digest_json(decides)[:16]}.safetensors")
     network = build_seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
 
     def make() -> Tensors:
@@ -112,7 +112,7 @@ def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context:
 def _embed_distractors(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
     """(n, D): the features of the shipped crowd's own photos, row by row, so that both extractors search one crowd."""
     source = context.source(lfw)
-    path = context.work / f"strangers-{digest_of([recogniser.name, fingerprint(source)])[:16]}.safetensors"
+    path = context.work / f"strangers-{digest_json([recogniser.name, fingerprint(source)])[:16]}.safetensors"
 
     def make() -> Tensors:
         named = set(read_pairs(source / "pairs.txt").ids())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from faceshield.core.budget import Budget
-from faceshield.core.cache import digest_of, load_or_make
+from faceshield.core.cache import digest_json, load_or_make
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Noise
@@ -169,7 +169,7 @@ def _load_or_make_noise(data: Examples, seed: int, settings: IdentitySettings, c
     view = settings.augment if settings.known_augment else None
     steps = settings.model_dump(include={"fit_steps", "subset", "stop_error", "rounds"})
     decides = [rate, width, settings.epsilon_255, view, steps, seed, data_digest(data), str(runtime.dtype)]
-    path = context.cache_path(f"noise-{digest_of(decides)[:16]}.safetensors")
+    path = context.cache_path(f"noise-{digest_json(decides)[:16]}.safetensors")
 
     def tell(number: int, error: float, delta: Tensor) -> None:
         if number % 5 == 4:

@@ -12,7 +12,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
 from faceshield.data.examples import Examples
 from faceshield.data.layouts import read_layout
-from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
+from faceshield.data.pairs import PairSet, parse_person, read_pairs, sample_pairs
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.evaluation.embed import combine, embed_pairs
@@ -112,7 +112,7 @@ def _synthesize_pairs(settings: LfwSettings, recogniser: Recogniser, size: int) 
     each, folds = settings.pairs, settings.folds
     if each is None or folds is None:
         raise UsageError("fabricated pairs need pairs and folds; add them to the settings")
-    names = [person_of(id) for id in people.ids]
+    names = [parse_person(id) for id in people.ids]
     pairs = sample_pairs(people.ids, names, same=each, different=each, folds=folds)
     raw = embed_pairs(people.images.to(recogniser.device), recogniser.forward)
     return pairs, Enrolled(people.ids, raw, np.ones(len(people), np.bool_))

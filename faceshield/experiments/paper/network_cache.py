@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from faceshield.core.cache import digest_of, load_or_make
+from faceshield.core.cache import digest_json, load_or_make
 from faceshield.core.store import read_tensors, write_tensors
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.paper.network import TrainedNetwork, Training, TrainingSettings, fit_network
@@ -30,7 +30,7 @@ def network_path(training: Training, context: Context) -> Path:
         options, seed, [[data_digest(part), part.sort().labels.tolist(), part.classes] for part in parts],
         None if adversary is None else asdict(adversary), str(context.runtime.dtype),
     ]  # fmt: skip
-    return context.cache_path(f"network-{digest_of(decides)[:16]}.safetensors")
+    return context.cache_path(f"network-{digest_json(decides)[:16]}.safetensors")
 
 
 def load_or_train(path: Path, training: Training, context: Context) -> TrainedNetwork:

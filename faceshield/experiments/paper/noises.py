@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from faceshield.core.cache import digest_of, load_or_make
+from faceshield.core.cache import digest_json, load_or_make
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Form, Noise
@@ -140,7 +140,7 @@ def plan_noise(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings
     surrogate = [settings.surrogate, settings.surrogate_width or settings.width, rate]
     trained = settings.model_dump(mode="json", include=_DECIDE) if name in TRAINED else None
     decides = [name, form, options, epsilon, surrogate, trained, seed, data_digest(data), str(context.runtime.dtype)]
-    return NoiseJob(method, rate, context.cache_path(f"noise-{digest_of(decides)[:16]}.safetensors"))
+    return NoiseJob(method, rate, context.cache_path(f"noise-{digest_json(decides)[:16]}.safetensors"))
 
 
 def _surrogate(
@@ -170,5 +170,5 @@ def plan_surrogate(
     chosen = TrainingSettings.model_validate({**options, **changed})
     epochs, start_seed = settings.surrogate_epochs or settings.epochs, derive_seed(seed, "surrogate")
     decides = [chosen.model_dump(mode="json"), epochs, start_seed, data_digest(data), str(context.runtime.dtype)]
-    path = context.cache_path(f"trained-{digest_of(decides)[:16]}.safetensors")
+    path = context.cache_path(f"trained-{digest_json(decides)[:16]}.safetensors")
     return Training(data, test, chosen, start_seed, epochs=epochs), path

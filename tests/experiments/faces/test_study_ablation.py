@@ -10,7 +10,7 @@ from faceshield.core.errors import UsageError
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import ablation as experiment
 from faceshield.experiments.faces import crops
 from faceshield.experiments.faces.ablation import EXPERIMENT, VIEWS, WAYS
@@ -64,7 +64,7 @@ def test_a_cell_makes_its_noise_under_its_own_views(context, recipe, monkeypatch
 
 
 def test_its_words_are_known(context, recipe):
-    assert experiment_of(recipe) is EXPERIMENT
+    assert load_experiment(recipe) is EXPERIMENT
     assert [key["views"] for key in recipe.cells()] == list(VIEWS)
     with pytest.raises(UsageError, match=r"views: 'with-bands' is unknown; use .*; did you mean 'with-band'"):
         ablation({"noise": "tailored", "views": "with-bands"}, 0, recipe.at("smoke"), context)

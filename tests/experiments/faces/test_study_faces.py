@@ -14,7 +14,7 @@ from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import concatenate
 from faceshield.evaluation.roc import roc
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import lfw as aligning
 from faceshield.experiments.faces import recognition as recognising
 from faceshield.experiments.faces import verification as verifying
@@ -79,7 +79,7 @@ def by_hand(data, seed, own, context):
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_hold_at_every_scale(name, root):
     recipe = read_recipe(root / f"recipes/faces/{name}.yaml")
-    assert experiment_of(recipe) in (RECOGNITION, VERIFICATION)
+    assert load_experiment(recipe) in (RECOGNITION, VERIFICATION)
     assert {"smoke", "mini", "paper"} <= set(recipe.scales)
     for bar in recipe.expected:
         assert any(bar.covers(key) for key in recipe.cells())

@@ -15,7 +15,7 @@ from faceshield.evaluation.embed import embed_pairs
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.plan import plan
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import extractor
 from faceshield.experiments.faces import search as module
 from faceshield.experiments.faces.command import OPTIONS
@@ -55,7 +55,7 @@ def test_a_countermeasure_saves_once_more(put, portrait, context, tmp_path):
 
 def test_the_recipe_names_what_there_is(root):
     recipe = read_recipe(root / "recipes/faces/search.yaml")
-    assert experiment_of(recipe) is module.EXPERIMENT
+    assert load_experiment(recipe) is module.EXPERIMENT
     for key in recipe.cells():
         assert set(key) - {"extractor"} == {"noise", "query", "gallery", "countermeasure"}
         assert key["noise"] in ("none", *OPTIONS)
