@@ -103,6 +103,7 @@ def run(
     from faceshield.experiments.engine.context import Context
     from faceshield.experiments.engine.dry_run import dry_run
     from faceshield.experiments.engine.registry import load_experiment
+    from faceshield.experiments.engine.run import Run
     from faceshield.experiments.engine.run import run as run_recipe
     from faceshield.training.runtime import Runtime
 
@@ -117,12 +118,13 @@ def run(
     speaks = runtime.ranks.rank == 0
     with CellBar(silent=not speaks) as bar:
         context = Context(data, work / recipe.id / scale, runtime, bar.say, work / "shared", _pairs(instead))
+        this = Run(recipe, scale, experiment, context, results, chosen)
         if plan_only:
-            found = dry_run(recipe, scale, experiment, context, results, only=cell, seeds=chosen)
+            found = dry_run(this, only=cell)
             if speaks:
                 click.echo(_plan_text(found))
             return
-        path = run_recipe(recipe, scale, experiment, context, results, only=cell, seeds=chosen, on_cell=bar.on_cell)
+        path = run_recipe(this, only=cell, on_cell=bar.on_cell)
     if speaks:
         click.echo(path)
 

@@ -10,7 +10,8 @@ from typing import Any, Generic
 from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
 from faceshield.core.results import Key
-from faceshield.experiments.engine.settings import MADE_HERE, K, S, check_key, check_settings
+from faceshield.core.schema import validate
+from faceshield.experiments.engine.settings import MADE_HERE, K, S, check_settings
 from faceshield.training.runtime import Runtime
 
 Say = Callable[[str], None]
@@ -98,4 +99,4 @@ class Experiment(Generic[S, K]):
         return checked.sources(known)
 
     def _check(self, key: Key, settings: Mapping[str, Any]) -> tuple[K, S]:
-        return check_key(self.key, key, "key"), check_settings(self.settings, settings, "settings")
+        return validate(self.key, key, "key"), check_settings(self.settings, settings, "settings")

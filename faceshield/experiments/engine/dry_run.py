@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from faceshield.core.store import read_json
-from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.plan import Planned
-from faceshield.experiments.engine.recipe import Recipe, Scale
 from faceshield.experiments.engine.run import Run
 from faceshield.reports.results import estimate
 
@@ -44,23 +40,14 @@ class DryRun:
         return sum(known) if len(known) == len(self.each) else None
 
 
-def dry_run(
-    recipe: Recipe,
-    scale: Scale,
-    experiment: Experiment[Any, Any],
-    context: Context,
-    results: Path,
-    *,
-    only: int | None = None,
-    seeds: Sequence[int] | None = None,
-) -> DryRun:
-    """Look at what is there; nothing is run. ``only`` and ``seeds`` as :func:`faceshield.experiments.engine.run.run`.
+def dry_run(this: Run, *, only: int | None = None) -> DryRun:
+    """Look at what is there; nothing is run. ``only`` as :func:`faceshield.experiments.engine.run.run`.
 
     The seconds are the ``wall_s`` of the cells in the stored result of the same scale, which may be another machine's:
     ``basis`` says so. Raises UsageError where no cell has the number.
     """
-    this = Run(recipe, scale, experiment, context, results, seeds)
-    numbers, stored = this.plan.select(only, seeds), this.read_stored()
+    context = this.context
+    numbers, stored = this.plan.select(only, this.seeds), this.read_stored()
     cells = tuple(this.plan.cells[number - 1] for number in numbers)
     done = tuple(
         this.cache(cell).is_file() or stored[number - 1] is not None

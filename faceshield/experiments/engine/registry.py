@@ -7,10 +7,10 @@ from typing import Any
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Key
-from faceshield.core.schema import suggest
+from faceshield.core.schema import check_name, check_part, suggest, validate
 from faceshield.experiments.engine.context import Experiment
 from faceshield.experiments.engine.recipe import Recipe
-from faceshield.experiments.engine.settings import check_key, check_name, check_part, check_settings
+from faceshield.experiments.engine.settings import check_settings
 
 # each is imported when a recipe names it: one experiment's libraries are no other's business
 WHERE = {
@@ -56,12 +56,12 @@ def load_experiment(recipe: Recipe) -> Experiment[Any, Any]:
         where = f"recipe {recipe.id} at {scale}"
         settings = check_settings(experiment.settings, recipe.at(scale), where, of_scale)
         for key in recipe.cells(scale):
-            settings.fits(check_key(experiment.key, key, f"{where}, matrix"))
+            settings.fits(validate(experiment.key, key, f"{where}, matrix"))
             every.append(key)
     # a matrix that each scale replaces is checked too
     every += recipe.cells()
     for key in recipe.cells():
-        check_key(experiment.key, key, f"recipe {recipe.id}, matrix")
+        validate(experiment.key, key, f"recipe {recipe.id}, matrix")
     for number, bar in enumerate(recipe.expected, 1):
         where = f"recipe {recipe.id}, expected {number}"
         for name in bar.without or ():

@@ -70,29 +70,19 @@ class Run:
         return [found.get(digest_json([cell.key, cell.seed])) for cell in self.plan.cells]
 
 
-def run(
-    recipe: Recipe,
-    scale: Scale,
-    experiment: Experiment[Any, Any],
-    context: Context,
-    results: Path,
-    *,
-    only: int | None = None,
-    seeds: Sequence[int] | None = None,
-    on_cell: OnCell | None = None,
-) -> Path:
+def run(this: Run, *, only: int | None = None, on_cell: OnCell | None = None) -> Path:
     """Run what is not cached and write ``results/<recipe id>.<scale>.json`` (all finished cells); returns its path.
 
-    ``only`` runs a single cell by its number (from 1, as ``recipes show`` counts), ``seeds`` only those seeds; what
-    stays open is listed in the file as ``not_run``. Interrupted, it writes the same file and passes the interruption
-    on. Cached cells live in ``context.work``; those of an earlier file count too, where it was made by the same
+    ``only`` runs a single cell by its number (from 1, as ``recipes show`` counts), ``this.seeds`` only those seeds;
+    what stays open is listed in the file as ``not_run``. Interrupted, it writes the same file and passes the
+    interruption on. Cached cells live in ``context.work``; those of an earlier file count too, where it was made by the same
     configuration on the same data. ``on_cell(finished, all, seconds left or None)`` is told the progress of the cells
     that were asked for, and of no other. Several processes all run each cell, and share what training and noise share;
     the first one alone writes. Raises UsageError where no cell has the number.
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    this, ranks = Run(recipe, scale, experiment, context, results, seeds), context.runtime.ranks
-    cells, chosen = this.plan.cells, this.plan.select(only, seeds)
+    ranks = this.context.runtime.ranks
+    cells, chosen = this.plan.cells, this.plan.select(only, this.seeds)
     ranks.once(lambda: _restore_caches(this))
     try:
         for done, number in enumerate(chosen):

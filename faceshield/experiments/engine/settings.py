@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from faceshield.core.errors import UsageError
-from faceshield.core.results import Value
-from faceshield.core.schema import explain, first_error, suggest
+from faceshield.core.schema import validate
 
 SOURCE = "a folder or file below --data"
 Source = Annotated[str, SOURCE]
@@ -62,33 +61,7 @@ def check_settings(declared: type[S], settings: Mapping[str, Any], where: str, o
     for name in RESERVED:
         if name in settings:
             raise UsageError(f"{where}: settings may not be named {name!r}; it says which cell is run")
-    try:
-        return declared.model_validate({name: value for name, value in settings.items() if name != "seeds"})
-    except ValidationError as error:
-        first = first_error(error)
-        part = "the scale" if first["loc"] and first["loc"][0] in set(of_scale) else "settings"
-        raise UsageError(f"{where}: {explain(first, declared, f' in {part}', ['seeds'])}") from None
-
-
-def check_key(declared: type[K], key: Mapping[str, Value], where: str) -> K:
-    """``key`` as ``declared``. Raises UsageError, opened by ``where``: as :func:`check_settings`."""
-    try:
-        return declared.model_validate(key)
-    except ValidationError as error:
-        raise UsageError(f"{where}: {explain(first_error(error), declared)}") from None
-
-
-def check_part(declared: type[CellKey], part: Mapping[str, Value], where: str) -> None:
-    """Raises UsageError where ``part`` holds what no key may hold; names may be missing from it."""
-    try:
-        declared.model_validate(part)
-    except ValidationError as error:
-        wrong = next((one for one in error.errors() if one["type"] != "missing"), None)
-        if wrong is not None:
-            raise UsageError(f"{where}: {explain(wrong, declared)}") from None
-
-
-def check_name(declared: type[CellKey], name: str, where: str) -> None:
-    """Raises UsageError where no key has the name."""
-    if name not in declared.model_fields:
-        raise UsageError(f"{where}: unknown key {name!r}{suggest(name, declared.model_fields)}")
+    return validate(
+        declared, {name: value for name, value in settings.items() if name != "seeds"}, where,
+        lambda name: " in the scale" if name in set(of_scale) else " in settings", ["seeds"],
+    )  # fmt: skip
