@@ -75,8 +75,8 @@ def run(this: Run, *, only: int | None = None, on_cell: OnCell | None = None) ->
 
     ``only`` runs a single cell by its number (from 1, as ``recipes show`` counts), ``this.seeds`` only those seeds;
     what stays open is listed in the file as ``not_run``. Interrupted, it writes the same file and passes the
-    interruption on. Cached cells live in ``context.work``; those of an earlier file count too, where it was made by the same
-    configuration on the same data. ``on_cell(finished, all, seconds left or None)`` is told the progress of the cells
+    interruption on. Cached cells live in ``context.work``; those of an earlier file count too, where it was made by
+    the same configuration on the same data. ``on_cell(finished, all, seconds left or None)`` reports on the cells
     that were asked for, and of no other. Several processes all run each cell, and share what training and noise share;
     the first one alone writes. Raises UsageError where no cell has the number.
     """
