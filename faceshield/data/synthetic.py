@@ -1,4 +1,4 @@
-"""Drawn faces for smoke runs and tests: nobody's, but a class can be told from another. Never a result."""
+"""Drawn faces of nobody, for smoke runs and tests; classes are distinguishable. They are never used for a result."""
 
 from __future__ import annotations
 

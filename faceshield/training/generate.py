@@ -24,7 +24,7 @@ from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
 Progress = Callable[[str, int, int], None]
-UNRESUMED = TRAINED | {"random"}  # made in one go
+UNRESUMED = TRAINED | {"random"}  # they have no checkpoints
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def generate_noise(
 ) -> Noise:
     """Make noise for the training part of ``source`` (:func:`faceshield.data.sources.open_training_part`) into ``out``.
 
-    ``version`` is the tool's, for the file to tell.
+    ``version`` is the tool's; the file records it.
 
     A checkpoint beside ``out`` is written after every round and deleted at the end; with ``resume`` the job goes on
     from it, to the same bytes. ``progress(stage, done, total)`` follows along. Raises UsageError for data or settings

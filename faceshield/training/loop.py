@@ -65,18 +65,24 @@ def train(
     """Train ``model``, in place, as a classifier by SGD (momentum 0.9); it is left in eval mode.
 
     The paper (appendix B): lr 0.025, weight decay 5e-4, schedule "cosine", nesterov False. ``milestones`` (in epochs)
-    are the schedule "steps"'s, ``clip`` bounds the gradient's length. A batch of uint8 pictures goes through
-    ``augment(images, generator)``, then as float in [0, 1] through ``mix(images, labels, classes, generator)`` (to
-    pictures and soft labels) and ``adversary(forward, images, labels, generator)`` (with the model frozen, in eval
-    mode); ``criterion(logits, labels)`` sums its losses. After each epoch, in eval mode, ``test(model)`` gives the
-    accuracy (and that on each class) that the history keeps, and ``on_epoch(epoch, mean training loss)`` is called.
+    belong to the schedule "steps"; ``clip`` bounds the gradient's length.
 
-    ``checkpoint`` is written after an epoch, unless it has been within the last ``every`` seconds; found again, the run
-    goes on from there and, on a CPU, ends with the very bytes of an uninterrupted one. StoreError where it is of a run
-    with other settings, data or initial weights; UsageError for an invalid rate, decay or schedule.
+    Each batch passes through, in this order:
+        ``augment(images, generator)``, on uint8 pictures, which then become float in [0, 1];
+        ``mix(images, labels, classes, generator)``, which returns pictures and soft labels;
+        ``adversary(forward, images, labels, generator)``, with the model frozen and in eval mode;
+        ``criterion(logits, labels)``, which returns the sum of the losses.
+    After each epoch, in eval mode, ``test(model)`` gives the accuracy (and that on each class) for the history, and
+    ``on_epoch(epoch, mean training loss)`` is called.
 
-    Of the runtime's several processes each computes its share of a batch, and all make the same step, that of one
-    process on the whole batch; ``adversary`` is run on the whole batch by each, and ``test`` on all of its pictures.
+    ``checkpoint`` is written after an epoch, at most every ``every`` seconds. A run that finds it continues from it
+    and, on a CPU, ends with the same bytes as an uninterrupted one.
+
+    With several processes each computes some rows of a batch, and all take the same step as one process would on the
+    whole batch. Each runs ``adversary`` on the whole batch and ``test`` on all of its pictures.
+
+    Raises UsageError for an invalid rate, decay or schedule; StoreError for a checkpoint of a run with other settings,
+    data or initial weights.
     """
     if min(len(data), epochs, batch) < 1:
         raise UsageError(f"{len(data)} examples, {epochs} epochs, batch {batch}: each must be at least 1")

@@ -35,7 +35,7 @@ WHERE = {
 }
 
 
-def load(name: str) -> Experiment[Any, Any]:
+def import_experiment(name: str) -> Experiment[Any, Any]:
     """The experiment of a name. Raises UsageError for an unknown one."""
     if name not in WHERE:
         raise UsageError(f"experiment {name!r} is unknown; use {', '.join(WHERE)}{suggest(name, WHERE)}")
@@ -50,7 +50,7 @@ def load_experiment(recipe: Recipe) -> Experiment[Any, Any]:
     Raises UsageError for an unknown experiment; settings and keys that it does not have, lacks, or has of another kind;
     an expectation or a figure that is about no cell.
     """
-    experiment = load(recipe.experiment)
+    experiment = import_experiment(recipe.experiment)
     every: list[Key] = []
     for scale, of_scale in recipe.scales.items():
         where = f"recipe {recipe.id} at {scale}"

@@ -1,4 +1,4 @@
-"""The tensor path: aligned crops of people whom no generator saw, some protected; does a classifier learn them?"""
+"""Does a classifier learn the people whose aligned crops carry noise? They took no part in making the noise."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class CloakedKey(CellKey):
     """Who is protected, by which noise, and where.
 
     Attributes:
-        noise: left-out: no photo of a protected person is there to train on, which is the most that any noise can do.
-        photos: of tailored noise, how many of the person's crops make it.
-        percent: of each protected person's training photos that carry noise, by seed; else all.
-        noises: how many a person has: each is on an equal part of the photos.
-        people_percent: of the people who are protected, one at least, in place of the settings' number.
-        person: the only one who is protected, counted from the last, 1.
+        noise: left-out trains without the protected people's photos, which no noise can surpass.
+        photos: the number of a person's crops to which tailored noise is fitted.
+        percent: the percentage of each protected person's training photos that carry noise, drawn by the seed.
+        noises: the number of noises a person has; each is added to an equal part of the photos.
+        people_percent: the percentage of people who are protected, at least one; replaces the setting ``protect``.
+        person: protect this person only, counted from the last, who is 1.
     """
 
     noise: Literal["none", "left-out", "bank", "tailored"]
@@ -98,9 +98,14 @@ def crops(key: CropsKey, seed: int, settings: CropsSettings, context: Context) -
 
 @dataclass(frozen=True)
 class Cloaked:
-    """``people`` as they are and their ``images`` (N, 3, S, S) uint8 on the canvas, the training photos of the
-    ``protected`` labels with noise; ``held`` (N,) bool are for the test, ``used`` for training. ``similar``: each
-    noise's correlation with the bank's most similar one.
+    """People, some of whom are protected.
+
+    Attributes:
+        people: the photos without noise.
+        images: (N, 3, S, S) uint8 on the canvas; training photos of protected people carry noise.
+        held, used: (N,) bool, the photos for the test and those for training.
+        protected: the labels of the protected people.
+        similar: of each noise, its correlation with the most similar noise of the bank.
     """
 
     people: Examples
@@ -162,10 +167,10 @@ def _choose_protected(key: CloakedKey, people: int, settings: CloakedSettings) -
 
 
 def _assign_noises(key: CloakedKey, people: Examples, held: Tensor, seed: int) -> Tensor:
-    """(N,) the number of the noise that a photo carries where its person is protected; as many as there are: none."""
+    """(N,) the number of the noise that a photo carries if its person is protected; ``key.noises`` stands for none."""
     share, noises = key.percent / 100, key.noises
     training = people.select(~held)
-    # a smaller fraction's photos lie inside a larger one's: the first part is in all of them, the last in one
+    # a smaller fraction's photos lie inside a larger one's: photos of the first part are counted most often
     inside = [Exposure(fraction=share * part / noises, seed=seed).mask(training) for part in range(1, noises + 1)]
     carried = torch.full((len(people),), noises)
     carried[~held] = noises - torch.stack(inside).sum(0)
@@ -197,7 +202,7 @@ def _load_bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> 
 def _load_or_fit(
     photos: Tensor, classes: int, secret: str, view: Transforms, settings: CloakedSettings, context: Context
 ) -> Tensor:
-    """A private noise made from ``photos``; it is made once for all that decides it."""
+    """A private noise fitted to ``photos``, from the cache if it has been fitted before."""
     runtime, steps = context.runtime, settings.steps
     if steps is None:
         raise UsageError("tailored noise needs the setting steps; 60 are enough")

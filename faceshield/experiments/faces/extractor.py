@@ -63,7 +63,9 @@ class Extractor:
 
 
 def load_extractor(name: ExtractorName, trained: TrainedSettings | None, context: Context) -> Extractor:
-    """resnet29, or trained, as ``trained`` has it, on all people; disjoint on fewer.
+    """The extractor ``name``: resnet29, or a network trained with the settings ``trained``.
+
+    "trained" learns all people, "disjoint" only those whom the shipped recognisers do not know.
 
     Raises UsageError for a trained one without settings, and where data is not there.
     """
@@ -77,7 +79,7 @@ def load_extractor(name: ExtractorName, trained: TrainedSettings | None, context
 
 
 def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context: Context) -> Recogniser:
-    """The recogniser trained on ``sources`` now, or kept by an earlier cell.
+    """The recogniser trained on ``sources``, from the cache if an earlier cell trained it.
 
     It embeds the canvas of :func:`faces.align.align`.
 

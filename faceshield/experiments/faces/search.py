@@ -114,7 +114,7 @@ def search_cell(key: SearchKey, seed: int, settings: SearchSettings, context: Co
 
 
 def _search_all(sides: Mapping[Side, Sequence[Tensor]], crowd: Tensor) -> Search:
-    """Each person's queries looked for among the gallery of everybody and the crowd."""
+    """Search for each person's queries among everybody's gallery photos and the crowd."""
     found = []
     for person, (query, gallery) in enumerate(zip(sides["query"], sides["gallery"], strict=True)):
         others = [other for number, other in enumerate(sides["gallery"]) if number != person]

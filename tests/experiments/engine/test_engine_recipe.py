@@ -11,7 +11,7 @@ from faceshield.core.results import Expected
 from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.plan import plan
 from faceshield.experiments.engine.recipe import Recipe, find_recipes, read_recipe
-from faceshield.experiments.engine.registry import WHERE, load, load_experiment
+from faceshield.experiments.engine.registry import WHERE, import_experiment, load_experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source, check_settings
 
 GOOD = {
@@ -208,8 +208,8 @@ def test_experiments_are_known_by_name(root):
     for path in find_recipes(root / "recipes"):
         assert callable(load_experiment(read_recipe(path)).cell)
     for name in WHERE:
-        assert issubclass(load(name).settings, Settings)
-        assert issubclass(load(name).key, CellKey)
+        assert issubclass(import_experiment(name).settings, Settings)
+        assert issubclass(import_experiment(name).key, CellKey)
     with pytest.raises(UsageError, match=r"experiment 'corps' is unknown; use .*, crops, .*; did you mean 'crops'"):
         load_experiment(Recipe(**{**GOOD, "experiment": "corps"}))
 
