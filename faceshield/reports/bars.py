@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from faceshield.core.results import Expected, Key, Result
-from faceshield.reports.figures import Plot, label, paper_of
 from faceshield.reports.look import BAR, PAPER, colours, legend, name_of, need, panels, rate_axis
+from faceshield.reports.plot import Plot, label, paper_of
 from faceshield.reports.results import given, keys_of, number, scalars, spread, values
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     Dots are single seeds, the whisker their standard deviation; hatched is the paper; a dashed rung is a bar of the
     claim (at most, at least).
     """
-    metrics = plot.shown(result, scalars(result), expected, "test_accuracy_final")
+    metrics = plot.choose_metrics(result, scalars(result), expected, "test_accuracy_final")
     slots: list[Slot] = [
         (label(key, plot.x, plot.by) or "–", str(key.get(plot.by, "–")) if plot.by else name_of(metric), key, metric)
         for metric in metrics

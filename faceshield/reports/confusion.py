@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceshield.core.results import Expected, Result
-from faceshield.reports.figures import Plot, label
 from faceshield.reports.look import need, panels
+from faceshield.reports.plot import Plot, label
 from faceshield.reports.results import keys_of, matrices, values
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def confusion(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figur
     """
     from matplotlib.ticker import PercentFormatter
 
-    metric = plot.shown(result, matrices(result), expected, "confusion")[0]
+    metric = plot.choose_metrics(result, matrices(result), expected, "confusion")[0]
     keys = [key for key in keys_of(result) if metric in matrices(result) and values(result, key, metric)]
     need(keys, result, f"the matrix {metric}")
     figure, axes = panels(result, len(keys), width=4.2, height=3.9)

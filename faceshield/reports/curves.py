@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceshield.core.results import Expected, Result
-from faceshield.reports.figures import Plot, label, paper_of
 from faceshield.reports.look import END, colours, legend, name_of, need, panels, rate_axis
+from faceshield.reports.plot import Plot, label, paper_of
 from faceshield.reports.results import keys_of, values, vectors
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     """
     from matplotlib.ticker import MaxNLocator
 
-    metrics = plot.shown(result, vectors(result), expected, "curve_test")
+    metrics = plot.choose_metrics(result, vectors(result), expected, "curve_test")
     by = plot.by or ("noise" if any("noise" in key for key in keys_of(result)) else None)
     found = [
         (metric, key)

@@ -10,8 +10,8 @@ import numpy as np
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Expected, Key, Result
-from faceshield.reports.figures import Plot, label, paper_of
 from faceshield.reports.look import MARKERS, PAPER, colours, legend, name_of, need, panels, rate_axis
+from faceshield.reports.plot import Plot, label, paper_of
 from faceshield.reports.results import keys_of, scalars, spread, values
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     """
     if plot.x is None:
         raise UsageError(f"{result['recipe']}: plot lines needs plot_x, the number in the key to draw along")
-    metrics = plot.shown(result, scalars(result), expected, "test_accuracy_final")
+    metrics = plot.choose_metrics(result, scalars(result), expected, "test_accuracy_final")
     told = [(key, label(key, plot.by, plot.x) or "ours") for key in keys_of(result) if plot.x in key]
     metrics = [
         metric

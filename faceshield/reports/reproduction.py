@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from faceshield.core.results import Expected, Result
 from faceshield.core.store import write_bytes
-from faceshield.reports.figures import Plot, draw_all
+from faceshield.reports.figures import draw_all
+from faceshield.reports.plot import Plot
 from faceshield.reports.results import duration, format_seeds, stand_ins
 from faceshield.reports.tables import HEAD, Row, markdown, rows
 from faceshield.reports.verdict import Verdict, overall

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from faceshield.attacks.adversarial import FAST
-from faceshield.attacks.augment import STRONG
 from faceshield.attacks.base import Pairs
 from faceshield.attacks.finetune import FineTuned
 from faceshield.attacks.frozen import nearest, probe
 from faceshield.attacks.project import linear, project_out, remove_span
 from faceshield.attacks.purify import fit_purifier, purify_examples
+from faceshield.attacks.table import FAST
+from faceshield.attacks.transforms import STRONG
 from faceshield.core.rng import generator
 from faceshield.data.examples import Examples
 

@@ -10,11 +10,8 @@ import torch
 from PIL import Image
 
 from faceshield.attacks.base import in_parts
-from faceshield.attacks.grey import grey
-from faceshield.attacks.jpeg import recompress
-from faceshield.attacks.recrop import recrop
-from faceshield.attacks.resize import blur, half_size
 from faceshield.attacks.table import COUNTERMEASURES, countermeasure
+from faceshield.attacks.transforms import blur, grey, half_size, recompress, recrop
 from faceshield.core.errors import UsageError
 from faceshield.imaging.warp import from_rgb
 

@@ -14,9 +14,10 @@ from faceshield.core.results import Expected
 from faceshield.reports.bars import bars
 from faceshield.reports.confusion import confusion
 from faceshield.reports.curves import curves
-from faceshield.reports.figures import Plot, draw, draw_all, label
+from faceshield.reports.figures import draw, draw_all
 from faceshield.reports.lines import lines
 from faceshield.reports.look import CYCLE, FIXED, colours
+from faceshield.reports.plot import Plot, label
 
 CLAIM = "Error-minimising noise keeps a network from learning, in both forms, throughout its training (a test)."
 
