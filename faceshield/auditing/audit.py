@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from faceshield.auditing.sides import KINDS, Kind, Progress, Side, photos_of, read_side, refuse_originals
+from faceshield.auditing.sides import KINDS, Kind, Side, photos_of, read_side, refuse_originals
 from faceshield.core.errors import UsageError
-from faceshield.core.types import AlignedFace
+from faceshield.core.types import AlignedFace, Progress
 from faceshield.data.examples import drawn_order
 from faceshield.evaluation.distractors import Distractors
 from faceshield.evaluation.enrol import Recogniser, crop

@@ -14,16 +14,16 @@ from torch import Tensor
 
 from faceshield.core.errors import PhotoError
 from faceshield.core.store import read_tensors, sha256, write_tensors
-from faceshield.core.types import AlignedFace, Face
-from faceshield.evaluation.embed import Forward, embed_pairs
+from faceshield.core.types import AlignedFace, Face, Progress
+from faceshield.evaluation.embed import embed_pairs
 from faceshield.faces.align import align_150
 from faceshield.faces.detector import Detector
 from faceshield.faces.pick import choose
 from faceshield.imaging.photo import load
+from faceshield.noise.base import Forward
 
 Which = Literal["centre", "largest"]
 Align = Callable[[NDArray[np.uint8], Face], AlignedFace]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from faceshield.core.errors import PhotoError, UsageError
 from faceshield.core.store import read_json, write_bytes, write_json
-from faceshield.core.types import Face
+from faceshield.core.types import Face, Progress
 from faceshield.data.layouts import FaceIndex
 from faceshield.faces.detector import Detector
 from faceshield.imaging.crop import template
@@ -33,7 +33,6 @@ NO_FACE = "no face was found"
 QUALITY = 95  # of the JPEG crops, at full colour resolution
 _AT_ONCE = 8  # photos a process takes at a time
 
-Progress = Callable[[str, int, int], None]
 Points = NDArray[np.float32]
 
 

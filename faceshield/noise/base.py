@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from faceshield.core.ranks import ALONE, Ranks
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
+from faceshield.imaging.quantize import add_levels, to_levels
 
 Forward = Callable[[Tensor], Tensor]
 OnRound = Callable[[int, float, Tensor], None]
@@ -50,9 +51,15 @@ class NoiseMethod(Protocol):
         """Noise with one δ for each class or example of ``data``, on the CPU."""
 
 
-def noisy(images: Tensor, delta: Tensor) -> Tensor:
-    """uint8 pictures plus δ as float in [0, 1]."""
+def add_noise(images: Tensor, delta: Tensor) -> Tensor:
+    """images (N, 3, H, W) uint8 plus δ (N, 3, H, W) or (3, H, W), float in [0, 1]: what a network is fitted on."""
     return (images.float() / 255 + delta).clamp_(0, 1)
+
+
+def add_rounded(images: Tensor, delta: Tensor) -> Tensor:
+    """images (N, 3, H, W) uint8 plus δ (N, 3, H, W) or (3, H, W) rounded to levels, uint8 on the CPU: a file."""
+    levels = to_levels(delta.cpu().numpy(), 1.0, white=255)
+    return torch.from_numpy(add_levels(images.cpu().numpy(), levels, 1.0))
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from faceshield.core.ranks import Ranks
 from faceshield.core.rng import generator
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Forward, Learner, OnRound, misclassified, noisy
+from faceshield.noise.base import Forward, Learner, OnRound, add_noise, misclassified
 from faceshield.noise.patch import cut, paste, random_places, spread
 from faceshield.noise.pgd import Shape, Transform, step
 from faceshield.noise.progress import Order, Saved
@@ -145,7 +145,7 @@ class ErrorMin:
             picture = (images.shape[2], images.shape[3])
             places = random_places(len(images), picture, self.patch, rng).to(images.device)
             delta = spread(delta, places, picture)
-        batch = noisy(images, delta)
+        batch = add_noise(images, delta)
         return batch if self.view is None else self.view(batch, rng)
 
     def _pass(

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
-from faceshield.noise.base import noisy
+from faceshield.noise.base import add_noise
 from faceshield.noise.pgd import Shape, Sign, Transform, step
 
 Losses = Callable[[Tensor, Tensor], Tensor]
@@ -88,7 +88,7 @@ def _lacking(
     """(n,) bool: the examples whose loss has not reached ``loss_threshold``."""
     parts = []
     for index in torch.arange(len(images), device=labels.device).split(4 * batch):
-        seen = noisy(images[index], delta[index])
+        seen = add_noise(images[index], delta[index])
         if view is not None:
             assert generator is not None, "a random view needs a generator"
             seen = view(seen, generator)

@@ -16,7 +16,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Forward, Learner, OnRound, misclassified, noisy
+from faceshield.noise.base import Forward, Learner, OnRound, add_noise, misclassified
 from faceshield.noise.deepfool import deepfool
 from faceshield.noise.sweep import one_of_each
 
@@ -64,7 +64,7 @@ class Universal:
         forward = learner.frozen()
 
         def fooled(index: Tensor) -> Tensor:
-            seen = lambda part: noisy(images[part], delta[labels[part]])  # noqa: E731
+            seen = lambda part: add_noise(images[part], delta[labels[part]])  # noqa: E731
             return misclassified(index, labels, seen, forward, 4 * self.batch)
 
         while len(rates) < self.passes and not (rates and rates[-1] >= self.fooling):
@@ -83,7 +83,7 @@ class Universal:
     def _push(self, images: Tensor, labels: Tensor, delta: Tensor, forward: Forward) -> None:
         """Move the classes of ``labels`` in ``delta``, in place, by the mean of their examples' DeepFool steps."""
         move = deepfool(
-            noisy(images, delta[labels]), labels, forward,
+            add_noise(images, delta[labels]), labels, forward,
             steps=self.steps, candidates=self.candidates, overshoot=self.overshoot,
         )  # fmt: skip
         total = torch.zeros_like(delta).index_add_(0, labels, move)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor
 from faceshield.core.errors import UsageError
 from faceshield.core.outputs import new_file
 from faceshield.core.rng import derive_seed
-from faceshield.core.types import Form, Noise
+from faceshield.core.types import Form, Noise, Progress
 from faceshield.data.examples import Examples
 from faceshield.data.whole import open_whole
 from faceshield.models.zoo import build
@@ -23,7 +22,6 @@ from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
-Progress = Callable[[str, int, int], None]
 UNRESUMED = TRAINED | {"random"}  # made in one go
 
 

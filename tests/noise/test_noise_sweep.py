@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from noise_samples import EPSILON, network, pictures
 
 from faceshield.core.budget import Budget
-from faceshield.noise.base import misclassified, noisy
+from faceshield.noise.base import add_noise, add_rounded, misclassified
 from faceshield.noise.pgd import pgd
 from faceshield.noise.sweep import one_of_each, sweep
 
@@ -142,4 +142,10 @@ def test_who_is_misclassified(data, model):
 
 def test_noisy_pictures_stay_in_range():
     pixels = torch.tensor([0, 128, 255], dtype=torch.uint8)
-    assert noisy(pixels, torch.tensor([-0.1, 0.1, 0.1])).tolist() == pytest.approx([0, 128 / 255 + 0.1, 1])
+    assert add_noise(pixels, torch.tensor([-0.1, 0.1, 0.1])).tolist() == pytest.approx([0, 128 / 255 + 0.1, 1])
+
+
+def test_bytes_get_whole_levels_and_saturate():
+    pixels = torch.tensor([[0, 3, 100, 252, 255, 9]], dtype=torch.uint8)
+    delta = torch.tensor([-8.0, -3.4, 0.6, 8.0, -8.0, 2.5]) / 255
+    assert add_rounded(pixels, delta).tolist() == [[0, 0, 101, 255, 247, 11]]

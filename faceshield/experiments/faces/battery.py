@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from faceshield.attacks.base import Countermeasure
-from faceshield.attacks.collected import kept, tool_pairs
+from faceshield.attacks.collected import collect, make_pairs
 from faceshield.attacks.finetune import BATCH, CLIP, EPOCHS, RATE, FineTuned
 from faceshield.attacks.frozen import nearest, probe
 from faceshield.attacks.table import Name, countermeasure
@@ -69,11 +69,11 @@ def battery(key: BatteryKey, seed: int, settings: BatterySettings, context: Cont
     training, clean = made.training(), made.clean()
     if key.attacker == FINE_TUNED:
         return _fine_tuned(against, training, clean, made.protected, seed, settings, context)
-    training, clean = kept(training, against, settings.size), kept(clean, against, settings.size)
+    training, clean = collect(training, against, settings.size), collect(clean, against, settings.size)
     rng = generator("battery", seed)
     if against.undo is not None:
         others = made.people.select(~made.held & (made.people.labels < made.protected.start))
-        training = against.undo(training, tool_pairs(others.images, settings.size, rng), rng)
+        training = against.undo(training, make_pairs(others.images, settings.size, rng), rng)
     epochs = settings.adversarial_epochs if against.adversary is not None else settings.epochs
     return attack(
         training, clean, made.protected, seed, context.runtime, epochs=epochs, lr=settings.lr, width=settings.width,

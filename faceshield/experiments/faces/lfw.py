@@ -9,6 +9,7 @@ import numpy as np
 
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
+from faceshield.core.types import Progress
 from faceshield.data.examples import Examples
 from faceshield.data.layouts import read_layout
 from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
@@ -21,7 +22,7 @@ from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
 from faceshield.faces.any_roll import AnyRollDetector
-from faceshield.faces.dataset import Frame, Progress, align_dataset
+from faceshield.faces.dataset import Frame, align_dataset
 from faceshield.faces.kept import KeptDetector
 from faceshield.models.pretrained import pretrained as known
 

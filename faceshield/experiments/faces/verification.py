@@ -14,7 +14,7 @@ from faceshield.data.canvas import framed
 from faceshield.data.examples import Examples
 from faceshield.data.pairs import PairSet, read_pairs, sample_pairs
 from faceshield.data.unlearnable import unlearnable
-from faceshield.evaluation.embed import Forward, combine, embed_pairs
+from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.roc import Scores, roc
 from faceshield.evaluation.verification import pair_scores, verify_pairs
 from faceshield.experiments.engine.context import Context, Experiment
@@ -32,6 +32,7 @@ from faceshield.experiments.faces.lfw import aligned
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.recognition import network_of
 from faceshield.models.resnet import ResNet
+from faceshield.noise.base import Forward
 from faceshield.training.attack import AUGMENTS, HELD_OUT
 from faceshield.training.loop import build_seeded, train
 

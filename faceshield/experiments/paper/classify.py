@@ -18,7 +18,7 @@ from faceshield.evaluation.accuracy import Scores, evaluate
 from faceshield.evaluation.visibility import linf_255
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, nearest
-from faceshield.experiments.paper.fitted import AugmentName, Fitted, Training, TrainingSettings, data_of, open_split
+from faceshield.experiments.paper.fitted import AugmentMixName, Fitted, Training, TrainingSettings, data_of, open_split
 from faceshield.experiments.paper.noises import NoiseKey, NoiseSettings, noise_of
 from faceshield.experiments.paper.protected import ExposedKey, Part, exposure, part
 from faceshield.experiments.paper.trained import trained
@@ -50,7 +50,7 @@ class CollectorKey(CellKey):
     """The ``model`` that is trained on the data, and how its pictures are augmented."""
 
     model: Network | None = None
-    augment: AugmentName | None = None
+    augment: AugmentMixName | None = None
 
 
 class ClassifySettings(NoiseSettings):

@@ -18,7 +18,7 @@ from faceshield.experiments.paper import noises
 from faceshield.experiments.paper import trained as training
 from faceshield.experiments.paper.classify import EXPERIMENT, ClassifySettings
 from faceshield.experiments.paper.cost import EXPERIMENT as COST
-from faceshield.experiments.paper.fitted import AUGMENTS, open_split
+from faceshield.experiments.paper.fitted import AUGMENT_AND_MIX, open_split
 from faceshield.experiments.paper.noises import NoiseKey, noise_of
 from faceshield.models.zoo import build
 from faceshield.noise.presets import preset
@@ -179,10 +179,10 @@ def test_augmentation_by_key_and_by_setting(context, trained_on):
 
 def test_every_augmentation_keeps_shape_and_kind():
     images = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    for change, _ in AUGMENTS.values():
+    for change, _ in AUGMENT_AND_MIX.values():
         out = change(images, torch.Generator().manual_seed(0))
         assert (out.shape, out.dtype) == (images.shape, images.dtype)
-    assert AUGMENTS["none"][0](images, torch.Generator()).equal(images)
+    assert AUGMENT_AND_MIX["none"][0](images, torch.Generator()).equal(images)
 
 
 def test_presets():
