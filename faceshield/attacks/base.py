@@ -45,7 +45,7 @@ class Countermeasure:
     mix: Mix | None = None
     adversary: Attack | None = None
 
-    def applied(self, pictures: Tensor) -> Tensor:
+    def apply(self, pictures: Tensor) -> Tensor:
         """``pictures`` (N, 3, S, S) uint8 as the collector keeps them."""
         return pictures if self.pictures is None else self.pictures(pictures)
 
@@ -55,7 +55,7 @@ class Countermeasure:
         return {name: value for name, value in own.items() if value is not None}
 
 
-def in_parts(change: Callable[[Tensor], Tensor], pictures: Tensor, size: int = 256) -> Tensor:
+def map_in_parts(change: Callable[[Tensor], Tensor], pictures: Tensor, size: int = 256) -> Tensor:
     """``change``, of float pictures in [0, 1], over uint8 ``pictures`` (N, 3, H, W), ``size`` at a time, rounded."""
     changed = torch.empty_like(pictures)
     for whole, part in zip(changed.split(size), pictures.split(size), strict=True):

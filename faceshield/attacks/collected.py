@@ -18,7 +18,7 @@ PAIRS = 500
 
 def collect(data: Examples, against: Countermeasure, size: int, **framing: int) -> Examples:
     """``data`` after the counter-measure and the collector's framing (``data.canvas.framed``)."""
-    return replace(data, images=framed(against.applied(data.images), size, **framing))
+    return replace(data, images=framed(against.apply(data.images), size, **framing))
 
 
 def make_pairs(background: Tensor, size: int, rng: torch.Generator, **framing: int) -> Pairs:

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 
-def nearest(gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+def find_nearest(gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
     """(q,) labels: whose photo in ``gallery`` (g, D), by ``labels`` (g,), is nearest to each of ``queries`` (q, D)."""
     return labels[torch.cdist(queries, gallery).argmin(1)]
 
@@ -32,7 +32,7 @@ class Probe:
         return self.classes[(((queries - self.mean) / self.spread) @ self.weight.T + self.bias).argmax(1)]
 
 
-def probe(features: Tensor, labels: Tensor, *, strength: float = 10.0) -> Probe:
+def fit_probe(features: Tensor, labels: Tensor, *, strength: float = 10.0) -> Probe:
     """Learned on frozen ``features`` (n, D) of ``labels`` (n,), by scikit-learn.
 
     Features are scaled to unit variance; ``strength`` is the inverse of the weights' penalty.

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from faceshield.attacks.base import Pairs, in_parts
+from faceshield.attacks.base import Pairs, map_in_parts
 from faceshield.data.examples import Examples
 from faceshield.training.loop import build_seeded
 
@@ -62,4 +62,4 @@ def purify_examples(training: Examples, pairs: Pairs, generator: Generator) -> E
     """``training`` as a purifier of ``pairs`` gives it back."""
     network = fit_purifier(pairs, generator)
     with torch.no_grad():
-        return replace(training, images=in_parts(network, training.images, 64))
+        return replace(training, images=map_in_parts(network, training.images, 64))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from faceshield.attacks.base import in_parts
+from faceshield.attacks.base import map_in_parts
 from faceshield.data.augment import compose, crop_and_flip, cutout, rotate
 from faceshield.data.policy import fast_autoaugment
 from faceshield.imaging.blend import LUMA
@@ -25,24 +25,24 @@ def grey(pictures: Tensor) -> Tensor:
     Most error-minimizing noise lives in colour and is gone.
     """
     weights = torch.from_numpy(LUMA).to(pictures.device)
-    return in_parts(lambda part: torch.einsum("c,nchw->nhw", weights, part)[:, None].expand_as(part), pictures)
+    return map_in_parts(lambda part: torch.einsum("c,nchw->nhw", weights, part)[:, None].expand_as(part), pictures)
 
 
 def recompress(pictures: Tensor, *, quality: int) -> Tensor:
     """pictures (N, 3, H, W) uint8 RGB saved as JPEG of ``quality`` 1–100, 4:2:0; exact up to integer arithmetic."""
-    return in_parts(lambda part: codec.jpeg(part, torch.full((len(part),), float(quality))), pictures)
+    return map_in_parts(lambda part: codec.jpeg(part, torch.full((len(part),), float(quality))), pictures)
 
 
 def half_size(pictures: Tensor) -> Tensor:
     """pictures (N, 3, S, S) uint8 RGB at half the side and back, antialiased: finer detail is lost."""
     side = pictures.shape[-1]
-    return in_parts(lambda part: resize(resize(part, side // 2), side), pictures)
+    return map_in_parts(lambda part: resize(resize(part, side // 2), side), pictures)
 
 
 def blur(pictures: Tensor, *, sigma: float = 1.5) -> Tensor:
     """pictures (N, 3, S, S) uint8 RGB under a Gaussian of ``sigma`` pixels."""
     width = 2 * round(3 * sigma) + 1
-    return in_parts(lambda part: functional.gaussian_blur(part, [width, width], [sigma, sigma]), pictures)
+    return map_in_parts(lambda part: functional.gaussian_blur(part, [width, width], [sigma, sigma]), pictures)
 
 
 def recrop(pictures: Tensor, *, side: float = 0.84, across: float = 0.03, down: float = -0.03) -> Tensor:
@@ -53,4 +53,4 @@ def recrop(pictures: Tensor, *, side: float = 0.84, across: float = 0.03, down: 
     size = pictures.shape[-1]
     inner = round(side * size)
     x, y = (round((size - inner) / 2 + offset * size) for offset in (across, down))
-    return in_parts(lambda part: resize(part[..., y : y + inner, x : x + inner], size), pictures)
+    return map_in_parts(lambda part: resize(part[..., y : y + inner, x : x + inner], size), pictures)

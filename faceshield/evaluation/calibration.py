@@ -28,7 +28,7 @@ class Calibration:
     recipe: str
 
 
-def calibration(path: Path, far: float, recogniser: str) -> Calibration:
+def read_calibration(path: Path, far: float, recogniser: str) -> Calibration:
     """What a stored result of the recipe faces/lfw, or a verification.json, at ``path`` says for a target ``far``.
 
     ``recogniser`` is the checksum of the weights in use. Raises StoreError where there is no such result or it was
@@ -40,7 +40,7 @@ def calibration(path: Path, far: float, recogniser: str) -> Calibration:
         )
     value = read_json(path)
     try:
-        metrics, where = _of_recipe(value, recogniser) if "cells" in value else _of_command(value)
+        metrics, where = _read_recipe(value, recogniser) if "cells" in value else _read_verification(value)
         if metrics["recogniser"] != recogniser:
             raise StoreError(
                 f"{path}: was measured with other weights; give --calibration the verification.json that"
@@ -65,14 +65,14 @@ def calibration(path: Path, far: float, recogniser: str) -> Calibration:
         ) from None
 
 
-def _of_recipe(value: Any, recogniser: str) -> tuple[Mapping[str, Any], str]:
+def _read_recipe(value: Any, recogniser: str) -> tuple[Mapping[str, Any], str]:
     """The cell of ``recogniser``, or another one's where it has none."""
     found = [cell["metrics"] for cell in value["cells"] if KEY.items() <= cell["key"].items()]
     metrics = next((own for own in found if own["recogniser"] == recogniser), None) or next(iter(found))
     return metrics, f"{value['recipe']}, {value['scale']}"
 
 
-def _of_command(value: Any) -> tuple[Mapping[str, Any], str]:
+def _read_verification(value: Any) -> tuple[Mapping[str, Any], str]:
     if any(value[name] != KEY[name] for name in ("flip", "score")):
         raise ValueError(f"flip {value['flip']} and score {value['score']}, not {KEY['flip']} and {KEY['score']}")
     return {**value["metrics"], "recogniser": value["recogniser"]}, value["setting"]["pairs"]

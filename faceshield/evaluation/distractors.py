@@ -37,23 +37,26 @@ class Distractors:
     targets: Tensor
     recogniser: str
 
-    def without(self, own: Tensor) -> Distractors:
-        """These strangers less the people who are the person searched for, of photos ``own`` (K, D) without NaN.
+    def without(self, features: Tensor) -> Distractors:
+        """These strangers less the people who are the person searched for, of photos ``features`` (K, D) without NaN.
 
         A person who is known to the public may stand in the crowd, and finding them there is no false match. They are
         known by :data:`SAME`, not by the limit of a match: who only looks like the person stays, or false matches would
         be counted where there are no likely ones left.
         """
-        same = self.people[_median(self.crowd, own) < SAME]
+        same = self.people[_median_distance(self.crowd, features) < SAME]
         keep = ~torch.isin(self.people, same)
         return Distractors(
-            self.crowd[keep], self.people[keep], self.targets[_median(self.targets, own) >= SAME], self.recogniser
+            self.crowd[keep],
+            self.people[keep],
+            self.targets[_median_distance(self.targets, features) >= SAME],
+            self.recogniser,
         )
 
 
-def _median(features: Tensor, own: Tensor) -> Tensor:
-    """(n,): the median distance of each of ``features`` (n, D) from ``own`` (K, D)."""
-    return torch.cdist(features, own).median(1).values
+def _median_distance(features: Tensor, person: Tensor) -> Tensor:
+    """(n,): the median distance of each of ``features`` (n, D) from ``person`` (K, D)."""
+    return torch.cdist(features, person).median(1).values
 
 
 def draw_order(ids: Sequence[str]) -> tuple[list[int], Tensor]:

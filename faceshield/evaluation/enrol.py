@@ -100,7 +100,7 @@ def enrol(
         waiting: list[tuple[int, Path | None, AlignedFace | None]] = []
         for place in places:
             path = root / ids[place]
-            kept = _kept(cache, path, detector, recogniser, which) if cache is not None else None
+            kept = _find_cached(cache, path, detector, recogniser, which) if cache is not None else None
             if kept is not None and kept.is_file():
                 known = read_tensors(kept)[0]["raw"]
                 found[place] = len(known) > 0
@@ -126,7 +126,7 @@ def enrol(
     return Enrolled(tuple(ids), raw, found)
 
 
-def _kept(cache: Path, path: Path, detector: Detector, recogniser: Recogniser, which: Which) -> Path | None:
+def _find_cached(cache: Path, path: Path, detector: Detector, recogniser: Recogniser, which: Which) -> Path | None:
     """Where the output of ``path`` is kept; None where it cannot be read, which :func:`load` says better."""
     try:
         name = sha256(f"{sha256(path)} {type(detector).__name__} {recogniser.name} {which}".encode())

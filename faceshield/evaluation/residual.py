@@ -42,7 +42,7 @@ def chroma(images: Tensor) -> Tensor:
 RESIDUALS: dict[str, Callable[[Tensor], Tensor]] = {"high-pass": high_pass, "wiener": wiener, "chroma": chroma}
 
 
-def correlations(marks: Tensor, others: Tensor) -> Tensor:
+def correlate(marks: Tensor, others: Tensor) -> Tensor:
     """(N, M) Pearson correlations of ``marks`` (N, …) with ``others`` (M, …)."""
     one, two = (F.normalize(rows.flatten(1) - rows.flatten(1).mean(1, keepdim=True)) for rows in (marks, others))
     return one @ two.T
@@ -63,7 +63,7 @@ def average(marks: Tensor, owners: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def linkability_roc(marks: Tensor, owners: Tensor) -> Roc:
     """The ROC of "same owner or not" for all pairs of ``marks`` (N, …), by their correlation; owners (N,)."""
     left, right = torch.triu_indices(len(marks), len(marks), 1)
-    scores = correlations(marks, marks)[left, right]
+    scores = correlate(marks, marks)[left, right]
     return roc(scores.double().numpy(), (owners[left] == owners[right]).numpy())
 
 

@@ -66,12 +66,12 @@ def concatenate_searches(found: list[Search]) -> Search:
     return Search(torch.cat([one.rank for one in found]), torch.cat([one.distance for one in found]))
 
 
-def usual_limits(at_far: float) -> dict[str, float]:
+def name_limits(at_far: float) -> dict[str, float]:
     """The distances that decide a match, by the names of their rates: dlib's, and ``at_far``, the one at FAR."""
     return {"match_rate": MATCH_DISTANCE, "tar_at_far_1e-3": at_far}
 
 
-def limit_at(different: Tensor, far: float) -> float:
+def find_limit(different: Tensor, far: float) -> float:
     """The distance below which at most ``far`` of the pairs of different people, at distances ``different``, lie.
 
     Raises UsageError where there are too few pairs to tell (3 / ``far``: with fewer, none at all would tell nothing).

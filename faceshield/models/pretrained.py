@@ -13,7 +13,7 @@ from torch import Tensor
 from faceshield.core.errors import UsageError
 from faceshield.imaging.crop import DLIB_150, TEMPLATE_112, CropSpec, template
 from faceshield.models import faceres, fr_feature, mobileface, resnet29, sface, weights
-from faceshield.models.embedder import Embedder, filled
+from faceshield.models.embedder import Embedder, fill
 
 RESNET29 = "resnet29"
 """The name of the default."""
@@ -49,22 +49,22 @@ PRETRAINED: dict[str, Pretrained] = {
         CropSpec(DLIB_150, resnet29.CHIP),
         "MTCNN's five points on its 150-pixel chip",
     ),
-    "sface": Pretrained("SFace (OpenCV)", "sface", lambda own: filled(sface.SFace(), own, "SFace"), *_FIELD),
+    "sface": Pretrained("SFace (OpenCV)", "sface", lambda own: fill(sface.SFace(), own, "SFace"), *_FIELD),
     "fr_feature": Pretrained(
         "MobileFaceNet (Faceplugin)",
         "fr_feature",
-        lambda own: filled(fr_feature.FrFeature(), own, "fr_feature"),
+        lambda own: fill(fr_feature.FrFeature(), own, "fr_feature"),
         *_FIELD,
     ),
     "faceres": Pretrained(
         "MobileNet (HSE, VGGFace2)",
         "faceres",
-        lambda own: filled(faceres.FaceRes(), own, "faceres"),
+        lambda own: fill(faceres.FaceRes(), own, "faceres"),
         CropSpec(template(faceres.SIZE, 8), faceres.SIZE),
         "MTCNN's five points on the field's crop and 8 of its pixels around it, as 224 pixels",
     ),
     "mobileface": Pretrained(
-        "MobileFace V3", "mobileface", lambda own: filled(mobileface.MobileFace(), own, "MobileFace"), *_FIELD
+        "MobileFace V3", "mobileface", lambda own: fill(mobileface.MobileFace(), own, "MobileFace"), *_FIELD
     ),
 }
 

@@ -38,7 +38,7 @@ class OwnRecogniser(nn.Module):
         return F.normalize(self.network.features(images) - self.centre, dim=1)
 
 
-def own_recogniser(network: ResNet, size: int, images: Tensor, labels: Tensor) -> OwnRecogniser:
+def build_recogniser(network: ResNet, size: int, images: Tensor, labels: Tensor) -> OwnRecogniser:
     """What ``network``, trained on crops ``images`` (N, 3, size, size) uint8 of people ``labels`` (N,), becomes."""
     with torch.no_grad():
         features = torch.cat([network.features(part.float() / 255) for part in images.split(128)])

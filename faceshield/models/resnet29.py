@@ -16,7 +16,7 @@ from torch.nn import functional
 from faceshield.core.errors import StoreError
 from faceshield.core.store import read_tensors
 from faceshield.models import weights
-from faceshield.models.embedder import Embedder, frozen_in_place
+from faceshield.models.embedder import Embedder, freeze_in_place
 
 RECOGNISER = "dlib_face_resnet29"
 """Its name among the weights."""
@@ -44,10 +44,10 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         main = self.second(self.first(x).relu())
         shortcut = functional.avg_pool2d(x, 2, 2) if self.stride == 2 else x
-        return (_grown(main, shortcut) + _grown(shortcut, main)).relu()
+        return (_grow(main, shortcut) + _grow(shortcut, main)).relu()
 
 
-def _grown(x: Tensor, other: Tensor) -> Tensor:
+def _grow(x: Tensor, other: Tensor) -> Tensor:
     """``x`` zero-padded at its last channels, rows and columns to be no smaller than ``other``."""
     missing = [max(0, other.shape[axis] - x.shape[axis]) for axis in (-1, -2, -3)]
     return functional.pad(x, [side for amount in missing for side in (0, amount)]) if any(missing) else x
@@ -98,7 +98,7 @@ def build(tensors: Mapping[str, Tensor]) -> ResNet29:
             conv.weight.copy_(take(f"conv.{number:02d}.weight", conv.weight) * scale.view(-1, 1, 1, 1))
             conv.bias.copy_(take(f"conv.{number:02d}.bias", conv.bias) * scale + shift)
         network.fc.weight.copy_(take("fc.weight", network.fc.weight))
-    return frozen_in_place(network)
+    return freeze_in_place(network)
 
 
 def load(path: Path | None = None) -> ResNet29:

@@ -69,11 +69,11 @@ class YuNet(nn.Module):
             if above is not None:
                 joined = joined + functional.interpolate(above, scale_factor=2, mode="nearest")
             maps[number] = above = self.lateral[number](joined)
-        parts = [_decoded(head(x), stride) for head, x, stride in zip(self.heads, maps, STRIDES, strict=True)]
+        parts = [_decode(head(x), stride) for head, x, stride in zip(self.heads, maps, STRIDES, strict=True)]
         return Seen(*(torch.cat(part, 1) for part in zip(*parts, strict=True)))
 
 
-def _decoded(raw: Tensor, stride: int) -> Seen:
+def _decode(raw: Tensor, stride: int) -> Seen:
     """``raw`` (N, 16, h, w) of one level: distances are in its steps, sizes are logarithms of them."""
     count, _, height, width = raw.shape
     raw = raw.permute(0, 2, 3, 1).reshape(count, height * width, _OUTPUTS).float()

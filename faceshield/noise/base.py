@@ -63,12 +63,12 @@ def add_rounded(images: Tensor, delta: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def misclassified(
-    chosen: Tensor, labels: Tensor, seen: Callable[[Tensor], Tensor], forward: Forward, batch: int
+def find_misclassified(
+    chosen: Tensor, labels: Tensor, add: Callable[[Tensor], Tensor], forward: Forward, batch: int
 ) -> Tensor:
     """(len(chosen),) bool: whose most likely class is not their label.
 
     ``chosen`` are indices into ``labels`` (n,); ``seen(index)`` gives the pictures of ``index`` as the network is to
     see them, float in [0, 1].
     """
-    return torch.cat([forward(seen(index)).argmax(1) != labels[index] for index in chosen.split(batch)])
+    return torch.cat([forward(add(index)).argmax(1) != labels[index] for index in chosen.split(batch)])

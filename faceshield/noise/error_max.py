@@ -11,7 +11,7 @@ from faceshield.core.budget import Budget
 from faceshield.core.rng import keyed_uniform
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Learner, OnRound, add_noise, misclassified
+from faceshield.noise.base import Learner, OnRound, add_noise, find_misclassified
 from faceshield.noise.pgd import Shape
 from faceshield.noise.sweep import sweep
 
@@ -45,7 +45,7 @@ class ErrorMax:
             images, labels, delta, lambda x, y: F.cross_entropy(forward(x), y, reduction="none"), self.budget,
             steps=self.steps, alpha=self.alpha, sign=1, batch=self.batch, loss_threshold=self.enough, shape=self.shape,
         )  # fmt: skip
-        wrong = misclassified(
+        wrong = find_misclassified(
             everyone, labels, lambda index: add_noise(images[index], delta[index]), forward, 4 * self.batch
         )
         error = float(wrong.float().mean())

@@ -46,17 +46,17 @@ def new_secret() -> str:
     return secrets.token_hex(16)
 
 
-def choose_class(secret: str, slots: int, number: int = 0) -> int:
+def choose_class(secret: str, classes: int, number: int = 0) -> int:
     """The bank slot that a secret chooses; ``number`` counts its further choices."""
-    return derive_seed(secret, "slot", number) % slots
+    return derive_seed(secret, "slot", number) % classes
 
 
 def private_noise(
     crops: Tensor,
-    slots: int,
+    classes: int,
     forward: Forward,
     budget: Budget,
-    view: Transform,
+    transform: Transform,
     secret: str,
     *,
     steps: int = 60,
@@ -75,23 +75,25 @@ def private_noise(
 
     losses: dict[int, float] = {}
     for number in range(tries):
-        slot = choose_class(secret, slots, number)
+        slot = choose_class(secret, classes, number)
         trial = private_delta(
-            crops, slot, forward, budget, view, secret, steps=steps // 4, on_step=tell(number * (steps // 4))
+            crops, slot, forward, budget, transform, secret, steps=steps // 4, on_step=tell(number * (steps // 4))
         )
-        losses[slot] = mean_loss(crops, trial, slot, forward, view, secret)
+        losses[slot] = mean_loss(crops, trial, slot, forward, transform, secret)
     best = min(losses, key=lambda slot: losses[slot])
     last = tell(tries * (steps // 4))
-    return private_delta(crops, best, forward, budget, view, secret, steps=steps, on_step=last), best
+    return private_delta(crops, best, forward, budget, transform, secret, steps=steps, on_step=last), best
 
 
 @torch.no_grad()
-def mean_loss(crops: Tensor, delta: Tensor, class_index: int, forward: Forward, view: Transform, secret: str) -> float:
+def mean_loss(
+    crops: Tensor, delta: Tensor, class_index: int, forward: Forward, transform: Transform, secret: str
+) -> float:
     """Mean cross-entropy towards ``class_index`` of up to 64 ``crops`` (n, 3, S, S) uint8 with ``delta``, one view
     each.
     """
     rng = generator(secret, "loss")
-    batch = view((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
+    batch = transform((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
     return float(F.cross_entropy(forward(batch), torch.full((len(batch),), class_index, device=crops.device)))
 
 
@@ -100,7 +102,7 @@ def private_delta(
     class_index: int,
     forward: Forward,
     budget: Budget,
-    view: Transform,
+    transform: Transform,
     secret: str,
     *,
     steps: int = 60,
@@ -131,7 +133,7 @@ def private_delta(
             steps=1,
             alpha=budget.epsilon * (0.25 - 0.225 * step / steps),
             sign=-1,
-            view=view,
+            transform=transform,
             generator=rng,
             shape=smooth,
         )

@@ -84,7 +84,7 @@ class FaceView:
         """
         ways = [(self.way(chip), chip.size) for chip in chips]
         scale = min(1.0, finest * max(scale_of(matrix) for matrix, _ in ways))
-        corners = np.concatenate([_corners(matrix, size) for matrix, size in [(self.to_canvas, canvas), *ways]])
+        corners = np.concatenate([_find_corners(matrix, size) for matrix, size in [(self.to_canvas, canvas), *ways]])
         height, width = self.photo.shape[-2:]
         low = np.clip(np.floor(corners.min(0)) - 2, 0, (width - 1, height - 1))
         if scale == 1:
@@ -179,7 +179,7 @@ def mask(
     chips = [watcher.chip for watcher in losses]
     near = face_view.near(canvas, chips)
     device = near.photo.device
-    place = torch.ones(1, canvas, canvas) if base is None else middle(canvas)
+    place = torch.ones(1, canvas, canvas) if base is None else draw_middle(canvas)
     start = (torch.zeros(3, canvas, canvas) if base is None else base.cpu() * (1 - place)).to(device)
     noise = (2 * torch.rand(start.shape, generator=generator) - 1) * budget.epsilon / 4
     place = place.to(device)
@@ -198,10 +198,10 @@ def mask(
         (gradient,) = torch.autograd.grad(loss, delta)
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
         delta = budget.project((delta - place * budget.step(gradient, alpha)).detach())
-    return start + _bounded(near, start, delta - start, ssim)
+    return start + _scale_to_bound(near, start, delta - start, ssim)
 
 
-def middle(canvas: int) -> Tensor:
+def draw_middle(canvas: int) -> Tensor:
     """(1, S, S): 1 in the :data:`MIDDLE` of the face, 0 around it, with a soft edge between."""
     x, y, half_width, half_height = MIDDLE
     place = (torch.arange(canvas) + 0.5) / canvas
@@ -210,7 +210,7 @@ def middle(canvas: int) -> Tensor:
 
 
 @torch.no_grad()
-def _bounded(sight: FaceView, fixed: Tensor, delta: Tensor, least: float) -> Tensor:
+def _scale_to_bound(sight: FaceView, fixed: Tensor, delta: Tensor, least: float) -> Tensor:
     """``delta`` scaled down as far as ``least`` asks: the largest of 64 factors."""
     plain = sight.with_noise(fixed)
     low, high = 0, 64
@@ -221,7 +221,7 @@ def _bounded(sight: FaceView, fixed: Tensor, delta: Tensor, least: float) -> Ten
     return delta * (low / 64)
 
 
-def _corners(matrix: Matrix, size: int) -> Matrix:
+def _find_corners(matrix: Matrix, size: int) -> Matrix:
     """(4, 2): the corners of a ``size``² destination in the source."""
     linear = np.linalg.inv(matrix[:, :2].astype(np.float64))
     edge = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [-0.5, size - 0.5], [size - 0.5, size - 0.5]])

@@ -48,7 +48,7 @@ class Saved:
         self.path, self.learner, self.rng, self.order = path, learner, rng, order
         self.digest = "" if path is None else _digest(what, data, learner)
 
-    def keep(self, delta: Tensor, errors: list[float], taken: int) -> None:
+    def write(self, delta: Tensor, errors: list[float], taken: int) -> None:
         """Write δ, θ, the optimiser's memory, the generator and the order, atomically."""
         path = self.path
         if path is None:
@@ -58,7 +58,7 @@ class Saved:
         fields = {"job": self.digest, "errors": errors, "taken": taken, "place": self.order.place}
         self.learner.ranks.once(lambda: write_tensors(path, tensors, fields))
 
-    def found(self, delta: Tensor) -> tuple[list[float], int]:
+    def resume(self, delta: Tensor) -> tuple[list[float], int]:
         """Put everything back as it was, δ in place; returns the errors so far and the steps taken.
 
         Raises StoreError where the file belongs to another job.

@@ -37,7 +37,7 @@ def load_surrogates(names: Sequence[str] = SURROGATES) -> list[ResNet]:
 
     Raises StoreError if a file is absent or damaged.
     """
-    return [network for name in names for network in _of(name)]
+    return [network for name in names for network in _load_file(name)]
 
 
 def average_surrogates(surrogates: Sequence[Forward]) -> Forward:
@@ -67,17 +67,17 @@ def load_bank() -> Bank:
     return Bank(levels.float() / 255, float(fields["epsilon"]))
 
 
-def _of(name: str) -> list[ResNet]:
+def _load_file(name: str) -> list[ResNet]:
     """The networks of a file, one or several numbered ones. Raises StoreError."""
     tensors, fields = load(name)
     try:
         states = split_numbered(tensors) if name == FRESH else [tensors]
-        return [_network(state, int(fields["classes"]), int(fields["width"])) for state in states]
+        return [_build_network(state, int(fields["classes"]), int(fields["width"])) for state in states]
     except (KeyError, RuntimeError) as error:
         raise StoreError(f"weights {name}: do not fit this version of faceshield ({error})") from None
 
 
-def _network(state: dict[str, Tensor], classes: int, width: int) -> ResNet:
+def _build_network(state: dict[str, Tensor], classes: int, width: int) -> ResNet:
     model = resnet18(classes, width=width, stem="stride2")
     model.load_state_dict(state)
     return model.eval().requires_grad_(False)

@@ -26,7 +26,7 @@ def sweep(
     sign: Sign,
     batch: int,
     loss_threshold: float | None = None,
-    view: Transform | None = None,
+    transform: Transform | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
 ) -> int:
@@ -44,7 +44,9 @@ def sweep(
     device = labels.device
     waiting = torch.arange(len(images), device=device)
     if loss_threshold is not None:
-        waiting = waiting[_lacking(images, labels, delta, losses, batch, loss_threshold, sign, view, generator)]
+        waiting = waiting[
+            _find_unfinished(images, labels, delta, losses, batch, loss_threshold, sign, transform, generator)
+        ]
     taken = torch.zeros(len(images), dtype=torch.long, device=device)
     active, waiting = waiting[:batch], waiting[batch:]
     total = 0
@@ -57,7 +59,7 @@ def sweep(
             budget,
             alpha=alpha,
             sign=sign,
-            view=view,
+            transform=transform,
             generator=generator,
             shape=shape,
         )
@@ -74,7 +76,7 @@ def sweep(
 
 
 @torch.no_grad()
-def _lacking(
+def _find_unfinished(
     images: Tensor,
     labels: Tensor,
     delta: Tensor,
@@ -82,21 +84,21 @@ def _lacking(
     batch: int,
     loss_threshold: float,
     sign: Sign,
-    view: Transform | None,
+    transform: Transform | None,
     generator: Generator | None,
 ) -> Tensor:
     """(n,) bool: the examples whose loss has not reached ``loss_threshold``."""
     parts = []
     for index in torch.arange(len(images), device=labels.device).split(4 * batch):
         seen = add_noise(images[index], delta[index])
-        if view is not None:
+        if transform is not None:
             assert generator is not None, "a random view needs a generator"
-            seen = view(seen, generator)
+            seen = transform(seen, generator)
         parts.append(sign * (loss_threshold - losses(seen, labels[index])) > 0)
     return torch.cat(parts)
 
 
-def one_of_each(chosen: Tensor, labels: Tensor) -> list[Tensor]:
+def split_by_class(chosen: Tensor, labels: Tensor) -> list[Tensor]:
     """``chosen`` in batches that hold at most one example of each class; each class's own order is kept."""
     lists = [chosen[labels[chosen] == label] for label in labels.unique()]
     longest = max(len(members) for members in lists)

@@ -16,9 +16,9 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Forward, Learner, OnRound, add_noise, misclassified
+from faceshield.noise.base import Forward, Learner, OnRound, add_noise, find_misclassified
 from faceshield.noise.deepfool import deepfool
-from faceshield.noise.sweep import one_of_each
+from faceshield.noise.sweep import split_by_class
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class Universal:
 
         def fooled(index: Tensor) -> Tensor:
             seen = lambda part: add_noise(images[part], delta[labels[part]])  # noqa: E731
-            return misclassified(index, labels, seen, forward, 4 * self.batch)
+            return find_misclassified(index, labels, seen, forward, 4 * self.batch)
 
         while len(rates) < self.passes and not (rates and rates[-1] >= self.fooling):
             order = chosen[torch.randperm(count, generator=rng).to(labels.device)]
-            batches = one_of_each(order, labels) if self.update == "sequential" else order.split(self.batch)
+            batches = split_by_class(order, labels) if self.update == "sequential" else order.split(self.batch)
             for batch in batches:
                 active = batch[~fooled(batch)]
                 if len(active):

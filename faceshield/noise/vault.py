@@ -65,7 +65,7 @@ def load(name: str) -> Identity:
     """The identity kept under ``name``. Raises StoreError where there is none or its file is damaged."""
     path = path_of(name)
     if not path.is_file():
-        known = ", ".join(names()) or "none yet"
+        known = ", ".join(list_names()) or "none yet"
         raise StoreError(f"identity {name!r} is not kept here (known: {known}); cloak some photos to make it")
     return read(path)
 
@@ -91,7 +91,7 @@ def read(path: Path) -> Identity:
     return identity
 
 
-def names() -> list[str]:
+def list_names() -> list[str]:
     """The names of all identities kept here, sorted."""
     return sorted(path.stem for path in folder().glob("[!.]*.safetensors")) if folder().is_dir() else []
 

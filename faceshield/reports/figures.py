@@ -7,14 +7,14 @@ from pathlib import Path
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Expected, Result
-from faceshield.reports.bars import bars
-from faceshield.reports.confusion import confusion
-from faceshield.reports.curves import curves
-from faceshield.reports.lines import lines
+from faceshield.reports.bars import draw_bars
+from faceshield.reports.confusion import draw_confusion
+from faceshield.reports.curves import draw_curves
+from faceshield.reports.lines import draw_lines
 from faceshield.reports.look import RC, save
 from faceshield.reports.plot import Plot
 
-KINDS = {"curves": curves, "bars": bars, "lines": lines, "confusion": confusion}
+KINDS = {"curves": draw_curves, "bars": draw_bars, "lines": draw_lines, "confusion": draw_confusion}
 
 
 def draw(result: Result, plot: Plot, expected: Sequence[Expected], path: Path) -> list[Path]:
@@ -36,7 +36,7 @@ def draw_all(result: Result, plots: Sequence[Plot], expected: Sequence[Expected]
     """
     stem = path.with_suffix("")
     written: list[Path] = []
-    for number, plot in enumerate(list(plots) or _usual(result)):
+    for number, plot in enumerate(list(plots) or _choose_plots(result)):
         place = stem.with_name(f"{stem.name}.{plot.kind}") if number else stem
         try:
             written += draw(result, plot, expected, place)
@@ -46,7 +46,7 @@ def draw_all(result: Result, plots: Sequence[Plot], expected: Sequence[Expected]
     return written
 
 
-def _usual(result: Result) -> list[Plot]:
+def _choose_plots(result: Result) -> list[Plot]:
     groups = ("protected_accuracy", "others_accuracy")
     if result["cells"] and all({"confusion", *groups} <= cell["metrics"].keys() for cell in result["cells"]):
         return [Plot("bars", metrics=groups), Plot("confusion")]

@@ -54,7 +54,7 @@ def label(key: Key, first: str | None = None, without: str | None = None) -> str
     return ", ".join([*parts, *([words(others)] if others else [])])
 
 
-def paper_of(expected: Sequence[Expected], key: Key, metrics: Sequence[str]) -> float | None:
+def find_paper_value(expected: Sequence[Expected], key: Key, metrics: Sequence[str]) -> float | None:
     """The paper's number for a key and the first of ``metrics`` that it gives."""
     for metric in metrics:
         for bar in expected:

@@ -16,7 +16,7 @@ from faceshield.data.examples import Examples
 from faceshield.data.whole import open_whole
 from faceshield.models.zoo import build
 from faceshield.noise.file import data_digest, write_noise
-from faceshield.noise.presets import preset
+from faceshield.noise.presets import find_preset
 from faceshield.noise.registry import LEARNER_RATE, TRAINED, noise_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, train
@@ -27,7 +27,7 @@ UNRESUMED = TRAINED | {"random"}  # made in one go
 
 @dataclass(frozen=True)
 class Request:
-    """What noise is wanted. ``epsilon`` in [0, 1]; ``setting`` as :func:`faceshield.noise.presets.preset`'s.
+    """What noise is wanted. ``epsilon`` in [0, 1]; ``setting`` as :func:`faceshield.noise.presets.find_preset`'s.
 
     ``width`` is the surrogate's, ``epochs`` the training of the network that error-max needs. What is None stays the
     method's own.
@@ -71,7 +71,7 @@ def generate_noise(
     left = [path for path in _parts(checkpoint) if path.is_file()]
     if left and not resume:
         raise UsageError(f"{left[0]}: was left by an interrupted run; go on with --resume, or delete it")
-    own: dict[str, Any] = preset(request.setting, request.method, request.form, request.epsilon)
+    own: dict[str, Any] = find_preset(request.setting, request.method, request.form, request.epsilon)
     own |= {name: value for name in ("rounds", "patch") if (value := getattr(request, name)) is not None}
     if request.method not in UNRESUMED:
         own["checkpoint"] = checkpoint

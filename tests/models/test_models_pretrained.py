@@ -9,7 +9,7 @@ import torch
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.imaging.crop import TEMPLATE_112
 from faceshield.models import pretrained, weights
-from faceshield.models.embedder import GOLDEN, golden_input
+from faceshield.models.embedder import GOLDEN, make_golden_input
 from faceshield.models.pretrained import PRETRAINED, load
 
 pytestmark = pytest.mark.parametrize("name", PRETRAINED)
@@ -26,7 +26,7 @@ def test_the_shipped_half_precision_is_near_the_published_networks_output(networ
     """The file's golden embedding was compared with onnxruntime's when it was converted."""
     own = PRETRAINED[name]
     golden = weights.load(own.file)[0][GOLDEN]
-    found = networks(name).embed(golden_input(own.chip.size))[0]
+    found = networks(name).embed(make_golden_input(own.chip.size))[0]
     assert found.shape == (networks(name).width,)
     assert (found - golden).norm() < 3e-3  # a match is a distance of 0.5 and more
 
@@ -55,7 +55,7 @@ def test_the_gradient_is_the_slope(networks, name):
     """Along one direction, by a difference in double precision: mask makers walk along it."""
     size = PRETRAINED[name].chip.size
     network = load(name).double()
-    image = golden_input(size).double() * 0.5 + 0.25
+    image = make_golden_input(size).double() * 0.5 + 0.25
     image.requires_grad_(True)
     place = network(torch.rand(image.shape, generator=torch.Generator().manual_seed(1), dtype=image.dtype))
     (gradient,) = torch.autograd.grad((network(image) - place).norm(), image)
@@ -75,7 +75,7 @@ def test_those_trained_by_angle_have_length_1(networks, name):
 
 def test_their_colours_are_told_apart(networks, name):
     """Red faces and blue ones are other inputs to each: none of them reads grey alone."""
-    image = golden_input(PRETRAINED[name].chip.size)
+    image = make_golden_input(PRETRAINED[name].chip.size)
     assert (networks(name).embed(image) - networks(name).embed(image.flip(1))).norm() > 0.01
 
 

@@ -22,7 +22,7 @@ from faceshield.imaging.crop import DLIB_150, CropSpec
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
 from faceshield.noise.likeness import likeness
-from faceshield.noise.mask import MIDDLE, FaceView, FeatureLoss, PhotoTransforms, mask, middle
+from faceshield.noise.mask import MIDDLE, FaceView, FeatureLoss, PhotoTransforms, draw_middle, mask
 
 EPSILON = 8 / 255
 DLIB = CropSpec(DLIB_150, resnet29.CHIP)
@@ -187,7 +187,7 @@ def test_mask_and_base_never_exceed_the_shared_epsilon(sight, levels, seed, aske
 def test_a_mask_has_the_middle_of_the_face_and_the_noise_what_lies_around_it(sight):
     base = Budget().project(noise(7).sign())
     made = mask(sight, [_watcher(sight)], Budget(), torch.Generator().manual_seed(0), base=base, steps=20, ssim=0.5)
-    place = middle(128).expand(3, -1, -1)
+    place = draw_middle(128).expand(3, -1, -1)
     assert made[place == 0].equal(base[place == 0])
     inside = made[place == 1]
     assert float((inside * base[place == 1].sign()).mean().abs()) < 0.1 * Budget().epsilon, "the noise is not there"
@@ -195,7 +195,7 @@ def test_a_mask_has_the_middle_of_the_face_and_the_noise_what_lies_around_it(sig
 
 
 def test_the_middle_is_an_ellipse_with_a_soft_edge():
-    place = middle(128)
+    place = draw_middle(128)
     assert place.shape == (1, 128, 128)
     x, y, half_width, half_height = MIDDLE
     assert float(place.mean()) == pytest.approx(math.pi * half_width * half_height, rel=0.05)
@@ -223,7 +223,7 @@ def test_the_bound_of_similarity_is_the_masks_alone(sight):
         torch.Generator().manual_seed(0), base=base, steps=3, ssim=0.97,
     )  # fmt: skip
     small = sight.near(128, [DLIB])
-    around = base * (1 - middle(128))
+    around = base * (1 - draw_middle(128))
     assert float(likeness(small.photo, small.with_noise(around))) < 0.97
     assert float((made - around).abs().max()) > 1 / 255
     assert float(likeness(small.with_noise(around), small.with_noise(made))) >= 0.97 - 1e-5

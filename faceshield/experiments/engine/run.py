@@ -15,7 +15,7 @@ from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.plan import Plan, Planned, estimate, plan
 from faceshield.experiments.engine.recipe import Recipe, Scale
 from faceshield.experiments.engine.stored import adopt
-from faceshield.reports.benchmark import versions
+from faceshield.reports.benchmark import read_versions
 from faceshield.reports.figures import draw_all
 
 OnCell = Callable[[int, int, float | None], None]
@@ -97,7 +97,7 @@ def _run_one(planned: Planned, number: str, experiment: Experiment[Any, Any], co
             "metrics": metrics,
             "wall_s": round(time.monotonic() - begun, 1),
             "device": context.runtime.describe(),
-            "versions": versions(),
+            "versions": read_versions(),
         }
         context.runtime.ranks.once(lambda: write_json(cache, finished))
     context.say(f"{number}: {planned.title}: {_short(read_json(cache)['metrics'])}")
@@ -124,7 +124,7 @@ def _write(
         "device": "; ".join(dict.fromkeys(done.get("device", here) for done in finished)) or here,
         "started": started,
         "wall_s": round(sum(done["wall_s"] for done in finished), 1),
-        "versions": versions(),
+        "versions": read_versions(),
         "config_sha256": planned.config_sha256,
         "data": data,
         "settings": recipe.at(scale),

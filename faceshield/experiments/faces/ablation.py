@@ -77,7 +77,7 @@ def _handled(data: Examples, size: int) -> Examples:
 
 
 def _kept(pictures: Tensor, way: str, size: int) -> Tensor:
-    return framed(countermeasure(way).applied(pictures), size)
+    return framed(countermeasure(way).apply(pictures), size)
 
 
 EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, data_of)

@@ -12,7 +12,7 @@ from torch import Tensor
 from faceshield.attacks.base import Countermeasure
 from faceshield.attacks.collected import collect, make_pairs
 from faceshield.attacks.finetune import BATCH, CLIP, EPOCHS, RATE, FineTuned
-from faceshield.attacks.frozen import nearest, probe
+from faceshield.attacks.frozen import find_nearest, fit_probe
 from faceshield.attacks.table import Name, countermeasure
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
@@ -36,8 +36,8 @@ from faceshield.models import resnet29
 from faceshield.training.attack import attack
 
 ON_FEATURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "frozen-resnet29": nearest,
-    "probe-resnet29": lambda features, labels, queries: probe(features, labels)(queries),
+    "frozen-resnet29": find_nearest,
+    "probe-resnet29": lambda features, labels, queries: fit_probe(features, labels)(queries),
 }
 FINE_TUNED = "fine-tuned-resnet29"
 
@@ -92,8 +92,8 @@ def _fine_tuned(
 ) -> dict[str, Any]:  # fmt: skip
     if against.undo is not None:
         raise UsageError(f"attacker {FINE_TUNED!r} takes off no noise; give it another countermeasure")
-    start = probe(_embedded(against.applied(training.images), context), training.labels)
-    training, clean = (replace(data, images=_saved_chips(against.applied(data.images))) for data in (training, clean))
+    start = fit_probe(_embedded(against.apply(training.images), context), training.labels)
+    training, clean = (replace(data, images=_saved_chips(against.apply(data.images))) for data in (training, clean))
     return attack(
         training, clean, protected, seed, context.runtime, epochs=min(EPOCHS, settings.epochs), lr=RATE,
         network=FineTuned(resnet29.load(), start), say=context.say, batch=BATCH, clip=CLIP, **against.training(),
@@ -108,7 +108,7 @@ def _on_features(attacker: str, against: Countermeasure, made: Cloaked, context:
     clean = _features(against, made.people.images, context)
     features = clean.clone()
     if changed.any():
-        features[changed] = _embedded(against.applied(made.images[changed]), context)
+        features[changed] = _embedded(against.apply(made.images[changed]), context)
     guess = ON_FEATURES[attacker](features[made.used], labels[made.used], clean[held])
     right, who = guess == labels[held], torch.isin(labels[held], torch.tensor(list(made.protected)))
     return {
@@ -125,7 +125,7 @@ def _features(against: Countermeasure, images: Tensor, context: Context) -> Tens
     path = context.work / f"features-{len(images)}-{against.about.replace(' ', '-')}.safetensors"
     if not path.is_file():
         context.say(f"  embedding {len(images)} crops")
-        write_tensors(path, {"features": _embedded(against.applied(images), context)}, {})
+        write_tensors(path, {"features": _embedded(against.apply(images), context)}, {})
     return read_tensors(path)[0]["features"]
 
 

@@ -17,7 +17,7 @@ from faceshield.data.synthetic import fabricated_people
 from faceshield.data.tree import read_tree
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
-from faceshield.evaluation.verification import Measure, pair_scores, verify_pairs
+from faceshield.evaluation.verification import Measure, score_pairs, verify_pairs
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
@@ -59,7 +59,7 @@ def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Conte
     else:
         pairs, enrolled = _official(settings, recogniser, context)
     features = combine(enrolled.raw, flip=key.flip, unit=key.score == "cosine")
-    scores = pair_scores(features, enrolled.found, enrolled.ids, pairs, key.score)
+    scores = score_pairs(features, enrolled.found, enrolled.ids, pairs, key.score)
     metrics = verify_pairs(scores, pairs, replicates=settings.replicates, seed=seed).metrics()
     return {**metrics, "recogniser": recogniser.name, "precision": "float32"}
 

@@ -16,7 +16,7 @@ from faceshield.data.pairs import PairSet, read_pairs, sample_pairs
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.roc import Scores, roc
-from faceshield.evaluation.verification import pair_scores, verify_pairs
+from faceshield.evaluation.verification import score_pairs, verify_pairs
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import MADE_HERE, Source
 from faceshield.experiments.faces.identities import (
@@ -67,7 +67,7 @@ class Probe:
     def scores(self, forward: Forward, device: torch.device) -> Scores:
         """(P,) cosines of the pairs' unit features, each photo averaged with its mirror image."""
         features = combine(embed_pairs(self.images.to(device), forward, batch=128))
-        return pair_scores(features, self.found, self.ids, self.pairs, "cosine")
+        return score_pairs(features, self.found, self.ids, self.pairs, "cosine")
 
 
 class VerificationKey(HandedKey):

@@ -24,7 +24,7 @@ from faceshield.models.zoo import Network, build
 from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import data_digest, read_noise, write_noise
-from faceshield.noise.presets import Setting, preset
+from faceshield.noise.presets import Setting, find_preset
 from faceshield.noise.registry import LEARNER_RATE, TRAINED, MethodName, noise_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
@@ -129,7 +129,7 @@ def noise_job(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings,
     """What :func:`noise_of` does for a cell."""
     name, form = key.noise, key.made_in()
     epsilon = settings.epsilon_255 / 255
-    own = {**preset(key.setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
+    own = {**find_preset(key.setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
     if key.size is not None:
         own["patch"] = [key.size, key.size]
     method = noise_method(name, form, epsilon=epsilon, **own)
