@@ -51,8 +51,8 @@ class Countermeasure:
 
     def training(self) -> dict[str, Any]:
         """The arguments of ``training.loop.train`` that it sets."""
-        own = {"augment": self.augment, "mix": self.mix, "adversary": self.adversary}
-        return {name: value for name, value in own.items() if value is not None}
+        arguments = {"augment": self.augment, "mix": self.mix, "adversary": self.adversary}
+        return {name: value for name, value in arguments.items() if value is not None}
 
 
 def map_in_parts(change: Callable[[Tensor], Tensor], pictures: Tensor, size: int = 256) -> Tensor:

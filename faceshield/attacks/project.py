@@ -42,9 +42,9 @@ def remove_span(images: Tensor, weights: Tensor) -> Tensor:
     basis = torch.linalg.qr(weights.T).Q
     mean = images.float().mean(0).flatten() / 255
 
-    def cleaned(part: Tensor) -> Tensor:
+    def remove(part: Tensor) -> Tensor:
         flat = part.flatten(1) - mean
         rest: Tensor = flat - flat @ basis @ basis.T + mean
         return rest.view(part.shape)
 
-    return map_in_parts(cleaned, images)
+    return map_in_parts(remove, images)

@@ -47,14 +47,14 @@ def command(
     recogniser, _ = chosen(name, weights, Runtime.best(device).device)
     limit = read(calibration or folder() / "lfw.mini.json", far, recogniser.name)
     detector = AnyRollDetector(recogniser.device)
-    chips = []
+    crops = []
     for path in (first, second):
         face = crop(load(path).rgb8(), detector, align=recogniser.align)
         if face is None:
             raise UnprotectedError(f"{path}: no face was found; give a photo that shows one")
-        chips.append(face.image)
+        crops.append(face.image)
     features = [
-        combine(embed_pairs(chip[None].to(recogniser.device), recogniser.forward), unit=False) for chip in chips
+        combine(embed_pairs(crop[None].to(recogniser.device), recogniser.forward), unit=False) for crop in crops
     ]
     distance = float((features[0] - features[1]).norm())
     decision = "same person" if distance <= limit.distance else "different people"
@@ -67,5 +67,5 @@ def command(
     if out is not None:
         from faceshield.reports.crops import join_crops
 
-        join_crops(chips, out)
+        join_crops(crops, out)
         click.echo(out)

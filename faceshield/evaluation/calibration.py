@@ -68,7 +68,7 @@ def read_calibration(path: Path, far: float, recogniser: str) -> Calibration:
 def _read_recipe(value: Any, recogniser: str) -> tuple[Mapping[str, Any], str]:
     """The cell of ``recogniser``, or another one's where it has none."""
     found = [cell["metrics"] for cell in value["cells"] if KEY.items() <= cell["key"].items()]
-    metrics = next((own for own in found if own["recogniser"] == recogniser), None) or next(iter(found))
+    metrics = next((cell for cell in found if cell["recogniser"] == recogniser), None) or next(iter(found))
     return metrics, f"{value['recipe']}, {value['scale']}"
 
 

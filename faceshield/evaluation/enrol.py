@@ -68,10 +68,10 @@ def crop(
         return align(rgb, choose(faces, "largest")[0])
     middle = np.array([rgb.shape[1] - 1, rgb.shape[0] - 1], np.float32) / 2
 
-    def away(face: Face) -> float:
+    def distance(face: Face) -> float:
         return float(np.abs(face.box.reshape(2, 2).mean(0) - middle).sum())
 
-    return align(rgb, min(faces, key=away))
+    return align(rgb, min(faces, key=distance))
 
 
 def enrol(
@@ -100,11 +100,11 @@ def enrol(
         waiting: list[tuple[int, Path | None, AlignedFace | None]] = []
         for place in places:
             path = root / ids[place]
-            kept = _find_cached(cache, path, detector, recogniser, which) if cache is not None else None
-            if kept is not None and kept.is_file():
-                known = read_tensors(kept)[0]["raw"]
-                found[place] = len(known) > 0
-                raw[place, : len(known)] = known
+            cached = _find_cached(cache, path, detector, recogniser, which) if cache is not None else None
+            if cached is not None and cached.is_file():
+                stored = read_tensors(cached)[0]["raw"]
+                found[place] = len(stored) > 0
+                raw[place, : len(stored)] = stored
                 continue
             try:
                 rgb = load(path).rgb8()
@@ -113,14 +113,14 @@ def enrol(
                     raise
                 faults[ids[place]] = str(error)
                 continue
-            waiting.append((place, kept, crop(rgb, detector, which, recogniser.align)))
-        chips = [face.image for _, _, face in waiting if face is not None]
-        made = iter(embed_pairs(torch.stack(chips).to(recogniser.device), recogniser.forward) if chips else ())
-        for place, kept, face in waiting:
+            waiting.append((place, cached, crop(rgb, detector, which, recogniser.align)))
+        crops = [face.image for _, _, face in waiting if face is not None]
+        made = iter(embed_pairs(torch.stack(crops).to(recogniser.device), recogniser.forward) if crops else ())
+        for place, cached, face in waiting:
             if face is not None:
                 found[place], raw[place] = True, next(made)
-            if kept is not None:
-                write_tensors(kept, {"raw": raw[place, : 2 * int(found[place])]}, {"id": ids[place]})
+            if cached is not None:
+                write_tensors(cached, {"raw": raw[place, : 2 * int(found[place])]}, {"id": ids[place]})
         if progress is not None:
             progress("embedding", places[-1] + 1, len(ids))
     return Enrolled(tuple(ids), raw, found)

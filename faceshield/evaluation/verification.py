@@ -126,7 +126,7 @@ def verify_pairs(
     except UsageError:  # a pack of bare pictures: the rates stand, their intervals over people cannot be had
         return Verification(pairs, scores, curve, folds, points, refused, {})
     rng = generator(seed, "bootstrap")
-    own = bootstrap_intervals(
+    people_ci = bootstrap_intervals(
         scores, pairs.same, people, folds.right, targets=list(points), replicates=replicates, rng=rng
     )
-    return Verification(pairs, scores, curve, folds, points, refused, own)
+    return Verification(pairs, scores, curve, folds, points, refused, people_ci)

@@ -68,12 +68,12 @@ class AnyRollDetector:
             if face is not None and abs(lean := _measure_roll(windows[number], face)) > LEANING:
                 nearer = compose(windows[number], build_rotation(lean, WINDOW))
                 found[number] = self.judge.confirm(rgb, [nearer], least=0.4)[0] or face
-        told = [
+        faces = [
             face or replace(carry(one.face, invert(one.matrix)), score=min(one.face.score, _UNCONFIRMED))
             for face, one in zip(found, worth, strict=True)
             if face is not None or one.face.score >= _DOUBTFUL
         ]
-        return keep_distinct(told)
+        return keep_distinct(faces)
 
 
 def _fit_window(one: Upright) -> Matrix:

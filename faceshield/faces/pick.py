@@ -98,8 +98,8 @@ def _find_at(place: Place, faces: Sequence[Face], rgb: NDArray[np.uint8] | None,
 
 def embed_faces(rgb: NDArray[np.uint8], faces: Sequence[Face], network: ResNet29) -> Tensor:
     """(len(faces), 128) raw ResNet-29 embeddings of ``faces`` in ``rgb``, each averaged with its mirror image."""
-    chips = [align_150(rgb, face).image for face in faces]
-    return network.embed(torch.stack(chips) if chips else torch.zeros(0, 3, 150, 150), flip=True)
+    crops = [align_150(rgb, face).image for face in faces]
+    return network.embed(torch.stack(crops) if crops else torch.zeros(0, 3, 150, 150), flip=True)
 
 
 def find_most_alike(

@@ -44,14 +44,14 @@ def fill(network: Network, tensors: Mapping[str, Tensor], name: str) -> Network:
 
     Others than its own are left aside. Raises StoreError naming ``name`` and a tensor that is absent or misshapen.
     """
-    own = {}
+    state = {}
     for key, like in network.state_dict().items():
         tensor = tensors.get(key)
         if tensor is None or tensor.shape != like.shape:
             found = "absent" if tensor is None else f"{tuple(tensor.shape)}"
             raise StoreError(f"{name} needs {key} of {tuple(like.shape)}, found {found}; restore the weights file")
-        own[key] = tensor.float()
-    network.load_state_dict(own)
+        state[key] = tensor.float()
+    network.load_state_dict(state)
     return freeze_in_place(network)
 
 

@@ -30,7 +30,7 @@ class Pretrained:
     title: str
     file: str
     build: Callable[[Mapping[str, Tensor]], Embedder]
-    chip: CropSpec
+    spec: CropSpec
     crop: str
 
     @property
@@ -49,22 +49,22 @@ PRETRAINED: dict[str, Pretrained] = {
         CropSpec(DLIB_150, resnet29.CHIP),
         "MTCNN's five points on its 150-pixel chip",
     ),
-    "sface": Pretrained("SFace (OpenCV)", "sface", lambda own: fill(sface.SFace(), own, "SFace"), *_FIELD),
+    "sface": Pretrained("SFace (OpenCV)", "sface", lambda tensors: fill(sface.SFace(), tensors, "SFace"), *_FIELD),
     "fr_feature": Pretrained(
         "MobileFaceNet (Faceplugin)",
         "fr_feature",
-        lambda own: fill(fr_feature.FrFeature(), own, "fr_feature"),
+        lambda tensors: fill(fr_feature.FrFeature(), tensors, "fr_feature"),
         *_FIELD,
     ),
     "faceres": Pretrained(
         "MobileNet (HSE, VGGFace2)",
         "faceres",
-        lambda own: fill(faceres.FaceRes(), own, "faceres"),
+        lambda tensors: fill(faceres.FaceRes(), tensors, "faceres"),
         CropSpec(template(faceres.SIZE, 8), faceres.SIZE),
         "MTCNN's five points on the field's crop and 8 of its pixels around it, as 224 pixels",
     ),
     "mobileface": Pretrained(
-        "MobileFace V3", "mobileface", lambda own: fill(mobileface.MobileFace(), own, "MobileFace"), *_FIELD
+        "MobileFace V3", "mobileface", lambda tensors: fill(mobileface.MobileFace(), tensors, "MobileFace"), *_FIELD
     ),
 }
 
@@ -81,5 +81,5 @@ def load(name: str) -> Embedder:
 
     Raises UsageError for another name, StoreError where its file is absent or damaged.
     """
-    own = pretrained(name)
-    return own.build(weights.load(own.file)[0])
+    entry = pretrained(name)
+    return entry.build(weights.load(entry.file)[0])

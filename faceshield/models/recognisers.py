@@ -52,11 +52,11 @@ def load_recognisers() -> list[OwnRecogniser]:
     tensors, fields = load(RECOGNISERS)
     try:
         made = []
-        for own, size in zip(split_numbered(tensors), fields["sizes"], strict=True):
-            classes, width = own["strangers"].shape[0], int(fields["width"])
+        for state, size in zip(split_numbered(tensors), fields["sizes"], strict=True):
+            classes, width = state["strangers"].shape[0], int(fields["width"])
             network = resnet18(classes, width=width, stem="stride2")
-            recogniser = OwnRecogniser(network, int(size), own["centre"], own["strangers"])
-            recogniser.load_state_dict(own)
+            recogniser = OwnRecogniser(network, int(size), state["centre"], state["strangers"])
+            recogniser.load_state_dict(state)
             made.append(recogniser.eval().requires_grad_(False))
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise StoreError(f"weights {RECOGNISERS}: do not fit this version of faceshield ({error})") from None

@@ -161,7 +161,7 @@ class ErrorMin:
         def losses(batch: Tensor, target: Tensor) -> Tensor:
             return F.cross_entropy(forward(batch), target, reduction="none")
 
-        def dealt(batch: Tensor, target: Tensor) -> Tensor:
+        def share_losses(batch: Tensor, target: Tensor) -> Tensor:
             return losses(batch[ranks.share], target[ranks.share])
 
         if self.form == "sample":
@@ -176,7 +176,7 @@ class ErrorMin:
             return int(ranks.sum(torch.tensor(taken, device=delta.device)))
         together = self.update == "mean"
         for index in chosen.split(self.delta_batch or self.batch) if together else split_by_class(chosen, labels):
-            own = self._step_classes(images[index], labels[index], delta[labels[index]], dealt, rng)
+            own = self._step_classes(images[index], labels[index], delta[labels[index]], share_losses, rng)
             total = torch.zeros_like(delta).index_add_(0, labels[index][ranks.share], own[ranks.share])
             total = ranks.sum(total)
             count = torch.bincount(labels[index], minlength=len(delta)).view(-1, 1, 1, 1)
@@ -227,8 +227,8 @@ def _draw_subset(labels: Tensor, share: float, rng: Generator) -> Tensor:
 def _paste_first(images: Tensor, places: Tensor, view: Transform | None) -> Transform:
     """The view that puts noisy patches back into ``images``, and then takes ``view``, if any."""
 
-    def pasted(patches: Tensor, rng: Generator) -> Tensor:
+    def transform(patches: Tensor, rng: Generator) -> Tensor:
         whole = paste(images, patches, places)
         return whole if view is None else view(whole, rng)
 
-    return pasted
+    return transform

@@ -78,7 +78,8 @@ class Saved:
 
 def _digest(what: Mapping[str, Any], data: Examples, learner: Learner) -> str:
     network = {name: list(value.shape) for name, value in learner.model.state_dict().items()}
-    told = [{name: str(value) for name, value in what.items()}, network, data.ids, data.classes, data.labels.tolist()]
+    settings = {name: str(value) for name, value in what.items()}
+    description = [settings, network, data.ids, data.classes, data.labels.tolist()]
     # a function among the settings prints its address, which is another one in the process that goes on
-    text = re.sub(r" at 0x[0-9a-f]+", "", json.dumps(told, sort_keys=True))
+    text = re.sub(r" at 0x[0-9a-f]+", "", json.dumps(description, sort_keys=True))
     return sha256(text.encode() + data.images.cpu().contiguous().numpy().tobytes())

@@ -82,9 +82,9 @@ def _build_error_min(form: Form, budget: Budget, settings: Settings) -> ErrorMin
 def _build_eq5(optimizer: Literal["adam", "lbfgs"]) -> Build:
     def build(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
         _require_form(form, "sample", f"eq5-{optimizer}")
-        own = {field.name for field in fields(Eq5)} - {"optimizer"}
-        solver = Eq5(optimizer, **{name: value for name, value in settings.items() if name in own})
-        outer = {name: value for name, value in settings.items() if name not in own}
+        solver_fields = {field.name for field in fields(Eq5)} - {"optimizer"}
+        solver = Eq5(optimizer, **{name: value for name, value in settings.items() if name in solver_fields})
+        outer = {name: value for name, value in settings.items() if name not in solver_fields}
         return _build_error_min(form, budget, {"fit_steps": 100, "solver": solver, **outer})
 
     return build

@@ -51,11 +51,11 @@ def sweep(
     active, waiting = waiting[:batch], waiting[batch:]
     total = 0
     while len(active):
-        own = delta[active]
+        start = delta[active]
         moved, loss = step(
             images[active].float() / 255,
-            own,
-            lambda seen, own_labels=labels[active]: losses(seen, own_labels),  # type: ignore[misc]
+            start,
+            lambda batch_seen, batch_labels=labels[active]: losses(batch_seen, batch_labels),  # type: ignore[misc]
             budget,
             alpha=alpha,
             sign=sign,
@@ -66,7 +66,7 @@ def sweep(
         going = (
             torch.ones_like(loss, dtype=torch.bool) if loss_threshold is None else sign * (loss_threshold - loss) > 0
         )
-        delta[active] = torch.where(going.view(-1, 1, 1, 1), moved, own)
+        delta[active] = torch.where(going.view(-1, 1, 1, 1), moved, start)
         taken[active] += 1
         total += len(active)
         active = active[going & (taken[active] < steps)]
@@ -90,11 +90,11 @@ def _find_unfinished(
     """(n,) bool: the examples whose loss has not reached ``loss_threshold``."""
     parts = []
     for index in torch.arange(len(images), device=labels.device).split(4 * batch):
-        seen = add_noise(images[index], delta[index])
+        batch_seen = add_noise(images[index], delta[index])
         if transform is not None:
             assert generator is not None, "a random view needs a generator"
-            seen = transform(seen, generator)
-        parts.append(sign * (loss_threshold - losses(seen, labels[index])) > 0)
+            batch_seen = transform(batch_seen, generator)
+        parts.append(sign * (loss_threshold - losses(batch_seen, labels[index])) > 0)
     return torch.cat(parts)
 
 

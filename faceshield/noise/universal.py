@@ -63,18 +63,18 @@ class Universal:
         rates: list[float] = []
         forward = learner.frozen()
 
-        def fooled(index: Tensor) -> Tensor:
-            seen = lambda part: add_noise(images[part], delta[labels[part]])  # noqa: E731
-            return find_misclassified(index, labels, seen, forward, 4 * self.batch)
+        def find_fooled(index: Tensor) -> Tensor:
+            add = lambda part: add_noise(images[part], delta[labels[part]])  # noqa: E731
+            return find_misclassified(index, labels, add, forward, 4 * self.batch)
 
         while len(rates) < self.passes and not (rates and rates[-1] >= self.fooling):
             order = chosen[torch.randperm(count, generator=rng).to(labels.device)]
             batches = split_by_class(order, labels) if self.update == "sequential" else order.split(self.batch)
             for batch in batches:
-                active = batch[~fooled(batch)]
+                active = batch[~find_fooled(batch)]
                 if len(active):
                     self._push(images[active], labels[active], delta, forward)
-            rates.append(float(fooled(chosen).float().mean()))
+            rates.append(float(find_fooled(chosen).float().mean()))
             if on_round is not None:
                 on_round(len(rates) - 1, rates[-1], delta)
         provenance = {"method": "error-max", "errors": rates, "fooling": self.fooling}

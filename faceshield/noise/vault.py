@@ -14,6 +14,7 @@ from faceshield.core.store import read_tensors, write_tensors
 from faceshield.noise.identity import Identity
 
 FORMAT = "faceshield-identity-1"
+STORED = {"class_index": "slot"}  # a field's name in the file, where it differs
 FORBIDDEN = frozenset('/\\:*?"<>|')
 
 
@@ -56,7 +57,7 @@ def save(identity: Identity, path: Path | None = None) -> Path:
     target = path or path_of(identity.name)
     if path is None:
         open_for_writing()
-    fields = {key: value for key, value in vars(identity).items() if key != "delta"}
+    fields = {STORED.get(key, key): value for key, value in vars(identity).items() if key != "delta"}
     write_tensors(target, {"delta": identity.delta}, {"format": FORMAT, **fields}, mode=0o600)
     return target
 
@@ -76,12 +77,13 @@ def read(path: Path) -> Identity:
     if fields.pop("format", None) != FORMAT or "delta" not in tensors:
         raise StoreError(f"{path}: is not a faceshield identity; expected a file made by 'identity export'")
     try:
-        identity = Identity(delta=tensors["delta"], **fields)
+        values = {name: fields.pop(key) for name, key in STORED.items() if key in fields}
+        identity = Identity(delta=tensors["delta"], **fields, **values)
     except TypeError:
         raise StoreError(f"{path}: is from another version of faceshield; export it again") from None
     delta, epsilon = identity.delta, identity.epsilon
-    told = isinstance(identity.name, str) and isinstance(identity.bank_correlation, float)
-    if not (told and isinstance(epsilon, float) and 0 < epsilon <= 1):
+    complete = isinstance(identity.name, str) and isinstance(identity.bank_correlation, float)
+    if not (complete and isinstance(epsilon, float) and 0 < epsilon <= 1):
         raise StoreError(f"{path}: is damaged; restore a copy or export it again")
     square = delta.dim() == 3 and delta.shape[0] == 3 and delta.shape[1] == delta.shape[2] > 0
     if delta.dtype != torch.float32 or not square:

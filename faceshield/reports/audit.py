@@ -72,8 +72,8 @@ def write_audit(
 def build_lines(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[Line]:
     """The table of the four quadrants."""
     return [
-        Line(f"{query} photos, searched for among {gallery} ones", tuple(format_cell(told, name) for name in COLUMNS))
-        for (query, gallery), told in metrics.items()
+        Line(f"{query} photos, searched for among {gallery} ones", tuple(format_cell(rates, name) for name in COLUMNS))
+        for (query, gallery), rates in metrics.items()
     ]
 
 
@@ -81,12 +81,12 @@ def explain(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]
     """The result in plain words, a sentence each."""
     before = metrics["clean", "clean"]
     low, high = before["rank1_ci"]
-    told = [
+    sentences = [
         f"Without a cloak this recogniser found the person first in {before['rank1']:.0%} of"
         f" {before['queries']} searches (95 % interval {low:.0%} to {high:.0%})."
     ]
     if before["rank1"] < 0.5:
-        told.append("That is little to begin with: what follows says little about the cloak.")
+        sentences.append("That is little to begin with: what follows says little about the cloak.")
     ways: dict[tuple[Kind, Kind], str] = {
         ("cloaked", "clean"): "Searching with a cloaked photo among clean ones",
         ("clean", "cloaked"): "Searching with a clean photo among cloaked ones",
@@ -96,8 +96,8 @@ def explain(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]
         after = metrics[way]
         low, high = after["rank1_ci"]
         share = f"{after['rank1']:.0%} were found first (95 % interval {low:.0%} to {high:.0%})"
-        told.append(f"{words}, {share}. {word_verdict(before['rank1_ci'], after['rank1_ci'])}")
-    return told
+        sentences.append(f"{words}, {share}. {word_verdict(before['rank1_ci'], after['rank1_ci'])}")
+    return sentences
 
 
 def _build_section(trained: Trained) -> dict[str, Any]:

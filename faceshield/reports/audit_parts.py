@@ -20,10 +20,10 @@ class Line:
     cells: tuple[str, ...]
 
 
-def format_cell(told: Mapping[str, Any], name: str) -> str:
+def format_cell(metrics: Mapping[str, Any], name: str) -> str:
     """The share ``told[name]`` and its interval ``<name>_ci`` as a table has them."""
-    low, high = told[f"{name}_ci"]
-    return f"{told[name]:.1%} ({low:.0%}–{high:.0%})"
+    low, high = metrics[f"{name}_ci"]
+    return f"{metrics[name]:.1%} ({low:.0%}–{high:.0%})"
 
 
 def word_verdict(before: Sequence[float], after: Sequence[float]) -> str:

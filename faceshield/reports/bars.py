@@ -42,14 +42,14 @@ def draw_bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figur
     ]
     require(slots, result, f"the metric {' or '.join(metrics)}")
     shade = assign_colours(list(dict.fromkeys(slot[1] for slot in slots)))
-    drawn = [[slot for slot in slots if slot[3] == metric] for metric in metrics] if plot.by else [slots]
-    drawn = [own for own in drawn if own]
+    parts = [[slot for slot in slots if slot[3] == metric] for metric in metrics] if plot.by else [slots]
+    parts = [part for part in parts if part]
     groups = list(dict.fromkeys(slot[0] for slot in slots))
-    wide = max(4.6, 0.5 * len(slots) / len(drawn) + 1.2 * len(groups))
-    figure, axes = make_panels(result, len(drawn), width=min(wide, 12), columns=2 if wide < 7 else 1)
-    for panel, own in zip(axes, drawn, strict=True):
-        _draw_panel(panel, own, groups, shade, result, expected)
-        panel.set_ylabel(name_of(own[0][3]) if plot.by or len(metrics) == 1 else "")
+    wide = max(4.6, 0.5 * len(slots) / len(parts) + 1.2 * len(groups))
+    figure, axes = make_panels(result, len(parts), width=min(wide, 12), columns=2 if wide < 7 else 1)
+    for panel, part in zip(axes, parts, strict=True):
+        _draw_panel(panel, part, groups, shade, result, expected)
+        panel.set_ylabel(name_of(part[0][3]) if plot.by or len(metrics) == 1 else "")
     add_legend(figure, axes)
     return figure
 

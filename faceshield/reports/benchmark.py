@@ -18,8 +18,8 @@ from faceshield.core.store import write_json
 
 def read_versions(**peers: str) -> dict[str, str]:
     """Versions that every result names, and those of the ``peers`` measured beside."""
-    own = {"faceshield": faceshield.__version__, "torch": torch.__version__, "python": platform.python_version()}
-    return {**own, **peers}
+    ours = {"faceshield": faceshield.__version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {**ours, **peers}
 
 
 class Benchmark:

@@ -26,7 +26,7 @@ def join_crops(crops: Sequence[Tensor], path: Path) -> None:
 def render_row(crops: Sequence[Tensor]) -> bytes:
     """``crops`` as :func:`join_crops` writes them."""
     gap = torch.ones(3, crops[0].shape[1], GAP)
-    row = torch.cat([part for chip in crops for part in (chip, gap)][:-1], dim=2)
+    row = torch.cat([part for crop in crops for part in (crop, gap)][:-1], dim=2)
     pixels = row.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
     done, data = cv2.imencode(".png", pixels[..., ::-1])
     if not done:

@@ -36,33 +36,33 @@ def draw_lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figu
     if plot.x is None:
         raise UsageError(f"{result['recipe']}: plot lines needs plot_x, the number in the key to draw along")
     metrics = plot.choose_metrics(result, scalars(result), expected, "test_accuracy_final")
-    told = [(key, label(key, plot.by, plot.x) or "ours") for key in keys_of(result) if plot.x in key]
+    labelled = [(key, label(key, plot.by, plot.x) or "ours") for key in keys_of(result) if plot.x in key]
     metrics = [
         metric
         for metric in metrics
-        if metric in scalars(result) and any(values(result, key, metric) for key, _ in told)
+        if metric in scalars(result) and any(values(result, key, metric) for key, _ in labelled)
     ]
     require(metrics, result, f"{plot.x} in its key and the metric to draw over it")
-    names = list(dict.fromkeys(name for _, name in told))
+    names = list(dict.fromkeys(name for _, name in labelled))
     shade = assign_colours(names)
     figure, axes = make_panels(result, len(metrics))
     for panel, metric in zip(axes, metrics, strict=True):
         for place, name in enumerate(names):
-            own = sorted(
+            points = sorted(
                 (
                     (_read_x(key, plot.x, result), key)
-                    for key, other in told
+                    for key, other in labelled
                     if other == name and values(result, key, metric)
                 ),
                 key=lambda pair: pair[0],
             )
-            x = [value for value, _ in own]
-            ours = [[float(value) for value in values(result, key, metric)] for _, key in own]
+            x = [value for value, _ in points]
+            ours = [[float(value) for value in values(result, key, metric)] for _, key in points]
             mean, sd = np.array([statistics.fmean(v) for v in ours]), np.array([spread(v) for v in ours])
             marker = MARKERS[place % len(MARKERS)]
             panel.plot(x, mean, color=shade[name], marker=marker, markersize=5, label=name)
             panel.fill_between(x, mean - sd, mean + sd, color=shade[name], alpha=0.2, linewidth=0)
-            papers = [(value, find_paper_value(expected, key, [metric])) for value, key in own]
+            papers = [(value, find_paper_value(expected, key, [metric])) for value, key in points]
             given = [(value, paper) for value, paper in papers if paper is not None]
             if given:
                 theirs = panel.plot(*zip(*given, strict=True), "--", color=shade[name], marker=marker, linewidth=1.2)

@@ -120,11 +120,11 @@ def _add_caption(figure: Figure, result: Result) -> None:
     """The claim above, wrapped; below which recipe, scale, seeds and device; the panels are kept off both."""
     wide, high = figure.get_size_inches()
     title = textwrap.fill(result["claim"], int(wide / CHARACTER), break_on_hyphens=False)
-    told = f"{result['recipe']} at {result['scale']} scale · {format_seeds(result)}"
-    told += f"{' (± is their standard deviation)' if ',' in format_seeds(result) else ''} · {result['device']}"
+    caption = f"{result['recipe']} at {result['scale']} scale · {format_seeds(result)}"
+    caption += f"{' (± is their standard deviation)' if ',' in format_seeds(result) else ''} · {result['device']}"
     if result["scale"] == "smoke":
-        told += " · made to test the code: not a result"
-    footer = textwrap.fill(told, int(wide / CHARACTER * 1.4))
+        caption += " · made to test the code: not a result"
+    footer = textwrap.fill(caption, int(wide / CHARACTER * 1.4))
     figure.text(0.01, 1 - 0.08 / high, title, ha="left", va="top", fontsize=11)
     figure.text(0.01, 0.06 / high, footer, ha="left", va="bottom", fontsize=7.5, color="#555")
     above, below = (0.21 * len(title.splitlines()) + 0.14) / high, (0.15 * len(footer.splitlines()) + 0.1) / high

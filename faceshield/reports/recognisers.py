@@ -36,23 +36,23 @@ UNSAID = (
 def explain_trained(result: Trained) -> list[str]:
     """The result in plain words, a sentence or two each."""
     before, after = result.metrics[BEFORE], result.metrics[AFTER]
-    told = [
+    sentences = [
         f"A recogniser trained on {result.own} clean photos of the person among {result.people} other people named the"
         f" person in {_format_share(before)} of {result.tested} other clean photos;"
         f" guessing names {before['chance']:.0%}."
     ]
     if before["protected_accuracy"] < 0.5:
-        told.append("That is little to begin with: what follows says little about the cloak.")
+        sentences.append("That is little to begin with: what follows says little about the cloak.")
     lowered = word_verdict(before["protected_accuracy_ci"], after["protected_accuracy_ci"])
-    told.append(f"Trained on as many cloaked photos instead, it named them in {_format_share(after)}. {lowered}")
-    told += [
+    sentences.append(f"Trained on as many cloaked photos instead, it named them in {_format_share(after)}. {lowered}")
+    sentences += [
         f"A collector who goes further ({COUNTERMEASURES[way[1]].about}) got {_format_share(metrics)} from the"
         " cloaked photos."
         for way, metrics in result.metrics.items()
         if way not in (BEFORE, AFTER)
     ]
     return [
-        *told,
+        *sentences,
         f"Everybody else was named in {before['others_accuracy']:.0%} of their photos by the first of these recognisers"
         f" and in {after['others_accuracy']:.0%} by the second.",
     ]
@@ -61,26 +61,27 @@ def explain_trained(result: Trained) -> list[str]:
 def build_trained_lines(result: Trained) -> list[Line]:
     """The table, a training a line."""
     return [
-        Line(_format_name(way), tuple(format_cell(told, name) for name in COLUMNS))
-        for way, told in result.metrics.items()
+        Line(_format_name(way), tuple(format_cell(metrics, name) for name in COLUMNS))
+        for way, metrics in result.metrics.items()
     ]
 
 
 def describe_trained(result: Trained) -> dict[str, str]:
     """How it was measured, by what."""
-    own = result.settings
+    settings = result.settings
     lost = ", ".join(f"{count} {side}" for side, count in result.lost.items() if count)
-    told = {
+    setting = {
         "crowd": f"{result.crowd} photos of {result.people} people trained on, {result.others_tested} others tested",
         "the person": f"{result.own} photos in each training, {result.tested} clean ones tested that are in none",
-        "network": f"ResNet-18 of width {own['width']} at {own['size']} pixels, from scratch, {own['epochs']} epochs",
+        "network": f"ResNet-18 of width {settings['width']} at {settings['size']} pixels, from scratch,"
+        f" {settings['epochs']} epochs",
         "framing": "MTCNN's box and a margin, no alignment of ours; the crowd's photos too",
     }
     if lost:
-        told["without a face"] = f"photos that the collector left out: {lost}"
+        setting["without a face"] = f"photos that the collector left out: {lost}"
     if result.dropped:
-        told["too few"] = f"people with a face in fewer than 2 photos, left out: {', '.join(result.dropped)}"
-    return told
+        setting["too few"] = f"people with a face in fewer than 2 photos, left out: {', '.join(result.dropped)}"
+    return setting
 
 
 def draw_trained(result: Trained) -> bytes:
@@ -118,11 +119,11 @@ def draw_trained(result: Trained) -> bytes:
         return render_png(drawing)
 
 
-def _format_share(told: Mapping[str, Any]) -> str:
-    low, high = told["protected_accuracy_ci"]
+def _format_share(metrics: Mapping[str, Any]) -> str:
+    low, high = metrics["protected_accuracy_ci"]
     return (
-        f"{told['protected_accuracy']:.0%} (95 % interval {low:.0%} to {high:.0%};"
-        f" {told['protected_accuracy_peak']:.0%} at its best epoch)"
+        f"{metrics['protected_accuracy']:.0%} (95 % interval {low:.0%} to {high:.0%};"
+        f" {metrics['protected_accuracy_peak']:.0%} at its best epoch)"
     )
 
 

@@ -96,10 +96,11 @@ def format_limit(bar: Expected) -> str:
     target = "the paper" if bar.near is None else words(bar.near.key)
     if bar.near is not None and bar.near.metric != bar.metric:
         target += f" ({bar.near.metric})"
-    for limit, told in ((bar.within, "within {} of"), (bar.above, "at most {} above"), (bar.below, "at most {} below")):
+    limits = ((bar.within, "within {} of"), (bar.above, "at most {} above"), (bar.below, "at most {} below"))
+    for limit, phrase in limits:
         if limit is not None:
             distance = f"{limit * 100:.3g} points" if is_rate(bar.metric) else f"{limit:.3g}"
-            parts.append(f"{told.format(distance)} {target}")
+            parts.append(f"{phrase.format(distance)} {target}")
     return " and ".join(parts) or "–"
 
 

@@ -50,17 +50,17 @@ def write_report(result: Verification, title: str, setting: Mapping[str, str], f
 
 def build_rows(result: Verification) -> list[Row]:
     """The table: every rate with its 95 % interval, a refused one with a dash."""
-    own, folds = result.people_ci, result.folds
+    intervals, folds = result.people_ci, result.folds
     table = [
         Row("pairs (same + different)", f"{len(result.pairs)} ({result.roc.positives} + {result.roc.negatives})", ""),
         Row("pairs lost to detection, decided “different”", str(folds.failures), ""),
         Row(
             f"accuracy, {len(folds.accuracies)} folds (mean ± standard error)",
             f"{folds.mean:.2%} ± {folds.se:.2%}",
-            _format_span(own.get("accuracy")),
+            _format_span(intervals.get("accuracy")),
         ),
-        Row("area under the ROC", f"{result.roc.auc:.4f}", _format_span(own.get("auc"), "{:.4f}")),
-        Row("equal error rate", f"{result.roc.eer:.2%}", _format_span(own.get("eer"))),
+        Row("area under the ROC", f"{result.roc.auc:.4f}", _format_span(intervals.get("auc"), "{:.4f}")),
+        Row("equal error rate", f"{result.roc.eer:.2%}", _format_span(intervals.get("eer"))),
     ]
     for target in sorted({*result.points, *result.refused}, reverse=True):
         point = result.points.get(target)
@@ -68,15 +68,15 @@ def build_rows(result: Verification) -> list[Row]:
         if point is None:
             table.append(Row(name, "–", "too few pairs"))
             continue
-        table.append(Row(name, f"{point.tar:.2%}", _format_span(own.get(str(target)))))
-        told = f"false accept rate measured there (threshold {point.threshold:.4f})"
-        table.append(Row(told, f"{point.far:.3%}", _format_span(point.far_ci, "{:.3%}")))
+        table.append(Row(name, f"{point.tar:.2%}", _format_span(intervals.get(str(target)))))
+        measured = f"false accept rate measured there (threshold {point.threshold:.4f})"
+        table.append(Row(measured, f"{point.far:.3%}", _format_span(point.far_ci, "{:.3%}")))
     return table
 
 
 def write_notes(result: Verification) -> list[str]:
     """What a reader must know to read the table, a sentence each."""
-    told = [
+    sentences = [
         "Each fold is decided by the threshold that suits the other folds best; a score is higher for more similar"
         " photos.",
         "Intervals are 95 %; those of the false accept rates are Clopper–Pearson over pairs, all others resample people"
@@ -84,10 +84,10 @@ def write_notes(result: Verification) -> list[str]:
         *result.refused.values(),
     ]
     if not result.people_ci:
-        told.append("The photos' ids name no person, so that intervals over people could not be had.")
+        sentences.append("The photos' ids name no person, so that intervals over people could not be had.")
     elif shared := result.pairs.people_in_several_folds():
-        told.append(f"{len(shared)} people stand in pairs of more than one fold, which flatters the accuracy.")
-    return told
+        sentences.append(f"{len(shared)} people stand in pairs of more than one fold, which flatters the accuracy.")
+    return sentences
 
 
 def draw_figure(result: Verification) -> bytes:
@@ -119,8 +119,8 @@ def draw_figure(result: Verification) -> bytes:
         known = np.isfinite(result.scores)
         bins = np.histogram_bin_edges(result.scores[known], 60)
         for same, colour, name in ((True, SAME, "same person"), (False, DIFFERENT, "different people")):
-            own = result.scores[known & (result.pairs.same == same)]
-            scores.hist(own, bins=list(bins), color=colour, alpha=0.6, label=name)
+            part = result.scores[known & (result.pairs.same == same)]
+            scores.hist(part, bins=list(bins), color=colour, alpha=0.6, label=name)
         scores.set(title="scores", xlabel="score (higher is more similar)", ylabel="pairs")
         scores.legend()
         data = io.BytesIO()
@@ -140,11 +140,11 @@ def _format_span(interval: tuple[float, float] | None, form: str = "{:.2%}") -> 
     return f"{form.format(interval[0])} – {form.format(interval[1])}" if interval else ""
 
 
-def _render_markdown(title: str, setting: Mapping[str, str], table: list[Row], told: list[str]) -> str:
+def _render_markdown(title: str, setting: Mapping[str, str], table: list[Row], sentences: list[str]) -> str:
     lines = [f"# {_escape(title)}", "", *(f"- {name}: {_escape(value)}" for name, value in setting.items()), ""]
     lines += ["| | | 95 % interval |", "|---|---|---|"]
     lines += [f"| {_escape(row.name)} | {row.value} | {row.interval} |" for row in table]
-    return "\n".join([*lines, "", *(f"{_escape(sentence)}  " for sentence in told), ""])
+    return "\n".join([*lines, "", *(f"{_escape(sentence)}  " for sentence in sentences), ""])
 
 
 def _escape(text: str) -> str:

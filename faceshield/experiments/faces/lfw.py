@@ -55,7 +55,7 @@ def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Conte
     """One cell."""
     recogniser = pretrained(context.runtime.device, name=key.recogniser)
     if settings.lfw in MADE_HERE:
-        pairs, enrolled = _drawn(settings, recogniser, known(key.recogniser).chip.size)
+        pairs, enrolled = _drawn(settings, recogniser, known(key.recogniser).spec.size)
     else:
         pairs, enrolled = _official(settings, recogniser, context)
     features = combine(enrolled.raw, flip=key.flip, unit=key.score == "cosine")
