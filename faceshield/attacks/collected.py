@@ -1,4 +1,4 @@
-"""What a collector makes of face pictures before training: a counter-measure, the frame, and pairs to learn from."""
+"""What a collector does with face pictures before training: a counter-measure, the framing, and pairs to learn from."""
 
 from __future__ import annotations
 

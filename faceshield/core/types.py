@@ -17,7 +17,7 @@ from faceshield.core.errors import StoreError
 
 Form = Literal["sample", "class"]
 Progress = Callable[[str, int, int], None]
-"""``progress(stage, done, total)`` hears of each finished item."""
+"""``progress(stage, done, total)`` is called after each item."""
 
 
 @dataclass(frozen=True)

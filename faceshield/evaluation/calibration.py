@@ -13,13 +13,20 @@ from faceshield.evaluation.roc import Interval
 from faceshield.evaluation.verification import format_far
 
 KEY = {"flip": True, "score": "distance"}
-"""How a decision compares two photos, whoever the recogniser is."""
+"""How a decision compares two photos, for every recogniser."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """distance: pairs at most this far apart are taken for one person · far with its 95 % interval, and tar: what was
-    measured there, in 0–1 · recipe: where."""
+    """A measured threshold.
+
+    Attributes:
+        distance: Pairs at most this far apart are taken for one person.
+        far: False accept rate (FMR) measured there, 0–1.
+        far_ci: Its 95 % interval.
+        tar: True accept rate (1 − FNMR) measured there, 0–1.
+        recipe: Where it was measured.
+    """
 
     distance: float
     far: float

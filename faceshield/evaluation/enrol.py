@@ -28,10 +28,12 @@ Align = Callable[[NDArray[np.uint8], Face], AlignedFace]
 
 @dataclass(frozen=True)
 class Enrolled:
-    """raw (n, 2, D) outputs of each photo's crop and its mirror image · found (n,) bool: where there was a face.
+    """A recogniser's outputs for photos, in their order; a photo without a face keeps its row.
 
-    The rows of photos without a face are 0 and mean nothing; such a photo stays in its place, so that no pair and no
-    fold shifts.
+    Attributes:
+        ids: (n,) of the photos.
+        raw: (n, 2, D) outputs of each photo's crop and its mirror image; 0 where there is no face.
+        found: (n,) bool, whether there is a face.
     """
 
     ids: tuple[str, ...]
@@ -56,7 +58,7 @@ class Recogniser:
 def crop(
     rgb: NDArray[np.uint8], detector: Detector, which: Which = "largest", align: Align = align_150
 ) -> AlignedFace | None:
-    """One face of ``rgb`` (H, W, 3), by default as the 150×150 chip, or None where there is no face.
+    """One face of ``rgb`` (H, W, 3), by default as the 150×150 aligned crop, or None where there is no face.
 
     "centre" takes the face whose box is nearest the middle: LFW's photos are cut around the person they are named
     after. "largest" is what :func:`faceshield.faces.pick.choose` means by it.
@@ -127,7 +129,7 @@ def enrol(
 
 
 def _find_cached(cache: Path, path: Path, detector: Detector, recogniser: Recogniser, which: Which) -> Path | None:
-    """Where the output of ``path`` is kept; None where it cannot be read, which :func:`load` says better."""
+    """The cache file of ``path``; None where it cannot be read (:func:`load` then says why)."""
     try:
         name = sha256(f"{sha256(path)} {type(detector).__name__} {recogniser.name} {which}".encode())
     except OSError:

@@ -14,8 +14,13 @@ from faceshield.evaluation.roc import Scores, roc, validate
 
 @dataclass(frozen=True)
 class FoldAccuracy:
-    """accuracies, thresholds (K,) of the folds · right (P,) bool: which pairs were decided rightly · failures: pairs
-    with a photo that could not be enrolled, decided "different" and counted like every other.
+    """Accuracy by folds.
+
+    Attributes:
+        accuracies: (K,) of the folds, 0–1.
+        thresholds: (K,) that decided them.
+        right: (P,) bool, the pairs that were decided correctly.
+        failures: Pairs with a photo that could not be enrolled; they are decided "different" and count.
     """
 
     accuracies: Scores

@@ -1,6 +1,6 @@
-"""What of a noise can be read off photos without their originals, and what that tells of who uses a noise.
+"""What can be read of a noise from photos without their originals: whose it is, and whether there is one.
 
-The face is smoothed away and what remains is averaged over photos of one framing: the way in which cameras are told by
+The face is smoothed away, and the residuals of photos with one framing are averaged, as for identifying cameras by
 their sensor noise (Lukáš et al. 2006). One noise a person is a linkable mark.
 """
 
@@ -49,7 +49,7 @@ def correlate(marks: Tensor, others: Tensor) -> Tensor:
 
 
 def average(marks: Tensor, owners: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Means of ``count`` marks (N, …) of one owner (N,) each, in order, and their owners; what is left over is left."""
+    """Means of ``count`` marks (N, …) of one owner (N,) each, in order, and their owners; a remainder is dropped."""
     groups = [
         group
         for owner in owners.unique().tolist()

@@ -24,11 +24,16 @@ TARGETS = (1e-1, 1e-2, 1e-3)
 
 @dataclass(frozen=True)
 class Verification:
-    """One protocol's outcome. points: TAR at each FAR that the pairs resolve; refused: why not, for the others.
+    """The outcome of one verification protocol.
 
-    ``people_ci`` are the intervals over people by the names of
-    :func:`faceshield.evaluation.bootstrap.bootstrap_intervals`;
-    empty where the ids name no person.
+    Attributes:
+        pairs: The pairs that were scored.
+        scores: (P,) of the pairs.
+        roc: Their curve.
+        folds: Accuracy by folds.
+        points: TAR at each FAR that the pairs resolve.
+        refused: For each other FAR, why it is not resolved.
+        people_ci: Intervals over people, by the names of :func:`bootstrap_intervals`; empty where ids name no person.
     """
 
     pairs: PairSet

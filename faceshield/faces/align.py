@@ -42,7 +42,7 @@ def cut(rgb: NDArray[np.uint8], face: Face, crop: CropSpec) -> AlignedFace:
 
 
 def align_150(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
-    """``face`` of ``rgb`` (H, W, 3) as the 150×150 chip that ResNet-29 expects; black where the photo ends."""
+    """``face`` of ``rgb`` (H, W, 3) as the 150×150 aligned crop that ResNet-29 expects; black where the photo ends."""
     return cut(rgb, face, CropSpec(DLIB_150, 150))
 
 

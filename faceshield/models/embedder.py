@@ -1,4 +1,4 @@
-"""What every pretrained recogniser is: a frozen network that gives a face crop a place among faces."""
+"""What every pretrained recogniser is: a frozen network from a face crop to an embedding."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Network = TypeVar("Network", bound=Embedder)
 def fill(network: Network, tensors: Mapping[str, Tensor], name: str) -> Network:
     """``network`` with ``tensors`` as its weights: float32, in eval mode, frozen, channels last.
 
-    Others than its own are left aside. Raises StoreError naming ``name`` and a tensor that is absent or misshapen.
+    Other tensors are ignored. Raises StoreError naming ``name`` and a tensor that is absent or misshapen.
     """
     state = {}
     for key, like in network.state_dict().items():

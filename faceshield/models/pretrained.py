@@ -21,8 +21,14 @@ RESNET29 = "resnet29"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """``title`` for people · ``file``: its name among the weights · ``build``: tensors to the frozen network ·
-    ``chip``: the crop it takes in · ``crop``: the same in words.
+    """A pretrained recogniser.
+
+    Attributes:
+        title: Its name for people.
+        file: Its name among the weights.
+        build: Maps the file's tensors to the frozen network.
+        spec: The aligned crop that it expects.
+        crop: The same in words.
 
     Embeddings are compared by their Euclidean distance, a photo's being the mean of its crop's and the mirror image's.
     """
@@ -47,7 +53,7 @@ PRETRAINED: dict[str, Pretrained] = {
         resnet29.RECOGNISER,
         resnet29.build,
         CropSpec(DLIB_150, resnet29.CHIP),
-        "MTCNN's five points on its 150-pixel chip",
+        "MTCNN's five points on its 150-pixel crop",
     ),
     "sface": Pretrained("SFace (OpenCV)", "sface", lambda tensors: fill(sface.SFace(), tensors, "SFace"), *_FIELD),
     "fr_feature": Pretrained(

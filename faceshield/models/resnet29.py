@@ -1,6 +1,6 @@
-"""ResNet-29, the public-domain recogniser of dlib (King 2017): a face chip to a 128-d place among faces.
+"""ResNet-29, the public-domain recogniser of dlib (King 2017): an aligned face crop to a 128-d embedding.
 
-Two chips show the same person when their places are closer than MATCH_DISTANCE. It serves as verifier, as a
+Two crops show the same person when their embeddings are closer than MATCH_DISTANCE. It serves as verifier, as a
 frozen attacker, and as the surrogate of masks, so the forward pass is differentiable.
 """
 
@@ -25,7 +25,7 @@ CHIP = 150
 """Side of the input in pixels, aligned to ``imaging.crop.DLIB_150``."""
 
 MATCH_DISTANCE = 0.6
-"""Euclidean distance of raw outputs below which two chips are taken for one person (the author's threshold)."""
+"""Euclidean distance of raw outputs below which two crops are taken for one person (the author's threshold)."""
 
 _BLOCKS = [(32, 1)] * 3 + [(64, 2)] + [(64, 1)] * 3 + [(128, 2)] + [(128, 1)] * 2 + [(256, 2)] + [(256, 1)] * 2
 _BLOCKS += [(256, 2)]  # (channels, stride) in order of execution

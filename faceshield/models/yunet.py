@@ -1,7 +1,7 @@
 """YuNet (Wu, Peng and Yu 2023): a face detector of 54,608 weights, as OpenCV's model zoo has it (2023mar).
 
 Every eighth, sixteenth and thirty-second pixel says whether a face lies around it, where its edges are and where its
-five points are. What it says is decoded here; whose answer counts where several agree is for ``faces.yunet``.
+five points are. These outputs are decoded here; ``faces.yunet`` drops overlapping faces.
 """
 
 from __future__ import annotations

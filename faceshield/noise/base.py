@@ -16,7 +16,7 @@ from faceshield.imaging.quantize import add_levels, to_levels
 
 Forward = Callable[[Tensor], Tensor]
 OnRound = Callable[[int, float, Tensor], None]
-"""``on_round(round, error, δ)`` hears of each finished round."""
+"""``on_round(round, error, δ)`` is called after each round."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,8 @@ def add_rounded(images: Tensor, delta: Tensor) -> Tensor:
 def find_misclassified(
     chosen: Tensor, labels: Tensor, add: Callable[[Tensor], Tensor], forward: Forward, batch: int
 ) -> Tensor:
-    """(len(chosen),) bool: whose most likely class is not their label.
+    """(len(chosen),) bool: the examples whose most likely class is not their label.
 
-    ``chosen`` are indices into ``labels`` (n,); ``seen(index)`` gives the pictures of ``index`` as the network is to
-    see them, float in [0, 1].
+    ``chosen`` are indices into ``labels`` (n,); ``add(index)`` gives the noisy pictures of ``index``, float in [0, 1].
     """
     return torch.cat([forward(add(index)).argmax(1) != labels[index] for index in chosen.split(batch)])

@@ -140,7 +140,7 @@ class ErrorMin:
         return Noise(delta.cpu(), self.form, keys, self.budget, provenance)
 
     def _apply(self, images: Tensor, delta: Tensor, rng: Generator) -> Tensor:
-        """What the network sees of uint8 ``images`` with δ; a patch lies on a place of its own for each."""
+        """uint8 ``images`` plus δ under the random transform, float in [0, 1]; each patch lies on a random place."""
         if self.patch is not None:
             picture = (images.shape[2], images.shape[3])
             places = draw_places(len(images), picture, self.patch, rng).to(images.device)
@@ -154,8 +154,8 @@ class ErrorMin:
     ) -> int:  # fmt: skip
         """Change ``delta`` in place by the δ pass over the ``chosen`` examples; returns the number of steps taken.
 
-        Each of several processes takes its share of the examples' steps. A class's views are drawn for the whole batch,
-        as by one process; an example's own views by each process for its share.
+        Each of several processes takes its share of the examples' steps. A class's transforms are drawn for the whole
+        batch, as by one process; an example's transforms by each process for its share.
         """
 
         def losses(batch: Tensor, target: Tensor) -> Tensor:
@@ -225,7 +225,7 @@ def _draw_subset(labels: Tensor, share: float, rng: Generator) -> Tensor:
 
 
 def _paste_first(images: Tensor, places: Tensor, view: Transform | None) -> Transform:
-    """The view that puts noisy patches back into ``images``, and then takes ``view``, if any."""
+    """The transform that puts noisy patches back into ``images`` and then applies ``view``, if any."""
 
     def transform(patches: Tensor, rng: Generator) -> Tensor:
         whole = paste(images, patches, places)

@@ -1,4 +1,4 @@
-"""JPEG as a differentiable view: the real quantisation going forward, the identity through its rounding going back."""
+"""Differentiable JPEG: real quantisation in the forward pass, and rounding as the identity in the backward pass."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Order:
 
 
 class Saved:
-    """The checkpoint of one job on ``data``, told by ``what``: another job's file is refused, no path keeps none."""
+    """The checkpoint of one job on ``data`` with the settings ``what``; without a path nothing is written."""
 
     def __init__(
         self, path: Path | None, what: Mapping[str, Any], data: Examples, learner: Learner, rng: Generator, order: Order

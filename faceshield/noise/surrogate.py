@@ -1,8 +1,8 @@
 """The shipped surrogates f′ and the bank of ready-made identity noises.
 
 The first surrogate is the θ of Algorithm 1 that the bank was made with (recipes/faces/bank.yaml): noise fitted to it
-alone has what only it has come to see. The others were trained from the start on people who wear the bank
-(recipes/faces/surrogates.yaml), as a recogniser will be that is trained on cloaked photos.
+alone overfits to it. The others were trained from scratch on people with the bank's noises
+(recipes/faces/surrogates.yaml), as a recogniser is that is trained on cloaked photos.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ BANK = "identity_bank"
 
 @dataclass(frozen=True)
 class Bank:
-    """Class-wise noises for people nobody knows yet: delta (K, 3, S, S) float32 in [−ε, ε]."""
+    """Class-wise noises for any people: delta (K, 3, S, S) float32 in [−ε, ε]."""
 
     delta: Tensor
     epsilon: float
 
 
 def load_surrogates(names: Sequence[str] = SURROGATES) -> list[ResNet]:
-    """The RN-18s of the files ``names``, one output for each bank slot, frozen and in eval mode.
+    """The RN-18s of the files ``names``, one output for each noise of the bank, frozen and in eval mode.
 
     Raises StoreError if a file is absent or damaged.
     """

@@ -1,4 +1,4 @@
-"""A pass of steps over a whole data set's own δ, with no arithmetic for examples that need none."""
+"""A pass of steps for a δ of each example of a data set, without arithmetic for examples that need no step."""
 
 from __future__ import annotations
 
@@ -34,10 +34,9 @@ def sweep(
 
     images (n, 3, H, W) uint8; delta (n, 3, H, W) float32; ``losses(batch, labels)`` gives the examples' losses (N,).
     An example whose loss has reached ``loss_threshold`` (at most, when minimising; at least, when maximising) keeps
-    its δ and
-    leaves the batch, and the next one takes its place, so that batches stay full; who needs no step at all is found
-    first by a pass without gradients. Examples do not touch each other: in eval mode, without a random view, neither
-    ``batch`` nor the order of the examples changes δ.
+    its δ and leaves the batch, and the next one takes its place, so that batches stay full. Examples that need no step
+    are found first, by a pass without gradients. Examples are independent: in eval mode, without a random transform,
+    neither ``batch`` nor the order of the examples changes δ.
     """
     if steps < 1:
         return 0
@@ -92,7 +91,7 @@ def _find_unfinished(
     for index in torch.arange(len(images), device=labels.device).split(4 * batch):
         batch_seen = add_noise(images[index], delta[index])
         if transform is not None:
-            assert generator is not None, "a random view needs a generator"
+            assert generator is not None, "a random transform needs a generator"
             batch_seen = transform(batch_seen, generator)
         parts.append(sign * (loss_threshold - losses(batch_seen, labels[index])) > 0)
     return torch.cat(parts)

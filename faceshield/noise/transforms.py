@@ -1,7 +1,7 @@
-"""The views an attacker's pipeline may take of a protected face: δ is made under all of them.
+"""Random transforms of a face in a collector's pipeline; δ is optimised under them (EOT, Athalye et al. 2018).
 
-The paper's Algorithm 1 is silent about them; recipes/faces/views.yaml compares noise made with and without. Every view
-is differentiable, random for each example, and seeded.
+The paper's Algorithm 1 has none; recipes/faces/views.yaml compares noise made with and without. Every transform is
+differentiable, drawn for each example, and seeded.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Transforms:
 
 @dataclass(frozen=True)
 class PlainCrop:
-    """Only the middle ``frame``×``frame`` of the canvas at ``size``: no random view at all (Algorithm 1 as written)."""
+    """The middle ``frame``×``frame`` of the canvas at ``size``; nothing is random (Algorithm 1 as written)."""
 
     frame: int = 112
     size: int = 64

@@ -86,7 +86,7 @@ def explain(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]
         f" {before['queries']} searches (95 % interval {low:.0%} to {high:.0%})."
     ]
     if before["rank1"] < 0.5:
-        sentences.append("That is little to begin with: what follows says little about the cloak.")
+        sentences.append("That is few to begin with, so what follows says little about the cloak.")
     ways: dict[tuple[Kind, Kind], str] = {
         ("cloaked", "clean"): "Searching with a cloaked photo among clean ones",
         ("clean", "cloaked"): "Searching with a clean photo among cloaked ones",
@@ -116,11 +116,11 @@ def _describe_setting(result: Audit, recogniser: str) -> dict[str, str]:
     return {
         "clean photos": f"{len(sides['clean'].names)} with a face, in {sides['clean'].root}",
         "cloaked photos": f"{len(sides['cloaked'].names)} with a face, in {sides['cloaked'].root}",
-        "index": f"the strangers and {_count_photos(result.own)} of the person, as many for either kind, drawn by name",
-        "strangers": f"{result.crowd} photos of {result.people} people from Labeled Faces in the Wild"
+        "index": f"distractors and {_count_photos(result.own)} of the person, as many for each kind, drawn by name",
+        "distractors": f"{result.crowd} photos of {result.people} people from Labeled Faces in the Wild"
         + (f"; {result.left_out} left out, whose photos are like the person's own" if result.left_out else ""),
         "recogniser": f"dlib's ResNet-29, frozen (weights {recogniser[:12]}…), our detection and alignment",
-        "limit": f"a distance of {result.limit:.3f} lets {FAR:g} of clean–stranger pairs through",
+        "limit": f"a distance of {result.limit:.3f} lets {FAR:g} of pairs of a clean photo and a distractor through",
     }
 
 
@@ -129,7 +129,7 @@ def _count_photos(count: int) -> str:
 
 
 def draw_figure(result: Audit) -> bytes:
-    """PNG: distances between the person's photos in each quadrant, and to strangers."""
+    """PNG: distances between the person's photos in each quadrant, and to distractors."""
     import matplotlib  # seconds that only a finished run should pay
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -139,7 +139,7 @@ def draw_figure(result: Audit) -> bytes:
         "clean – clean": result.found["clean", "clean"].distance,
         "clean – cloaked": result.found["clean", "cloaked"].distance,
         "cloaked – cloaked": result.found["cloaked", "cloaked"].distance,
-        "clean – strangers": result.different,
+        "clean – distractors": result.different,
     }
     with matplotlib.rc_context(RC):
         drawing = Figure(figsize=(9, 3.6), layout="constrained")

@@ -25,11 +25,12 @@ UNSAID = (
     " another start may recognise the person where this one did not.",
     "The best epoch is chosen by the test photos themselves, so its interval is narrower than it should be; a"
     " recogniser that takes many people for this person scores high there too.",
-    "Photos of one occasion are alike: where the test holds neighbours of those trained on, the person is recognised"
+    "Photos of one occasion are alike. Where test and training photos are of one occasion, the person is recognised"
     " more often than in photos of another day.",
-    "Where the person's photos differ from the crowd's in light, camera or cut, a recogniser may go by that: it then"
-    " names the person more often, with and without a cloak.",
-    "Where everybody else is recognised little too, the recogniser is weak, and that the person is not says little.",
+    "Where the person's photos differ from the crowd's in light, camera or framing, a recogniser may learn that"
+    " difference. It then names the person more often, with and without a cloak.",
+    "Where the recogniser seldom names anybody else right, it is weak; that it seldom names the person then proves"
+    " little.",
 )
 
 
@@ -42,7 +43,7 @@ def explain_trained(result: Trained) -> list[str]:
         f" guessing names {before['chance']:.0%}."
     ]
     if before["protected_accuracy"] < 0.5:
-        sentences.append("That is little to begin with: what follows says little about the cloak.")
+        sentences.append("That is few to begin with, so what follows says little about the cloak.")
     lowered = word_verdict(before["protected_accuracy_ci"], after["protected_accuracy_ci"])
     sentences.append(f"Trained on as many cloaked photos instead, it named them in {_format_share(after)}. {lowered}")
     sentences += [

@@ -64,12 +64,12 @@ def build_rows(result: Verification) -> list[Row]:
     ]
     for target in sorted({*result.points, *result.refused}, reverse=True):
         point = result.points.get(target)
-        name = f"true accept rate at a false accept rate of {format_far(target)}"
+        name = f"true accept rate (1 − FNMR) at a false accept rate (FMR) of {format_far(target)}"
         if point is None:
             table.append(Row(name, "–", "too few pairs"))
             continue
         table.append(Row(name, f"{point.tar:.2%}", _format_span(intervals.get(str(target)))))
-        measured = f"false accept rate measured there (threshold {point.threshold:.4f})"
+        measured = f"false accept rate (FMR) measured there (threshold {point.threshold:.4f})"
         table.append(Row(measured, f"{point.far:.3%}", _format_span(point.far_ci, "{:.3%}")))
     return table
 
@@ -81,6 +81,8 @@ def write_notes(result: Verification) -> list[str]:
         " photos.",
         "Intervals are 95 %; those of the false accept rates are Clopper–Pearson over pairs, all others resample people"
         " (pairs share people).",
+        "The false accept rate is the false match rate (FMR) of ISO/IEC 19795-1, and 1 − the true accept rate its false"
+        " non-match rate (FNMR), where every photo was enrolled; pairs lost to detection count as non-matches here.",
         *result.refused.values(),
     ]
     if not result.people_ci:
@@ -104,7 +106,7 @@ def draw_figure(result: Verification) -> bytes:
         fpr, tpr = _drop_straight_points(curve)
         for axes in (linear, log):
             axes.plot(fpr if axes is linear else fpr.clip(_FLOOR), tpr, color=SAME)
-            axes.set(xlabel="false accept rate", ylabel="true accept rate")
+            axes.set(xlabel="false accept rate (FMR)", ylabel="true accept rate (1 − FNMR)")
         linear.plot([0, 1], [0, 1], ":", color="#999", linewidth=1)
         linear.plot([curve.eer], [1 - curve.eer], "o", color=DIFFERENT, label=f"equal error rate {curve.eer:.2%}")
         linear.set_title(f"ROC, area {curve.auc:.4f}")

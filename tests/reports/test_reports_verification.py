@@ -35,10 +35,10 @@ def test_the_table_says_what_was_measured(result):
     assert accuracy.value == f"{result.folds.mean:.2%} ± {result.folds.se:.2%}"
     assert accuracy.interval == " – ".join(f"{edge:.2%}" for edge in result.people_ci["accuracy"])
     point = result.points[0.01]
-    assert table["true accept rate at a false accept rate of 1e-2"].value == f"{point.tar:.2%}"
-    measured = table[f"false accept rate measured there (threshold {point.threshold:.4f})"]
+    assert table["true accept rate (1 − FNMR) at a false accept rate (FMR) of 1e-2"].value == f"{point.tar:.2%}"
+    measured = table[f"false accept rate (FMR) measured there (threshold {point.threshold:.4f})"]
     assert measured.interval == " – ".join(f"{edge:.3%}" for edge in point.far_ci)
-    refused = table["true accept rate at a false accept rate of 1e-3"]
+    refused = table["true accept rate (1 − FNMR) at a false accept rate (FMR) of 1e-3"]
     assert (refused.value, refused.interval) == ("–", "too few pairs")
     assert any("cannot be resolved by 400 pairs" in note for note in write_notes(result))
 
