@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from faceshield.auditing.sides import KINDS, Kind, Progress, Side, photos_of, read_side, refuse_originals
+from faceshield.auditing.sides import KINDS, Kind, Side, photos_of, read_side, refuse_originals
 from faceshield.core.errors import UsageError
-from faceshield.core.types import AlignedFace
+from faceshield.core.types import AlignedFace, Progress
 from faceshield.data.examples import shuffle_by_id
 from faceshield.evaluation.distractors import Distractors
 from faceshield.evaluation.enrol import Recogniser, crop
-from faceshield.evaluation.search import EXACT, FAR, Search, limit_at, search, usual_limits
+from faceshield.evaluation.search import EXACT, FAR, Search, find_limit, name_limits, search
 from faceshield.faces.detector import Detector
 from faceshield.imaging.photo import load
 
@@ -52,7 +52,7 @@ class Audit:
 
     def metrics(self) -> dict[tuple[Kind, Kind], dict[str, Any]]:
         """For each query and gallery: rank1, rank10, match_rate at the usual limit and at FAR, with intervals."""
-        return {key: found.metrics(usual_limits(self.limit)) for key, found in self.found.items()}
+        return {key: found.metrics(name_limits(self.limit)) for key, found in self.found.items()}
 
 
 def audit(
@@ -93,7 +93,7 @@ def audit(
         len(left.crowd),
         len(left.people.unique()),
         len(strangers.people.unique()) - len(left.people.unique()),
-        limit_at(different, FAR),
+        find_limit(different, FAR),
         different,
         tuple(_shown(sides, apart, detector)),
     )

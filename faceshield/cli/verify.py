@@ -34,7 +34,7 @@ def command(
 
     The rate was measured on LFW; photos of another kind have another one. Exit code 3 where a photo shows no face.
     """
-    from faceshield.evaluation.calibration import calibration as read
+    from faceshield.evaluation.calibration import read_calibration as read
     from faceshield.evaluation.embed import combine, embed_pairs
     from faceshield.evaluation.enrol import crop
     from faceshield.faces.any_roll import AnyRollDetector
@@ -47,14 +47,14 @@ def command(
     recogniser, _ = chosen(name, weights, Runtime.best(device).device)
     limit = read(calibration or folder() / "lfw.mini.json", far, recogniser.name)
     detector = AnyRollDetector(recogniser.device)
-    chips = []
+    crops = []
     for path in (first, second):
         face = crop(load(path).rgb8(), detector, align=recogniser.align)
         if face is None:
             raise UnprotectedError(f"{path}: no face was found; give a photo that shows one")
-        chips.append(face.image)
+        crops.append(face.image)
     features = [
-        combine(embed_pairs(chip[None].to(recogniser.device), recogniser.forward), unit=False) for chip in chips
+        combine(embed_pairs(crop[None].to(recogniser.device), recogniser.forward), unit=False) for crop in crops
     ]
     distance = float((features[0] - features[1]).norm())
     decision = "same person" if distance <= limit.distance else "different people"
@@ -65,7 +65,7 @@ def command(
         f" one, and {limit.tar:.1%} of the same people were recognised ({limit.recipe})."
     )
     if out is not None:
-        from faceshield.reports.crops import side_by_side
+        from faceshield.reports.crops import join_crops
 
-        side_by_side(chips, out)
+        join_crops(crops, out)
         click.echo(out)

@@ -73,7 +73,7 @@ class FeatureSurrogate:
 
     def feature_loss(self, sight: FaceView, rng: Generator) -> FeatureLoss:
         """It before the photo of ``sight``, with a stranger drawn from ``rng``."""
-        here = self.features(sight.chip(sight.photo, self.chip))
+        here = self.features(sight.cut(sight.photo, self.chip))
         target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))] if len(self.targets) else None
         own = torch.cat([self.own, here])
         return FeatureLoss(self.chip, self.forward, own, target, self.pull, self.away, self.weight)

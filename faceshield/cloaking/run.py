@@ -25,6 +25,7 @@ from faceshield.cloaking.report import CloakReport, PhotoReport
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.outputs import open_folder
 from faceshield.core.store import CLOAKED, sha256, write_json
+from faceshield.core.types import Progress
 from faceshield.evaluation.distractors import DISTRACTORS
 from faceshield.imaging.opening import read
 from faceshield.imaging.photo import decode
@@ -37,7 +38,6 @@ from faceshield.noise.identity import Identity
 from faceshield.noise.surrogate import BANK
 from faceshield.training.runtime import Runtime
 
-Progress = Callable[[str, int, int], None]
 """Called as (stage, done, total); stages are "looking", "making noise" and "cloaking"."""
 
 
