@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-_NAME = re.compile(r"\.faceshield-[a-z0-9_]{8}\.part")  # as core.store names a file that is not yet whole
+from faceshield.core.store import is_temporary
+
 _DEAD = 60  # seconds since the last write; a living run renames its file within a few
 
 
@@ -22,7 +22,7 @@ def sweep(folders: Iterable[Path]) -> None:
     for folder in folders:
         with contextlib.suppress(OSError):
             for path in folder.iterdir():
-                if _NAME.fullmatch(path.name):
+                if is_temporary(path):
                     _remove(path)
 
 
