@@ -1,4 +1,4 @@
-"""What a run that was killed in the middle of a write leaves behind, hidden, in the output folder."""
+"""Remove the temporary files that killed runs have left in the output folder."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _DEAD = 60  # seconds since the last write; a living run renames its file within
 def sweep(folders: Iterable[Path]) -> None:
     """Remove the half-written files of dead runs from ``folders`` (not from those below them).
 
-    Another run may be at work in the same folder, so what was written to within the last minute stays. Never raises:
-    what cannot be removed stays as well.
+    Another run may be writing into the same folder, so files changed within the last minute stay. Never raises: files
+    that cannot be removed stay as well.
     """
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -28,6 +28,6 @@ def sweep(folders: Iterable[Path]) -> None:
 
 def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):
-        found = path.lstat()
-        if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > _DEAD:
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > _DEAD:
             path.unlink()
