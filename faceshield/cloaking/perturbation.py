@@ -16,7 +16,7 @@ from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
 from faceshield.faces.align import align_150, canvas_matrix, whole_box
-from faceshield.imaging.photo import JPEG_QUALITY, target_of
+from faceshield.imaging.photo import JPEG_QUALITY, choose_format
 from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
 from faceshield.noise.jpeg import Codec, tables
@@ -129,7 +129,7 @@ def find_codec(photo: Photo, options: Options) -> Codec | None:
     A photo that is turned by its EXIF counts as stored upright, although its blocks may lie elsewhere.
     """
     original = photo.details if photo.format == "JPEG" else {}
-    if original.get("keep_rgb") or target_of(photo, options.format) != "JPEG":
+    if original.get("keep_rgb") or choose_format(photo, options.format) != "JPEG":
         return None
     if options.quality == "same" and original.get("qtables"):
         first, last = original["qtables"][0], original["qtables"][-1]

@@ -13,8 +13,8 @@ from faceshield.core.errors import PhotoError
 from faceshield.core.types import Photo
 from faceshield.imaging import containers, formats, raster
 from faceshield.imaging import metadata as exif_rules
-from faceshield.imaging.opening import MAX_PIXELS, refusing
-from faceshield.imaging.orientation import upright
+from faceshield.imaging.opening import MAX_PIXELS, refuse_undecodable
+from faceshield.imaging.orientation import turn_upright
 
 MAX_FRAMES = 10_000
 # of all frames together, in pictures of the largest size; Pillow's AVIF writer holds all frames in memory
@@ -49,13 +49,13 @@ class Animation:
         """
         picture = None
         for number in range(self.count):
-            with refusing(self.path):
+            with refuse_undecodable(self.path):
                 picture = picture or formats.open_picture(self.data, self.format)
                 picture.seek(number)
                 planes = raster.from_picture(picture, self.data)
                 lasts = float(picture.info.get("duration") or 0)
-                pixels = upright(planes.pixels, self.orientation)
-                alpha = None if planes.alpha is None else upright(planes.alpha, self.orientation)
+                pixels = turn_upright(planes.pixels, self.orientation)
+                alpha = None if planes.alpha is None else turn_upright(planes.alpha, self.orientation)
             # a palette of greys is colour to the decoder
             grey = planes.grey or (self.format == "GIF" and bool(np.ptp(pixels, axis=2).max() == 0))
             photo = Photo(pixels, self.path, self.format, grey, alpha, orientation=self.orientation)
@@ -71,7 +71,7 @@ def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> 
     format = formats.sniff(data)
     if format not in formats.MOVING:
         return None
-    with refusing(path):
+    with refuse_undecodable(path):
         picture = formats.open_picture(data, format)
         if not getattr(picture, "is_animated", False):
             return None
@@ -88,7 +88,7 @@ def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> 
             raise PhotoError("is animated with 16 bits a colour; save it with 8, or use --frames first")
         info = picture.info
         exif = info.get("exif")
-        details = formats.settings(picture, data)
+        details = formats.read_settings(picture, data)
         return Animation(
             data=data,
             path=path,
@@ -98,8 +98,8 @@ def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> 
             still=bool(info.get("default_image")),
             exif=exif,
             icc=info.get("icc_profile"),
-            orientation=exif_rules.orientation(exif) or containers.xmp_orientation(data, format, info) or 1,
-            details={**details, "beside": tuple(containers.beside_the_picture(data, format, info))},
+            orientation=exif_rules.read_orientation(exif) or containers.read_xmp_orientation(data, format, info) or 1,
+            details={**details, "beside": tuple(containers.list_extras(data, format, info))},
         )
 
 

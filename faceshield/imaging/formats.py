@@ -18,7 +18,7 @@ from PIL import (
 )
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging.containers import PNG_COLOUR, jpeg_scans, png_chunks, webp_is_lossless
+from faceshield.imaging.containers import PNG_COLOUR, count_jpeg_scans, png_chunks, webp_is_lossless
 
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -111,7 +111,7 @@ def refuse_unsafe(picture: ImageFile.ImageFile, data: bytes, max_pixels: int, mo
     width, height = picture.size
     if width * height > max_pixels:
         raise too_large(width, height, max_pixels)
-    if isinstance(picture, JpegImagePlugin.JpegImageFile) and jpeg_scans(data) > _MAX_SCANS:
+    if isinstance(picture, JpegImagePlugin.JpegImageFile) and count_jpeg_scans(data) > _MAX_SCANS:
         raise PhotoError(f"has more than {_MAX_SCANS} scans, which no camera writes; save it anew")
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         kind = picture.tag_v2.get(254, 0)
@@ -128,7 +128,7 @@ def too_large(width: int, height: int, max_pixels: int) -> PhotoError:
     )
 
 
-def settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
+def read_settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
     """How the file was made, for :mod:`faceshield.imaging.encoders` to repeat: see `Photo.details`.
 
     dpi · JPEG: qtables, subsampling, odd_sampling, progressive, keep_rgb · PNG: colour_chunks ·
@@ -160,7 +160,7 @@ def is_lossless(photo: Original) -> bool:
     return photo.format in _LOSSLESS or bool(photo.details.get("lossless"))
 
 
-def pages(picture: ImageFile.ImageFile) -> list[str]:
+def list_pages(picture: ImageFile.ImageFile) -> list[str]:
     """What to say of the pages behind the first one of a TIFF file, or of the frames of what moves."""
     further = getattr(picture, "n_frames", 1) - 1
     if picture.format not in ("TIFF", *MOVING) or not further:

@@ -56,7 +56,7 @@ def read(data: bytes, offset: int, order: str) -> tuple[Directory, int]:
     for tag, kind, number, begin in _cells(data, offset, order):
         size = (_SIZES.get(kind) or 8 * (kind in _NARROWED)) * number
         if 0 < size <= len(data) - begin:
-            entry = _narrowed(Entry(kind, number, data[begin : begin + size]), order)
+            entry = _narrow(Entry(kind, number, data[begin : begin + size]), order)
             if entry:
                 entries.setdefault(tag, entry)
     big = data[:8] in _BIG_STARTS
@@ -66,7 +66,7 @@ def read(data: bytes, offset: int, order: str) -> tuple[Directory, int]:
     return entries, struct.unpack(order + code, place)[0] if len(place) == word else 0
 
 
-def without(data: bytes, tag: int) -> bytes:
+def reset_tag(data: bytes, tag: int) -> bytes:
     """The TIFF or BigTIFF ``data`` whose main directory says 1 for ``tag``, a SHORT, if it says anything."""
     head = header(data)
     for found, kind, number, begin in _cells(data, head[1], head[0]) if head else ():
@@ -91,7 +91,7 @@ def _cells(data: bytes, offset: int, order: str) -> Iterator[tuple[int, int, int
         yield tag, kind, number, start + size - inside if width <= inside else struct.unpack(order + code, cell)[0]
 
 
-def _narrowed(entry: Entry, order: str) -> Entry | None:
+def _narrow(entry: Entry, order: str) -> Entry | None:
     if entry.kind not in _NARROWED:
         return entry
     kind, wide, narrow = _NARROWED[entry.kind]
@@ -135,7 +135,7 @@ def reorder(tree: Mapping[int, Entry | Tree]) -> Tree:
     return swapped
 
 
-def with_directory(file: bytes, tree: Mapping[int, Entry | Tree], order: str) -> bytes:
+def append_directory(file: bytes, tree: Mapping[int, Entry | Tree], order: str) -> bytes:
     """A TIFF ``file`` whose main directory is ``tree``, put behind its end; the old one becomes dead bytes."""
     padding = bytes(len(file) % 2)
     place = len(file) + len(padding)

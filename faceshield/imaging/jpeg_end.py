@@ -26,7 +26,7 @@ def lacks_end(data: bytes) -> bool:
     return not data.endswith(_EOI) and all(marker != 0xD9 for marker, _ in jpeg_segments(data))
 
 
-def with_end(data: bytes) -> bytes:
+def add_end(data: bytes) -> bytes:
     """``data``, a JPEG that :func:`lacks_end`, with its end marker.
 
     Raises PhotoError where anything of the picture is missing: a scan, a row, or the last bits of one. Zeros behind

@@ -64,7 +64,7 @@ _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"WEBPVP8", b"ftyp", b"/9j/", b"
 
 
 @dataclass(frozen=True)
-class Carried:
+class ExifCopy:
     """The EXIF that goes into the output, and its part of the report.
 
     ``order`` is its byte order "<" or ">"; ``tree`` its main directory with the others nested, perhaps empty.
@@ -83,7 +83,7 @@ class Carried:
         return b"Exif\0\0" + start + ifd.write(self.tree, 8, self.order)
 
 
-def orientation(exif: bytes | None) -> int | None:
+def read_orientation(exif: bytes | None) -> int | None:
     """The orientation tag of raw EXIF or a TIFF file, None where it is absent, damaged or not in 1–8."""
     data = _body(exif)
     head = ifd.header(data)
@@ -92,7 +92,7 @@ def orientation(exif: bytes | None) -> int | None:
     return value if value is not None and 1 <= value <= 8 else None
 
 
-def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> Carried:
+def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> ExifCopy:
     """What of the raw ``exif`` (or of a whole TIFF file) goes into the output, and what does not.
 
     ``upright_as`` is the orientation to state: it replaces the tag, and is added where it is not 1. "no-location"
@@ -102,13 +102,13 @@ def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> Carri
     data = _body(exif)
     head = ifd.header(data)
     if head is None:
-        return Carried("<", _oriented({}, "<", upright_as), ["EXIF that cannot be read"] if data else [], [])
+        return ExifCopy("<", _set_orientation({}, "<", upright_as), ["EXIF that cannot be read"] if data else [], [])
     order, offset = head
     main, next_directory = ifd.read(data, offset, order)
     stripped = ["EXIF thumbnail"] if next_directory and not _is_file(main) else []
     if policy == "none":
         everything = [*stripped, "EXIF but for the orientation"]
-        return Carried(order, _oriented({}, order, upright_as), everything, [])
+        return ExifCopy(order, _set_orientation({}, order, upright_as), everything, [])
 
     camera = _child(data, main.get(_EXIF), order)
     place = _keep(_child(data, main.get(_GPS), order), _GPS_KEPT, stripped)
@@ -124,17 +124,17 @@ def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> Carri
         place, personal = {}, {}
 
     tree = _nest(main, {_EXIF: _nest(camera, {_INTEROP: _nest(interop, {})}), _GPS: _nest(place, {})})
-    carried = Carried(order, _oriented(tree, order, upright_as), stripped, [])
+    carried = ExifCopy(order, _set_orientation(tree, order, upright_as), stripped, [])
     if len(carried.exif() or b"") > _LONGEST_EXIF:
         too_large = [*stripped, "EXIF too large to be genuine"]
-        return Carried(order, _oriented({}, order, upright_as), too_large, [])
+        return ExifCopy(order, _set_orientation({}, order, upright_as), too_large, [])
     if place.keys() - {0}:  # the version alone says nothing
         carried.notices.append("still says where it was taken (GPS)")
     carried.notices.extend(f"still names the {name}" for name in personal.values())
     return carried
 
 
-def profile(icc: bytes | None, grey: bool) -> bytes | None:
+def check_profile(icc: bytes | None, grey: bool) -> bytes | None:
     """``icc`` cut to its declared length, or None where it is damaged or made for other colours.
 
     A grey picture with an RGB profile is common, and left as it is.
@@ -185,7 +185,7 @@ def _nest(entries: ifd.Directory, children: dict[int, ifd.Tree]) -> ifd.Tree:
     return tree
 
 
-def _oriented(tree: ifd.Tree, order: str, upright_as: int) -> ifd.Tree:
+def _set_orientation(tree: ifd.Tree, order: str, upright_as: int) -> ifd.Tree:
     if ORIENTATION in tree or upright_as != 1:
         tree[ORIENTATION] = ifd.Entry(ifd.SHORT, 1, struct.pack(order + "H", upright_as))
     return tree

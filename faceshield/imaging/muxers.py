@@ -64,14 +64,14 @@ def animated_webp(
     """WebP files of ``size`` (width, height) that hold nothing but their picture, each shown for so many ms."""
     width, height = (side - 1 for side in size)
     flags = _MOVES | _ICC * bool(icc_profile) | _ALPHA * alpha | _EXIF * bool(exif)
-    canvas = _three(width) + _three(height)
+    canvas = _to_three_bytes(width) + _to_three_bytes(height)
     parts = [_riff(b"VP8X", bytes((flags, 0, 0, 0)) + canvas)]
     if icc_profile:
         parts.append(_riff(b"ICCP", icc_profile))
     parts.append(_riff(b"ANIM", bytes(4) + struct.pack("<H", min(plays, 0xFFFF))))
     for webp, ms in frames:
         picture = [_riff(name, content) for name, content in riff_chunks(webp) if name in (b"ALPH", b"VP8 ", b"VP8L")]
-        head = bytes(6) + canvas + _three(min(round(ms), 0xFFFFFF)) + bytes((_NO_BLENDING,))
+        head = bytes(6) + canvas + _to_three_bytes(min(round(ms), 0xFFFFFF)) + bytes((_NO_BLENDING,))
         parts.append(_riff(b"ANMF", head + b"".join(picture)))
     if exif:
         parts.append(_riff(b"EXIF", exif.removeprefix(b"Exif\0\0")))
@@ -131,5 +131,5 @@ def _riff(name: bytes, content: bytes) -> bytes:
     return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
 
 
-def _three(number: int) -> bytes:
+def _to_three_bytes(number: int) -> bytes:
     return number.to_bytes(3, "little")

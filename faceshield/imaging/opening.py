@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging.quiet import quiet
+from faceshield.imaging.quiet import silence
 
 MAX_PIXELS = 200_000_000
 
@@ -37,10 +37,10 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def refuse_undecodable(path: Path) -> Iterator[None]:
     """Inside, decoders are quiet, and whatever they raise becomes a PhotoError of one line that names ``path``."""
     try:
-        with quiet():  # decoders warn of what is refused or repaired here
+        with silence():  # decoders warn of what is refused or repaired here
             yield
     except PhotoError as error:
         raise PhotoError(f"{path}: {error}") from None

@@ -23,7 +23,7 @@ class Indexed(NamedTuple):
     exact: bool
 
 
-def indexed(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None) -> Indexed:
+def index_colours(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None) -> Indexed:
     """``rgb`` (H, W, 3) in its own colours where they are few enough, else in the 256 that suit it best, not dithered.
 
     Dither would lay noise of its own over δ and make frames flicker. Where ``alpha`` (H, W) is below 128 a pixel is

@@ -13,7 +13,7 @@ _filters = warnings.catch_warnings()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """No warning is shown or raised inside.
 
     The filters belong to the whole process: were each thread to put back those it found, the last one out could leave

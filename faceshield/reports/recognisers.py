@@ -37,8 +37,8 @@ def trained_meaning(result: Trained) -> list[str]:
     """The result in plain words, a sentence or two each."""
     before, after = result.metrics[BEFORE], result.metrics[AFTER]
     told = [
-        f"A recogniser trained on {result.own} clean photos of the person among {result.people} other people named the"
-        f" person in {_share(before)} of {result.tested} other clean photos; guessing names {before['chance']:.0%}."
+        f"A recogniser trained on {result.photos} clean photos of the person among {result.people} other people named"
+        f" the person in {_share(before)} of {result.tested} other clean photos; guessing names {before['chance']:.0%}."
     ]
     if before["protected_accuracy"] < 0.5:
         told.append("That is little to begin with: what follows says little about the cloak.")
@@ -67,7 +67,7 @@ def trained_setting(result: Trained) -> dict[str, str]:
     lost = ", ".join(f"{count} {side}" for side, count in result.lost.items() if count)
     told = {
         "crowd": f"{result.crowd} photos of {result.people} people trained on, {result.others_tested} others tested",
-        "the person": f"{result.own} photos in each training, {result.tested} clean ones tested that are in none",
+        "the person": f"{result.photos} photos in each training, {result.tested} clean ones tested that are in none",
         "network": f"ResNet-18 of width {own['width']} at {own['size']} pixels, from scratch, {own['epochs']} epochs",
         "framing": "MTCNN's box and a margin, no alignment of ours; the crowd's photos too",
     }

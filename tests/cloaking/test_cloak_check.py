@@ -16,7 +16,7 @@ from faceshield.cloaking.options import Options
 from faceshield.core.errors import PhotoError
 from faceshield.core.types import Photo
 from faceshield.imaging.blend import Region
-from faceshield.imaging.orientation import stored
+from faceshield.imaging.orientation import turn_back
 from faceshield.imaging.photo import decode, encode
 
 EPSILON = 8 / 255
@@ -90,9 +90,9 @@ def test_the_part_that_is_coded_lies_on_the_squares_of_the_stored_raster(turn, m
     monkeypatch.setattr(check_module, "encode", lambda part, *a, **k: parts.append(part) or real(part, *a, **k))
     encoded = encode(photo, photo.pixels, format="jpeg")
     check(photo, photo.pixels, Written(encoded, photo.path), [Region(33, 40, 55, 90)], EPSILON, Options(format="jpeg"))
-    raster = stored(numbered, turn)
+    raster = turn_back(numbered, turn)
     for part in parts:
-        cut = stored(part.pixels[..., 0].copy(), turn)
+        cut = turn_back(part.pixels[..., 0].copy(), turn)
         (corner,) = np.argwhere(raster == cut[0, 0])
         assert (corner % 16 == 0).all()
         assert all(
