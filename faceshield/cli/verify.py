@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from faceshield.cli.weights import RECOGNISER, WEIGHTS, chosen
+from faceshield.cli.weights import RECOGNISER, WEIGHTS, choose_recogniser
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.outputs import new_file
 
@@ -44,17 +44,17 @@ def command(
 
     if out is not None:
         new_file(out, "the picture is PNG", ".png")
-    recogniser, _ = chosen(name, weights, Runtime.best(device).device)
+    recogniser, _ = choose_recogniser(name, weights, Runtime.best(device).device)
     limit = read(calibration or folder() / "lfw.mini.json", far, recogniser.name)
     detector = AnyRollDetector(recogniser.device)
-    chips = []
+    crops = []
     for path in (first, second):
         face = crop(load(path).rgb8(), detector, align=recogniser.align)
         if face is None:
             raise UnprotectedError(f"{path}: no face was found; give a photo that shows one")
-        chips.append(face.image)
+        crops.append(face.image)
     features = [
-        combine(embed_pairs(chip[None].to(recogniser.device), recogniser.forward), unit=False) for chip in chips
+        combine(embed_pairs(aligned[None].to(recogniser.device), recogniser.forward), unit=False) for aligned in crops
     ]
     distance = float((features[0] - features[1]).norm())
     decision = "same person" if distance <= limit.distance else "different people"
@@ -67,5 +67,5 @@ def command(
     if out is not None:
         from faceshield.reports.crops import side_by_side
 
-        side_by_side(chips, out)
+        side_by_side(crops, out)
         click.echo(out)
