@@ -1,4 +1,4 @@
-"""Moving pictures out: frames in the time, number and repetition of the original, and nothing else of it."""
+"""Encode animations: frames with the times, number and repeats of the original, and nothing else of it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def encode_animation(
 
 
 class _Writer:
-    """One method a format; ``changes`` is complete when it has returned."""
+    """One method for each format; ``changes`` is complete when it has returned."""
 
     def __init__(
         self, animation: Animation, alpha: bool, grey: bool, quality: int | Literal["same"], common: dict[str, Any]

@@ -24,11 +24,15 @@ _PICTURES_ELSE = 4
 
 @dataclass(frozen=True)
 class Animation:
-    """A moving picture whose frames are decoded when they are asked for, as ``core.types.Photo`` each.
+    """A moving picture whose frames are decoded one at a time, as ``core.types.Photo``.
 
-    count   how many frames, with the still one of an APNG      plays   how often they are shown, 0 for ever
-    still   the first frame is shown only where nothing can move (an APNG's default image)
-    format, exif, icc, orientation, details   as in ``Photo``
+    Attributes:
+        data: the bytes of the file.
+        path: where it came from.
+        count: the number of frames, with an APNG's default image.
+        plays: how often the frames are shown; 0 for ever.
+        still: whether the first frame is an APNG's default image, for viewers without animation.
+        format, exif, icc, orientation, details: as in ``Photo``.
     """
 
     data: bytes = field(repr=False)
@@ -43,7 +47,7 @@ class Animation:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def frames(self) -> Iterator[tuple[Photo, float]]:
-        """Each frame as it is seen, upright and whole (what stays of earlier frames is in it), and for how many ms.
+        """Yield each frame as it is seen, upright and with what stays of earlier frames, and its duration in ms.
 
         Raises PhotoError, also after some frames, where the file is damaged.
         """
@@ -63,7 +67,7 @@ class Animation:
 
 
 def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> Animation | None:
-    """The moving picture that ``data`` is; None for a still one and for what is no picture, which ``decode`` refuses.
+    """Open ``data`` as an animation; None for a still picture and for what is not a picture, which ``decode`` refuses.
 
     Raises PhotoError, in one line that names ``path``, for one that is damaged at its beginning, has more than
     ``max_pixels`` in a frame, too many in all frames or more than :data:`MAX_FRAMES`, or 16 bits a colour.
@@ -104,7 +108,7 @@ def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> 
 
 
 def _plays(format: str, loop: int | None) -> int:
-    """GIF says how often to begin again, and says nothing where once is enough; Pillow does not read AVIF's."""
+    """A GIF's ``loop`` counts repeats and is None for one play; others count plays. Pillow does not read AVIF's."""
     if format == "GIF":
         return 1 if loop is None else loop + (loop > 0)
     return loop or 0

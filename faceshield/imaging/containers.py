@@ -1,4 +1,4 @@
-"""What a picture file holds beside the picture: named here for the report, because none of it is written back."""
+"""What a picture file holds beside the picture: named for the report, because none of it is written back."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def count_jpeg_scans(data: bytes) -> int:
 
 
 def webp_is_lossless(data: bytes) -> bool:
-    """True for a WebP whose picture, or each of whose frames, is stored as VP8L."""
+    """Whether the picture of a WebP, or each of its frames, is stored as VP8L."""
     kinds = {name for name, _ in riff_chunks(data)}
     for name, content in riff_chunks(data):
         if name == b"ANMF":  # 16 bytes of place and time, then chunks like a file's own
@@ -172,7 +172,7 @@ def _webp(data: bytes) -> Iterator[str]:
 
 
 def _boxes(data: bytes) -> Iterator[str]:
-    """HEIF and AVIF: the boxes at the top that are not the picture's own."""
+    """HEIF and AVIF: the top-level boxes that do not belong to the picture."""
     place = 0
     while place + 8 <= len(data):
         length = int.from_bytes(data[place : place + 4], "big")

@@ -1,4 +1,4 @@
-"""One function a format: pixels in, a file out that holds nothing but them, their colours and the EXIF given."""
+"""One function for each format: pixels to a file that holds only them, their colour profile and the given EXIF."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def webp(array: NDArray[Any], quality: int | None, **common: Any) -> bytes:
 
 
 def avif(array: NDArray[Any], quality: int, **common: Any) -> bytes:
-    """``array`` (H, W) or (H, W, 3–4) uint8. Pillow turns the EXIF orientation into AVIF's own."""
+    """``array`` (H, W) or (H, W, 3–4) uint8. Pillow turns the EXIF orientation into that of AVIF."""
     return _pillow(array, "AVIF", quality=quality, **common)
 
 
@@ -72,8 +72,8 @@ def tiff(
 ) -> bytes:
     """``array`` (H, W[, 2–4]) uint8 or uint16, compressed without loss.
 
-    The raster is written by Pillow or (16 bits) OpenCV, and a directory of our own put in place of theirs: neither
-    can write EXIF into a compressed TIFF.
+    Pillow or (16 bits) OpenCV writes the raster, and this function replaces their directory: neither can write EXIF
+    into a compressed TIFF.
     """
     if array.dtype == np.uint16:
         turned = array[..., [2, 1, 0, 3][: array.shape[2]]] if array.ndim == 3 else array
@@ -85,8 +85,8 @@ def tiff(
     head = ifd.header(base)
     assert head is not None, "the raster was just written as TIFF"
     order, offset = head
-    own = ifd.read(base, offset, order)[0]
-    tree: ifd.Tree = {tag: own[tag] for tag in own if tag not in (274, 282, 283, 296, 305)}
+    written = ifd.read(base, offset, order)[0]
+    tree: ifd.Tree = {tag: written[tag] for tag in written if tag not in (274, 282, 283, 296, 305)}
     if array.ndim == 3 and array.shape[2] in (2, 4):
         tree[338] = ifd.Entry(ifd.SHORT, 1, struct.pack(order + "H", 2))  # alpha, colours not multiplied by it
     if dpi:
@@ -112,7 +112,7 @@ def _save(picture: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def _to_four_bytes(array: NDArray[np.uint8]) -> Image.Image:
-    """RGB (H, W, 3) as Pillow keeps it, four bytes a pixel: its own way there takes four times as long."""
+    """RGB (H, W, 3) as Pillow stores it, four bytes a pixel; Pillow's own conversion takes four times as long."""
     four: Any = cv2.cvtColor(array, cv2.COLOR_RGB2RGBA)
     return Image.frombuffer("RGBX", array.shape[1::-1], four, "raw", "RGBX", 0, 1)
 

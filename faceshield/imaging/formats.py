@@ -1,4 +1,4 @@
-"""The picture formats that are read: told by content, opened with the one decoder for that content."""
+"""The picture formats that are read: recognised by content, and opened with the decoder for that content."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SUFFIXES = {
     "HEIF": (".heic", ".heif", ".hif"),
     "AVIF": (".avif",),
 }
-PICTURES = (*(suffix for own in SUFFIXES.values() for suffix in own), ".mpo")
+PICTURES = (*(suffix for suffixes in SUFFIXES.values() for suffix in suffixes), ".mpo")
 """Of files in a folder that are taken for photos; an MPO is written again as a JPEG."""
 MOVING = ("GIF", "PNG", "WEBP", "AVIF")
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
@@ -62,7 +62,7 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 
 class Original(Protocol):
-    """What a file was: a photo's or an animation's."""
+    """The format and settings of a photo or an animation."""
 
     @property
     def format(self) -> str: ...
@@ -72,7 +72,7 @@ class Original(Protocol):
 
 
 def sniff(data: bytes) -> str | None:
-    """The format's name as in :data:`SUFFIXES`, told by the first bytes alone; None for anything else."""
+    """The format's name as in :data:`SUFFIXES`, by the first bytes alone; None for anything else."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     if data[4:8] == b"ftyp":
@@ -107,7 +107,7 @@ def _avif(data: bytes) -> ImageFile.ImageFile:
 
 
 def refuse_unsafe(picture: ImageFile.ImageFile, data: bytes, max_pixels: int, moving: bool = False) -> None:
-    """Raises PhotoError for pictures too costly to decode, that are only a preview, or (not ``moving``) that move."""
+    """Raise PhotoError for pictures too costly to decode, camera raw files and, unless ``moving``, animations."""
     width, height = picture.size
     if width * height > max_pixels:
         raise too_large(width, height, max_pixels)
@@ -137,7 +137,7 @@ def read_settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
     found: dict[str, Any] = {}
     dpi = picture.info.get("dpi")
     if isinstance(picture, TiffImagePlugin.TiffImageFile) and 282 not in picture.tag_v2:
-        dpi = None  # Pillow makes one up
+        dpi = None  # the file states none; Pillow invents one
     with contextlib.suppress(TypeError, ValueError, OverflowError, ZeroDivisionError):  # rationals of damaged EXIF
         x, y = (float(value) for value in dpi or ())
         if 0 < x < 65536 and 0 < y < 65536:
@@ -161,7 +161,7 @@ def is_lossless(photo: Original) -> bool:
 
 
 def list_pages(picture: ImageFile.ImageFile) -> list[str]:
-    """What to say of the pages behind the first one of a TIFF file, or of the frames of what moves."""
+    """Name the pages after the first one of a TIFF file, or the frames after the first one of an animation."""
     further = getattr(picture, "n_frames", 1) - 1
     if picture.format not in ("TIFF", *MOVING) or not further:
         return []

@@ -1,6 +1,6 @@
-"""EXIF and ICC: what a protected photo may carry, what is left behind, and what still tells on its owner.
+"""EXIF and ICC: what a protected photo may carry, what is left out, and which private facts it still holds.
 
-Only what is on the lists below goes into the output, so that nothing unknown can bring the clean face along.
+Only tags on the lists below go into the output, so that no unknown tag can carry the clean face.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAIN_KEPT = frozenset((
     0x010E, 0x010F, 0x0110, ORIENTATION, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x013C, 0x013E, 0x013F,
     0x0211, 0x0213, 0x0214, 0x4746, 0x4749, 0x8298, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F,
 ))
-# the standard tags of EXIF 2.32, without the vendors' own notes, sound file names, device tables and padding
+# the standard tags of EXIF 2.32, without the vendors' notes, sound file names, device tables and padding
 _CAMERA_KEPT = frozenset((
     0x829A, 0x829D, 0x8822, 0x8824, 0x8827, *range(0x8830, 0x8836), 0x9000, 0x9003, 0x9004, *range(0x9010, 0x9013),
     0x9101, 0x9102, *range(0x9201, 0x920B), 0x9214, 0x9286, *range(0x9290, 0x9293), *range(0x9400, 0x9406),
@@ -67,7 +67,11 @@ _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"WEBPVP8", b"ftyp", b"/9j/", b"
 class ExifCopy:
     """The EXIF that goes into the output, and its part of the report.
 
-    ``order`` is its byte order "<" or ">"; ``tree`` its main directory with the others nested, perhaps empty.
+    Attributes:
+        order: its byte order, "<" or ">".
+        tree: its main directory with the others nested; may be empty.
+        stripped: what is left out.
+        notices: private facts that stay.
     """
 
     order: str
@@ -173,7 +177,7 @@ def _keep(found: ifd.Directory, allowed: frozenset[int], stripped: list[str]) ->
 
 
 def _is_plain(tag: int, entry: ifd.Entry) -> bool:
-    """False for a value that is large enough, or looks, as if a small picture could be in it."""
+    """Whether a value is too small to hold a picture, and contains no start of one."""
     is_text = entry.kind in _TEXT_KINDS or tag in _TEXT_TAGS
     fits = len(entry.value) <= (_LONGEST_TEXT if is_text else _LONGEST_OTHER)
     return fits and not any(start in entry.value for start in _PICTURE_STARTS)

@@ -1,7 +1,7 @@
-"""Still pictures, each a finished file, put together to one that moves: every frame whole, and in place of the last.
+"""Join encoded still pictures into an animation in which every frame is whole and replaces the one before.
 
-Frames that show only what has changed would be smaller, but a frame that stands for itself is exactly what was checked,
-and needs no memory of the others.
+Frames that hold only what has changed would be smaller. But a whole frame is exactly what was checked, and is written
+without the others in memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ICC, _ALPHA, _EXIF, _MOVES = 0x20, 0x10, 0x08, 0x02
 
 
 def apng(frames: Iterable[tuple[bytes, float]], count: int, plays: int, still: bool) -> bytes:
-    """``count`` PNG files of one size and kind, each shown for so many ms; the first tells their colours and EXIF.
+    """``count`` PNG files of one size and kind, each shown for so many ms; the first gives their colours and EXIF.
 
     ``plays``: 0 for ever. ``still``: the first is shown only where nothing can move.
     """
@@ -101,7 +101,7 @@ def gif(
 
 
 def _lzw(indices: NDArray[np.uint8]) -> bytes:
-    """The compressed pixels as they lie in a GIF, which Pillow makes of a picture of its own."""
+    """The compressed pixels of one GIF frame, cut out of a GIF that Pillow has made."""
     picture: Any = Image.fromarray(indices)  # grey: a palette of 256 that stays as it is
     buffer = io.BytesIO()
     picture.save(buffer, "GIF", optimize=False, interlace=0)

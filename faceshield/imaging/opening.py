@@ -1,4 +1,4 @@
-"""A picture file's bytes, and what is said of one that cannot be used."""
+"""Read a picture file's bytes, and turn what decoders raise into one-line errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
 
 @contextmanager
 def refuse_undecodable(path: Path) -> Iterator[None]:
-    """Inside, decoders are quiet, and whatever they raise becomes a PhotoError of one line that names ``path``."""
+    """In this block decoders' warnings are silenced; what they raise becomes a one-line PhotoError with ``path``."""
     try:
         with silence():  # decoders warn of what is refused or repaired here
             yield

@@ -1,4 +1,4 @@
-"""Photos in and out: full-size pixels upright, and a new file that holds the protected pixels and no others."""
+"""Photos in and out: decode to upright pixels of full size, encode to a file that holds no other pixels."""
 
 from __future__ import annotations
 
@@ -24,11 +24,15 @@ Format = Literal["same", "png", "jpeg", "webp"]
 
 @dataclass(frozen=True)
 class Encoded:
-    """A finished file and what to tell its owner, in plain words.
+    """An encoded file, and what its owner should know of it in plain words.
 
-    format "JPEG", "PNG", … · suffix with the dot, the original's own where it fits the format
-    stripped: what the original held and ``data`` does not · notices: private facts still in it
-    changes: what is not as it was (format, colour model, transparency, quality)
+    Attributes:
+        data: the bytes of the file.
+        format: "JPEG", "PNG", …
+        suffix: with the dot; the original's where it fits the format.
+        stripped: what the original held and ``data`` does not.
+        notices: private facts that ``data`` still holds.
+        changes: what differs from the original (format, colour model, transparency, quality).
     """
 
     data: bytes = field(repr=False)
@@ -109,7 +113,7 @@ def _decode(data: bytes, path: Path, max_pixels: int, first: bool) -> Photo:
     if format == "HEIF":
         planes, details, beside = heif.read(data, max_pixels)
         exif, icc = details.pop("exif"), details.pop("icc")
-        orientation = turned = 1  # HEIF says how to turn in its own way, and the decoder has done it
+        orientation = turned = 1  # HEIF has another way to state it, which the decoder has applied
     else:
         picture = formats.open_picture(data, format)
         formats.refuse_unsafe(picture, data, max_pixels, moving=first)
@@ -132,7 +136,7 @@ def _decode(data: bytes, path: Path, max_pixels: int, first: bool) -> Photo:
         # Pillow turns 8-bit TIFF pictures upright by itself
         turned = 1 if format == "TIFF" and planes.pixels.dtype == np.uint8 else orientation
         if picture.mode == "CMYK":
-            icc = None  # it has done its work
+            icc = None  # the conversion to RGB has used it
     return Photo(
         pixels=turn_upright(planes.pixels, turned),
         path=path,
@@ -147,7 +151,7 @@ def _decode(data: bytes, path: Path, max_pixels: int, first: bool) -> Photo:
 
 
 def choose_suffix(path: Path, format: str, target: str) -> tuple[str, list[str]]:
-    """The suffix of a file at ``path`` that was ``format`` and becomes ``target``, and what to say of a wrong one."""
+    """The suffix for a file at ``path`` that was ``format`` and becomes ``target``; notes where it was a wrong one."""
     suffix, said = path.suffix, []
     if suffix.lower() not in formats.SUFFIXES[target]:
         if suffix.lower() not in formats.SUFFIXES[format]:
@@ -157,7 +161,7 @@ def choose_suffix(path: Path, format: str, target: str) -> tuple[str, list[str]]
 
 
 def lossy_note(format: str) -> str:
-    """What is said where :data:`LOSSY_QUALITY` takes the place of a quality that nobody knows."""
+    """The note for a file written with :data:`LOSSY_QUALITY` because the original's quality is unknown."""
     return f"quality {LOSSY_QUALITY}: {format} files do not record the one they were made with"
 
 
@@ -182,7 +186,7 @@ def _refuse_unfit(photo: Photo, pixels: NDArray[Any]) -> None:
 
 
 def choose_format(photo: Photo, format: Format) -> str:
-    """The format that ``photo`` is written as where ``format`` is asked for, as Pillow names it."""
+    """The format that ``photo`` is written in for the option ``format``, as Pillow names it."""
     if format != "same":
         return format.upper()
     return "PNG" if photo.format in ("GIF", "BMP") else photo.format
@@ -208,28 +212,28 @@ def _write(
     carried: exif_rules.ExifCopy,
     changes: list[str],
 ) -> bytes:
-    own = photo.details if target == photo.format else {}
+    details = photo.details if target == photo.format else {}
     exif, dpi = carried.exif(), photo.details.get("dpi")
     number = None if quality == "same" else quality
     if target == "JPEG":
-        if number is None and not own.get("qtables"):
+        if number is None and not details.get("qtables"):
             number = JPEG_QUALITY
-        if own.get("odd_sampling"):
-            changes.append("colour is stored at full resolution: the original's own subsampling cannot be written")
-        return encoders.jpeg(array, number, own, exif=exif, icc_profile=icc, dpi=dpi)
+        if details.get("odd_sampling"):
+            changes.append("colour is stored at full resolution: the original's subsampling cannot be written")
+        return encoders.jpeg(array, number, details, exif=exif, icc_profile=icc, dpi=dpi)
     if target == "PNG":
-        return encoders.png(array, own.get("colour_chunks", {}), exif=exif, icc_profile=icc, dpi=dpi)
+        return encoders.png(array, details.get("colour_chunks", {}), exif=exif, icc_profile=icc, dpi=dpi)
     if target == "TIFF":
-        if own.get("compression") not in encoders.TIFF_LOSSLESS:
+        if details.get("compression") not in encoders.TIFF_LOSSLESS:
             changes.append("TIFF compression becomes Deflate, which loses nothing")
-        return encoders.tiff(array, own.get("compression", "raw"), carried, icc, dpi)
+        return encoders.tiff(array, details.get("compression", "raw"), carried, icc, dpi)
     if target == "WEBP" and number is None and formats.is_lossless(photo):
         return encoders.webp(array, None, exif=exif, icc_profile=icc)
     if number is None:
         number = LOSSY_QUALITY
         changes.append(lossy_note(photo.format))
     if target == "HEIF":
-        settings = {"chroma": own.get("chroma", 420), "nclx": own.get("nclx")}
+        settings = {"chroma": details.get("chroma", 420), "nclx": details.get("nclx")}
         return heif.write(array, number, exif=exif, icc=icc, **settings)
     encoder = encoders.webp if target == "WEBP" else encoders.avif
     return encoder(array, number, exif=exif, icc_profile=icc)

@@ -20,9 +20,13 @@ _BAND = 30_000  # pixels: less than the 128 KB from which allocators ask the sys
 
 @dataclass(frozen=True)
 class Raster:
-    """pixels (H, W, 3) uint8 or uint16 RGB · alpha (H, W) or None · grey: the three planes are equal by nature.
+    """The planes of a decoded picture.
 
-    ``changes``: what could not stay as it was in the file, in plain words.
+    Attributes:
+        pixels: (H, W, 3) uint8 or uint16 RGB.
+        alpha: (H, W) or None.
+        grey: whether the file has one colour channel, so that the three planes are equal.
+        changes: what could not stay as it was in the file, in plain words.
     """
 
     pixels: NDArray[Any]
