@@ -22,6 +22,7 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.evaluation.distractors import load_distractors
 from faceshield.faces.align import align, align_150
+from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.imaging.photo import decode, encode, load
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import facenet, resnet29
@@ -38,6 +39,12 @@ from faceshield.training.runtime import Runtime
 def few_steps(monkeypatch):
     """Four steps of forty: what is tested here does not depend on how far a mask gets."""
     monkeypatch.setattr(perturbation, "mask", lambda *given, **options: mask(*given, **{**options, "steps": 4}))
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """The detector that cloaking uses: its landmarks say where the noise lies."""
+    return AnyRollDetector("cpu")
 
 
 @pytest.fixture
