@@ -154,7 +154,7 @@ def test_a_crowd_that_is_none_is_refused(folders, put):
         read_crowd(folders, [folders / "clean"])
     with pytest.raises(UsageError, match="keep the person's elsewhere"):
         read_crowd(folders / "clean/crowd", [folders / "clean"])
-    with pytest.raises(UsageError, match="is not a folder"):
+    with pytest.raises(UsageError, match="is no folder"):
         read_crowd(folders / "absent", [])
 
 
