@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faceshield.attacks.base import Countermeasure, Pairs
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
 from faceshield.noise.surrogate import load_bank
 
@@ -16,8 +16,8 @@ PAIRS = 500
 
 
 def kept(data: Examples, against: Countermeasure, size: int, **framing: int) -> Examples:
-    """``data`` as a collector keeps it who takes the counter-measure, then frames (``data.canvas.framed``)."""
-    return replace(data, images=framed(against.applied(data.images), size, **framing))
+    """``data`` as a collector keeps it who takes the counter-measure, then frames (``data.canvas.crop_canvas``)."""
+    return replace(data, images=crop_canvas(against.applied(data.images), size, **framing))
 
 
 def tool_pairs(strangers: Tensor, size: int, rng: torch.Generator, **framing: int) -> Pairs:
@@ -32,4 +32,4 @@ def tool_pairs(strangers: Tensor, size: int, rng: torch.Generator, **framing: in
     clean = strangers[index]
     middle = bank[slots, :, edge : edge + clean.shape[-1], edge : edge + clean.shape[-1]]
     cloaked = (clean.to(torch.int16) + middle).clamp(0, 255).to(torch.uint8)
-    return Pairs(framed(clean, size, **framing), framed(cloaked, size, **framing))
+    return Pairs(crop_canvas(clean, size, **framing), crop_canvas(cloaked, size, **framing))

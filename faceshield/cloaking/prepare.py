@@ -59,7 +59,7 @@ def make_identity(
         delta, slot = private_noise(
             crops,
             len(bank.delta),
-            load_ensemble(names, runtime.ready),
+            load_ensemble(names, runtime.prepare),
             Budget(options.epsilon),
             Transforms(),
             secret,

@@ -29,7 +29,6 @@ from faceshield.cloaking.output_names import OutputNames
 from faceshield.cloaking.perturbation import IdentityNoise
 from faceshield.cloaking.photo import cloak_one
 from faceshield.cloaking.run import cloak
-from faceshield.imaging.opening import read
 from faceshield.imaging.photo import load
 from faceshield.noise import vault
 from faceshield.reports.benchmark import Benchmark
@@ -69,7 +68,6 @@ def speed(folder: Path, runs: int) -> dict[str, float]:
     portrait(photo)
     options = Options(identity="bench")
     cloak(photo, folder / "first", options)  # makes the noise
-    data = read(photo)
     identity, finder, item = vault.load("bench"), Finder(options), Item(photo, Path("photo.jpg"))
     rgb = load(photo).rgb8()
 
@@ -80,7 +78,7 @@ def speed(folder: Path, runs: int) -> dict[str, float]:
 
     def ours() -> None:
         (folder / "again" / "photo.jpg").unlink(missing_ok=True)
-        cloak_one(data, item, OutputNames(folder / "again"), IdentityNoise(identity), finder, options)
+        cloak_one(photo.read_bytes(), item, OutputNames(folder / "again"), IdentityNoise(identity), finder, options)
 
     rounds = in_turn({"pillow": pillow, "detection": lambda: finder.find(rgb, photo), "cloak": ours}, runs)
     medians = {f"seconds_{name}": statistics.median(times[name] for times in rounds) for name in rounds[0]}

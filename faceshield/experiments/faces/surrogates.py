@@ -42,7 +42,7 @@ def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context
     classes = len(data.classes)
     levels = (load_bank().delta[:classes] * 255).round().to(torch.int16)
     network = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), derive_seed(seed, key.grey))
-    taught = learner(network, context.runtime, lr=settings.lr)
+    theta = learner(network, context.runtime, lr=settings.lr)
     view, rng = replace(Transforms(), grey=key.grey), generator(seed, "surrogate", key.grey)
     losses: list[Tensor] = []
     begun = time.monotonic()
@@ -50,9 +50,9 @@ def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context
     for step in range(settings.steps):
         drawn = torch.randint(len(data), (settings.batch,), generator=rng)
         labels = data.labels[drawn]
-        worn = (data.images[drawn].to(torch.int16) + levels[labels]).clamp(0, 255)
-        place = context.runtime.device
-        losses.append(taught.fit(view((worn.float() / 255).to(place), rng), labels.to(place)).mean())
+        noisy = (data.images[drawn].to(torch.int16) + levels[labels]).clamp(0, 255)
+        device = context.runtime.device
+        losses.append(theta.fit(view((noisy.float() / 255).to(device), rng), labels.to(device)).mean())
         if step % LAST == LAST - 1:
             context.say(f"  step {step + 1} of {settings.steps}: loss {_mean(losses):.3f}")
     path = context.work / f"surrogate-{key.grey}-{seed}.safetensors"
