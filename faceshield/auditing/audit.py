@@ -1,4 +1,4 @@
-"""Clean and cloaked photos of one person, each searched for among the others and among strangers."""
+"""Clean and cloaked photos of one person, each searched for among the others and among distractors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from faceshield.auditing.sides import KINDS, Kind, Side, photos_of, read_side, refuse_originals
+from faceshield.auditing.sides import KINDS, Kind, Side, list_photos, read_side, refuse_originals
 from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace, Progress
 from faceshield.data.examples import shuffle_by_id
@@ -19,12 +19,18 @@ from faceshield.evaluation.search import EXACT, FAR, Search, find_limit, name_li
 from faceshield.faces.detector import Detector
 from faceshield.imaging.photo import load
 
-SHOWN = 3
+SHOWN_PAIRS = 3
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A clean and a cloaked photo that lie close: names, distance, and their aligned faces (3, 150, 150)."""
+    """A clean and a cloaked photo whose features lie close.
+
+    Attributes:
+        clean, cloaked: names of the files.
+        distance: between their features.
+        faces: the aligned crops of both, (3, 150, 150) float32 in [0, 1].
+    """
 
     clean: str
     cloaked: str
@@ -34,15 +40,24 @@ class Pair:
 
 @dataclass(frozen=True)
 class Audit:
-    """sides, and ``found``[query, gallery] by kind, where the gallery holds ``own`` photos of the person: as many for
-    each kind, since among more of them one is found sooner · ``crowd`` photos of ``people`` strangers, without
-    the ``left_out`` who are the person · limit: the distance at a false match rate of FAR, measured between the clean
-    photos and the crowd, which are at the distances ``different`` (m,) · ``nearest`` pairs, closest first.
+    """What searches among clean and cloaked photos of one person have found.
+
+    Attributes:
+        sides: the clean and the cloaked photos.
+        found: the searches, by kind of the query and kind of the person's photos in the gallery.
+        per_search: how many photos of the person a gallery holds. It is the same for each kind, since among more of
+            them the person is found sooner.
+        crowd: the number of distractor photos in a gallery.
+        people: the number of distractors, people other than the person.
+        left_out: the number of distractors that were left out because they are the person.
+        limit: the distance at a false match rate of FAR, measured between the clean photos and the distractors.
+        different: (m,) the distances that ``limit`` is measured on.
+        nearest: the closest pairs of a clean and a cloaked photo, closest first.
     """
 
     sides: dict[Kind, Side]
     found: dict[tuple[Kind, Kind], Search]
-    own: int
+    per_search: int
     crowd: int
     people: int
     left_out: int
@@ -58,7 +73,7 @@ class Audit:
 def audit(
     cloaked: Path,
     clean: Path,
-    strangers: Distractors,
+    distractors: Distractors,
     detector: Detector,
     recogniser: Recogniser,
     progress: Progress | None = None,
@@ -67,12 +82,12 @@ def audit(
 
     Where both sides are of one kind, each photo is searched for among the others. Raises UsageError where a folder
     shows fewer than two faces or is not there, where one photo is there twice, is on both sides or the original of a
-    cloaked one, or where the strangers were made by another recogniser.
+    cloaked one, or where the distractors were made by another recogniser.
     """
-    if strangers.recogniser != recogniser.name:
+    if distractors.recogniser != recogniser.name:
         raise UsageError("the strangers' features were made by another recogniser; install the files that match")
     roots: dict[Kind, Path] = {"clean": clean, "cloaked": cloaked}
-    photos = {kind: photos_of(roots[kind], kind) for kind in KINDS}
+    photos = {kind: list_photos(roots[kind], kind) for kind in KINDS}
     refuse_originals(photos["clean"], clean, cloaked)
     sides = {kind: read_side(roots[kind], list(photos[kind]), kind, detector, recogniser, progress) for kind in KINDS}
     apart = torch.cdist(sides["clean"].features, sides["cloaked"].features, compute_mode=EXACT)
@@ -82,47 +97,47 @@ def audit(
             f"{clean / sides['clean'].names[first]} and {cloaked / sides['cloaked'].names[second]} show the same"
             " uncloaked face; give clean photos that are not among the cloaked ones"
         )
-    left = strangers.without(sides["clean"].features)
+    left = distractors.without(sides["clean"].features)
     different = torch.cdist(sides["clean"].features, left.crowd).flatten()
-    own = min(len(sides["clean"].names) - 1, len(sides["cloaked"].names) - 1)
-    found = {(a, b): _searched(sides, a, b, left.crowd, own) for a in KINDS for b in KINDS}
+    per_search = min(len(sides["clean"].names) - 1, len(sides["cloaked"].names) - 1)
+    found = {(a, b): _search_side(sides, a, b, left.crowd, per_search) for a in KINDS for b in KINDS}
     return Audit(
         sides,
         found,
-        own,
+        per_search,
         len(left.crowd),
         len(left.people.unique()),
-        len(strangers.people.unique()) - len(left.people.unique()),
+        len(distractors.people.unique()) - len(left.people.unique()),
         find_limit(different, FAR),
         different,
-        tuple(_shown(sides, apart, detector)),
+        tuple(_find_nearest(sides, apart, detector)),
     )
 
 
-def _searched(sides: dict[Kind, Side], query: Kind, gallery: Kind, crowd: Tensor, own: int) -> Search:
-    """Ranks among ``own`` photos of the person, never the query itself; distances of all pairs, each once."""
+def _search_side(sides: dict[Kind, Side], query: Kind, gallery: Kind, crowd: Tensor, per_search: int) -> Search:
+    """Ranks among ``per_search`` photos of the person, never the query itself; distances of all pairs, each once."""
     queries, there = sides[query].features, sides[gallery].features
     order = shuffle_by_id(sides[gallery].names, "audit")
     found = []
     for place, one in enumerate(queries):
-        chosen = [other for other in order if query != gallery or other != place][:own]
+        chosen = [other for other in order if query != gallery or other != place][:per_search]
         found.append(search(one[None], there[chosen], crowd).rank)
     apart = torch.pdist(queries) if query == gallery else torch.cdist(queries, there, compute_mode=EXACT).flatten()
     return Search(torch.cat(found), apart)
 
 
-def _shown(sides: dict[Kind, Side], apart: Tensor, detector: Detector) -> list[Pair]:
+def _find_nearest(sides: dict[Kind, Side], apart: Tensor, detector: Detector) -> list[Pair]:
     """The closest clean photo of each of the cloaked photos that lie closest to one."""
     shown = []
-    for place in apart.amin(0).argsort()[:SHOWN].tolist():
+    for place in apart.amin(0).argsort()[:SHOWN_PAIRS].tolist():
         first = int(apart[:, place].argmin())
         names = sides["clean"].names[first], sides["cloaked"].names[place]
-        faces = [_face(sides[kind].root / name, detector) for kind, name in zip(KINDS, names, strict=True)]
+        faces = [_crop_face(sides[kind].root / name, detector) for kind, name in zip(KINDS, names, strict=True)]
         shown.append(Pair(*names, float(apart[first, place]), (faces[0].image, faces[1].image)))
     return shown
 
 
-def _face(path: Path, detector: Detector) -> AlignedFace:
+def _crop_face(path: Path, detector: Detector) -> AlignedFace:
     face = crop(load(path).rgb8(), detector)
     assert face is not None, "it was enrolled"
     return face

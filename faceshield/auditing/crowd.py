@@ -1,4 +1,4 @@
-"""An audit's collector: trains from scratch on a person's photos among a crowd's, before and after the cloak."""
+"""An audit's attacker: trains recognisers on a person's clean photos, or cloaked ones, among those of a crowd."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from faceshield.attacks.collected import collect, make_pairs
 from faceshield.attacks.table import countermeasure
 from faceshield.auditing.framing import STORED, Collector
 from faceshield.auditing.sides import KINDS, Kind, Side
-from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
+from faceshield.auditing.trained import AFTER, BEFORE, Trained, add_intervals
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.core.types import Progress
@@ -34,13 +34,13 @@ BATCH = 64
 TRAINING = "training recognisers"
 
 
-def read_crowd(root: Path, own: Sequence[Path]) -> FaceIndex:
-    """The photos PERSON/FILE of strangers to the person whose photos lie in the folders ``own``.
+def read_crowd(root: Path, folders: Sequence[Path]) -> FaceIndex:
+    """Read the photos PERSON/FILE of people other than the person, whose photos lie in ``folders``.
 
-    Raises UsageError for fewer than 2 people, for a person with 1 photo, and where one of ``own`` and the crowd lies in
-    the other.
+    Raises UsageError for fewer than 2 people, for a person with 1 photo, and where ``root`` and one of ``folders`` lie
+    in each other.
     """
-    for folder in own:
+    for folder in folders:
         first, second = folder.resolve(), root.resolve()
         if first.is_relative_to(second) or second.is_relative_to(first):
             raise UsageError(
@@ -57,7 +57,7 @@ def read_crowd(root: Path, own: Sequence[Path]) -> FaceIndex:
     return index
 
 
-def trained(
+def train_recognisers(
     sides: Mapping[Kind, Side],
     crowd: FaceIndex,
     counters: Sequence[str],
@@ -70,51 +70,51 @@ def trained(
     """Train :func:`faceshield.training.attack.attack`'s network on half of the person's clean photos, then on as
     many cloaked ones, then once more on these for each of ``counters`` (names of ``attacks.table``).
 
-    The clean photos of no training are the test, and a fifth of each crowd person's. All are framed by ``collector``,
-    who shares nothing with the cloak, keeps them at ``framing.STORED`` pixels, and by ``settings["size"]`` in training.
-    Where there are fewer cloaked photos than half the clean ones, both trainings get that many. Crowd people with a
-    face in fewer than two photos are left out. Raises UsageError for an unknown counter-measure, fewer than 4 clean
-    photos with a face, a side without any face, and where fewer than 2 crowd people or none of their photos to test
-    are left; PhotoError for a file that cannot be read.
+    Clean photos that are in no training are the test, with a fifth of each crowd person's photos. ``collector`` cuts
+    out all faces with none of the cloak's code, at ``framing.STORED`` pixels; training scales them to
+    ``settings["size"]``. Where there are fewer cloaked photos than half the clean ones, both trainings get that many.
+    Crowd people with a face in fewer than two photos are left out. Raises UsageError for an unknown counter-measure,
+    fewer than 4 clean photos with a face, a side without any face, and where fewer than 2 crowd people or none of their
+    photos to test are left; PhotoError for a file that cannot be read.
     """
     ways = [BEFORE, AFTER, *(("cloaked", name) for name in dict.fromkeys(counters) if name != "none")]
-    against = {way: countermeasure(way[1]) for way in ways}
+    counter = {way: countermeasure(way[1]) for way in ways}
     collector = collector or Collector(STORED, margin=MARGIN)
-    own = {kind: _framed(collector, _files(sides[kind]), f"cutting out {kind} faces", progress) for kind in KINDS}
-    enough = len(own["clean"]) // 2
+    person = {kind: _frame(collector, _files(sides[kind]), f"cutting out {kind} faces", progress) for kind in KINDS}
+    enough = len(person["clean"]) // 2
     if enough < 2:
         raise UsageError(
-            f"{sides['clean'].root}: a face was found in {len(own['clean'])} photos; training needs at least 4 clean"
+            f"{sides['clean'].root}: a face was found in {len(person['clean'])} photos; training needs at least 4 clean"
             " ones, half of them for the test"
         )
-    count = min(enough, len(own["cloaked"]))
-    taken = {kind: _drawn(own[kind], count) for kind in KINDS}
+    count = min(enough, len(person["cloaked"]))
+    taken = {kind: _draw(person[kind], count) for kind in KINDS}
     files = list(zip(crowd.people, crowd.ids, crowd.paths, strict=True))
-    everybody = _framed(collector, files, "cutting out the crowd's faces", progress)
-    others = _of_two(everybody)
+    everybody = _frame(collector, files, "cutting out the crowd's faces", progress)
+    others = _keep_pairs(everybody)
     held = others.hold_out(HELD_OUT, seed=SEED)
     if not held.any():
         raise UsageError("the crowd has no photo to test; give at least one person 3 photos with a face")
-    test = concatenate([others.select(held), own["clean"].select(~taken["clean"])])
+    test = concatenate([others.select(held), person["clean"].select(~taken["clean"])])
     tested = int((~taken["clean"]).sum())
-    epochs = {way: epochs_of(int((~held).sum()) + count, of, settings) for way, of in against.items()}
+    epochs = {way: epochs_of(int((~held).sum()) + count, of, settings) for way, of in counter.items()}
     size = settings["size"]
     bar = progress or (lambda stage, done, total: None)
     done, total = 0, sum(epochs.values())
     bar(TRAINING, done, total)
 
-    def told(epoch: int, loss: float) -> None:
+    def count_epoch(epoch: int, loss: float) -> None:
         nonlocal done
         done += 1
         bar(TRAINING, done, total)
 
     metrics = {}
     for way in ways:
-        photos = concatenate([others.select(~held), own[way[0]].select(taken[way[0]])])
-        training = _undone(collect(photos, against[way], size, margin=0), photos, against[way], size)
+        photos = concatenate([others.select(~held), person[way[0]].select(taken[way[0]])])
+        training = _undo(collect(photos, counter[way], size, margin=0), photos, counter[way], size)
         found = attack(
             training,
-            collect(test, against[way], size, margin=0),
+            collect(test, counter[way], size, margin=0),
             [len(others.classes)],
             SEED,
             runtime,
@@ -122,11 +122,11 @@ def trained(
             lr=settings["lr"],
             width=settings["width"],
             batch=BATCH,
-            **against[way].training(),
-            on_epoch=told,
+            **counter[way].training(),
+            on_epoch=count_epoch,
         )
-        metrics[way] = with_intervals(found, tested, int(held.sum()))
-    lost: dict[str, int] = {kind: len(_files(sides[kind])) - len(own[kind]) for kind in KINDS}
+        metrics[way] = add_intervals(found, tested, int(held.sum()))
+    lost: dict[str, int] = {kind: len(_files(sides[kind])) - len(person[kind]) for kind in KINDS}
     return Trained(
         metrics,
         count,
@@ -140,39 +140,39 @@ def trained(
     )
 
 
-def epochs_of(photos: int, against: Countermeasure, settings: Mapping[str, Any]) -> int:
+def epochs_of(photos: int, counter: Countermeasure, settings: Mapping[str, Any]) -> int:
     """``settings["epochs"]``, or as many as make ``settings["steps"]`` with ``photos`` to train on.
 
-    Adversarial training, whose epochs take twice as long, gets two thirds of them, as in faces/battery.
+    Adversarial training gets two thirds of them, as in faces/battery, since its epochs take twice as long.
     """
     plain: int = max(settings["epochs"], math.ceil(settings["steps"] / math.ceil(photos / BATCH)))
-    return plain if against.adversary is None else math.ceil(2 * plain / 3)
+    return plain if counter.adversary is None else math.ceil(2 * plain / 3)
 
 
 def _files(side: Side) -> list[tuple[str, str, Path]]:
-    """All photos of a side: whether one shows a face is the collector's to find."""
+    """All photos of a side: the collector looks for faces with its detector."""
     return [(PERSON, name, side.root / name) for name in sorted((*side.names, *side.lost))]
 
 
-def _framed(
+def _frame(
     collector: Collector, files: Sequence[tuple[str, str, Path]], stage: str, progress: Progress | None
 ) -> Examples:
-    def told(done: int, total: int) -> None:
+    def on_file(done: int, total: int) -> None:
         if progress is not None:
             progress(stage, done, total)
 
-    return collector.frame_all(files, told)
+    return collector.frame_all(files, on_file)
 
 
-def _drawn(photos: Examples, count: int) -> Tensor:
-    """(n,) bool: ``count`` of the photos, drawn from their ids alone."""
+def _draw(photos: Examples, count: int) -> Tensor:
+    """(n,) bool: draw ``count`` of the photos by their ids alone."""
     chosen = torch.zeros(len(photos), dtype=torch.bool)
     chosen[shuffle_by_id(photos.ids, "audit")[:count]] = True
     return chosen
 
 
-def _of_two(everybody: Examples) -> Examples:
-    """The people with at least two photos that show a face."""
+def _keep_pairs(everybody: Examples) -> Examples:
+    """Keep the people with at least two photos that show a face."""
     seen = torch.bincount(everybody.labels, minlength=len(everybody.classes)).tolist()
     names = [name for name, count in zip(everybody.classes, seen, strict=True) if count >= 2]
     if len(names) < 2:
@@ -182,10 +182,10 @@ def _of_two(everybody: Examples) -> Examples:
     return everybody.select_classes(names)
 
 
-def _undone(training: Examples, photos: Examples, against: Countermeasure, size: int) -> Examples:
-    """``training`` after what the counter-measure undoes, with pairs made of the crowd's ``photos``."""
-    if against.undo is None:
+def _undo(training: Examples, photos: Examples, counter: Countermeasure, size: int) -> Examples:
+    """``training`` after the counter-measure has removed noise; it learns from pairs of the crowd's ``photos``."""
+    if counter.undo is None:
         return training
     rng = generator("audit", SEED)
-    strangers = photos.select(photos.labels < len(photos.classes) - 1)
-    return against.undo(training, make_pairs(strangers.images, size, rng, margin=0), rng)
+    others = photos.select(photos.labels < len(photos.classes) - 1)
+    return counter.undo(training, make_pairs(others.images, size, rng, margin=0), rng)

@@ -1,7 +1,7 @@
-"""The collector's own front end: a plain MTCNN call, a square box crop, no alignment of ours, stored as JPEG.
+"""How a collector cuts out faces: a plain MTCNN call and a square crop of its box, stored as JPEG, not aligned.
 
-It shares nothing with our own detection and alignment, and it treats every source alike, so that neither framing,
-sharpness nor compression tells a classifier which folder a face came from.
+It shares no code with the cloak's detection and alignment. It treats every source in the same way, so that a classifier
+cannot tell by framing, sharpness or compression which folder a face came from.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Collector:
     """Keeps each face as a JPEG of 112 pixels and trains at ``size``.
 
     ``margin`` widens the detector's box; a wide margin would reach beyond pictures that were cropped before. ``roll``
-    turns a picture first by an angle drawn from N(0, ``roll``°) by its id: for a source that somebody aligned, whose
-    uprightness would otherwise tell it from ordinary photos.
+    first rotates a picture by an angle drawn from N(0, ``roll``°) by its id. It is for sources with aligned faces:
+    a classifier could tell them from ordinary photos, which are not upright.
     """
 
     def __init__(self, size: int, *, margin: float = 0.0, quality: int = 90, roll: float = 0.0) -> None:
@@ -47,7 +47,7 @@ class Collector:
         picture = Image.fromarray(load(path).rgb8())
         if self.roll:
             angle = np.random.default_rng(derive_seed("roll", example)).normal(0, self.roll)
-            picture = Image.fromarray(_turned(np.asarray(picture), angle))
+            picture = Image.fromarray(_rotate(np.asarray(picture), angle))
         if min(picture.size) < self.detector.min_face_size:  # the networks fail on what is smaller than any face
             return None
         boxes, scores = self.detector.detect(picture)
@@ -63,8 +63,8 @@ class Collector:
         face = picture.crop(corners).resize((STORED, STORED), Image.Resampling.BICUBIC, reducing_gap=3)
         stored = io.BytesIO()
         face.save(stored, "JPEG", quality=self.quality)
-        kept = Image.open(stored).convert("RGB")
-        return np.asarray(kept.resize((self.size, self.size), Image.Resampling.BICUBIC))
+        decoded = Image.open(stored).convert("RGB")
+        return np.asarray(decoded.resize((self.size, self.size), Image.Resampling.BICUBIC))
 
     def frame_all(
         self, files: Sequence[tuple[str, str, Path]], on_file: Callable[[int, int], None] | None = None
@@ -90,8 +90,8 @@ class Collector:
         return Examples(torch.stack(images), torch.tensor(labels), tuple(ids), classes)
 
 
-def _turned(picture: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+def _rotate(picture: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
-    turned = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(turned, np.uint8)
+    rotated = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(rotated, np.uint8)

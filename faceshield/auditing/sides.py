@@ -1,4 +1,4 @@
-"""The photos of one folder of an audit as a recogniser sees them, and those that it does not see, by reason."""
+"""The photos of one folder of an audit: features of those with a face, and what is wrong with the others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,14 @@ KINDS: tuple[Kind, Kind] = ("clean", "cloaked")
 
 @dataclass(frozen=True)
 class Side:
-    """The photos of one folder that show a face: their names and features (n, D). ``lost`` are the names of those
-    without a face, ``unread`` what is wrong with those that cannot be read.
+    """The photos of one folder.
+
+    Attributes:
+        root: the folder.
+        names: the photos that show a face.
+        features: (n, D) features of these photos.
+        lost: names of the photos without a face.
+        unread: what is wrong with those that cannot be read, one line each.
     """
 
     root: Path
@@ -35,10 +41,10 @@ class Side:
     unread: tuple[str, ...] = ()
 
 
-def photos_of(root: Path, kind: Kind) -> dict[str, str]:
-    """The photos below ``root`` but for hidden ones: names, sorted, and their SHA-256.
+def list_photos(root: Path, kind: Kind) -> dict[str, str]:
+    """The photos below ``root``, without hidden ones: SHA-256 by name, sorted by name.
 
-    Raises UsageError where it is no folder, holds none, or one twice.
+    Raises UsageError where it is not a folder, holds no photo, or holds one twice.
     """
     first: dict[str, str] = {}
     digests = {name: sha256(root / name) for name in _names(root, kind)}
@@ -61,12 +67,12 @@ def read_side(
 ) -> Side:
     """The photos ``names`` of ``root``. Raises UsageError where they show fewer than two faces."""
 
-    def told(stage: str, done: int, total: int) -> None:
+    def on_photo(stage: str, done: int, total: int) -> None:
         if progress is not None:
             progress(f"looking at {kind} photos", done, total)
 
     faults: dict[str, str] = {}
-    enrolled = enrol(root, names, detector, recogniser, which="largest", progress=told, faults=faults)
+    enrolled = enrol(root, names, detector, recogniser, which="largest", progress=on_photo, faults=faults)
     seen = torch.from_numpy(enrolled.found)
     if int(seen.sum()) < 2:
         why = f" ({next(iter(faults.values()))})" if faults else ""
@@ -84,12 +90,13 @@ def read_side(
 
 
 def refuse_originals(photos: Mapping[str, str], clean: Path, cloaked: Path) -> None:
-    """Raise UsageError where one of ``photos`` (names of ``clean`` and SHA-256) is what a photo of ``cloaked`` was made
-    of, by the cloak's own report.
+    """Raise UsageError where a photo of ``cloaked`` was made from one of ``photos``, by the report of the cloaking run.
+
+    ``photos`` are SHA-256 by name in ``clean``.
     """
     try:
-        told = read_json(cloaked / CLOAKED)["photos"]
-        made_of = {photo["sha256_input"]: photo["output"] for photo in told if photo["output"] is not None}
+        reports = read_json(cloaked / CLOAKED)["photos"]
+        made_of = {photo["sha256_input"]: photo["output"] for photo in reports if photo["output"] is not None}
     except (StoreError, KeyError, TypeError):
         return  # no report, or another program's
     for name, digest in photos.items():
@@ -106,7 +113,7 @@ def _names(root: Path, kind: Kind) -> list[str]:
     except OSError:  # such as a path that is too long
         folder = False
     if not folder:
-        raise UsageError(f"{root}: is no folder; give the folder of {kind} photos")
+        raise UsageError(f"{root}: is not a folder; give the folder of {kind} photos")
     files = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
     names = sorted(file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts))
     if not names:

@@ -1,4 +1,4 @@
-"""What recognisers that were trained on a person's photos, among a crowd's, say of clean photos of them."""
+"""How well recognisers that were trained on a person's photos, among a crowd's, name the person in clean ones."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ AFTER: tuple[Kind, str] = ("cloaked", "none")
 class Trained:
     """One training for each (photos of the person trained on, counter-measure): BEFORE, AFTER, then those asked for.
 
-    metrics    protected_accuracy (last epoch), protected_accuracy_peak and others_accuracy with intervals, chance
-    own        photos of the person in each training · ``tested``: clean ones in none of them
-    people     in the crowd · ``crowd``, ``others_tested``: their photos trained on and tested
-    settings   of the attacker: size (pixels), width, lr, epochs of plain training
-    lost       photos in which the collector found no face, by side; ``dropped``: crowd people thereby left with too few
+    Attributes:
+        metrics: protected_accuracy (last epoch), protected_accuracy_peak and others_accuracy with intervals, chance.
+        photos: how many photos of the person each training gets.
+        tested: how many clean photos of the person are in no training.
+        people: the number of people in the crowd.
+        crowd, others_tested: how many of their photos are trained on, and tested.
+        settings: the attacker's: size in pixels, width, lr, epochs of plain training.
+        lost: the number of photos in which the collector found no face, by side.
+        dropped: people of the crowd who are left out because too few of their photos show a face.
     """
 
     metrics: dict[tuple[Kind, str], dict[str, Any]]
-    own: int
+    photos: int
     tested: int
     people: int
     crowd: int
@@ -35,15 +39,15 @@ class Trained:
     dropped: tuple[str, ...]
 
 
-def with_intervals(metrics: Mapping[str, Any], tested: int, others: int) -> dict[str, Any]:
-    """The shares that an attack tells, each with its 95 % Clopper–Pearson interval ``<name>_ci``, and ``chance``.
+def add_intervals(metrics: Mapping[str, Any], tested: int, others: int) -> dict[str, Any]:
+    """The accuracies of an attack, each with its 95 % Clopper–Pearson interval ``<name>_ci``, and ``chance``.
 
-    ``tested`` and ``others`` are the numbers of test photos of the person and of the crowd that the shares are of. The
-    peak is chosen among epochs by the test itself: its interval is as if it had not been.
+    ``tested`` and ``others`` are the numbers of test photos of the person and of the crowd. The peak is the best epoch
+    on the test photos; its interval ignores that choice.
     """
-    told: dict[str, Any] = {"chance": metrics["chance"]}
+    values: dict[str, Any] = {"chance": metrics["chance"]}
     trials = {"protected_accuracy": tested, "protected_accuracy_peak": tested, "others_accuracy": others}
     for name, count in trials.items():
-        told[name] = metrics[name]
-        told[f"{name}_ci"] = list(clopper_pearson(round(metrics[name] * count), count))
-    return told
+        values[name] = metrics[name]
+        values[f"{name}_ci"] = list(clopper_pearson(round(metrics[name] * count), count))
+    return values

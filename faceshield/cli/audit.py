@@ -26,19 +26,19 @@ from faceshield.core.outputs import new_file
 )  # fmt: skip
 @click.option("--device", default="cpu", show_default=True)
 def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters: tuple[str, ...], device: str) -> None:
-    """Search for a person's cloaked and clean photos among each other and among strangers, by a frozen recogniser.
+    """Search for a person's cloaked and clean photos among each other and among other people, by a frozen recogniser.
 
-    Tells how often they are found before and after, with intervals, as of today, for the one recogniser that comes with
-    the tool. The clean photos must not be the originals of the cloaked ones.
+    Reports how often they are found before and after, with intervals, for the one recogniser that comes with the tool.
+    The clean photos must not be the originals of the cloaked ones.
 
     With --crowd, recognisers are trained from scratch on the crowd and the person, first on half of the clean photos (4
     at least), then on as many cloaked ones, and asked about the other half. A crowd of 30 people with 40 photos each
-    takes under ten minutes a training on one core, and once some minutes to find its faces. What the search found is
-    written before.
+    takes under ten minutes for each training on one core, and first some minutes to find its faces. The result of the
+    search is written before that.
     """
     from faceshield.attacks.table import countermeasure
     from faceshield.auditing.audit import audit
-    from faceshield.auditing.crowd import read_crowd, trained
+    from faceshield.auditing.crowd import read_crowd, train_recognisers
     from faceshield.auditing.pretrained import pretrained
     from faceshield.evaluation.distractors import load_distractors
     from faceshield.faces.any_roll import AnyRollDetector
@@ -58,7 +58,7 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
         result = audit(cloaked, clean, load_distractors(), AnyRollDetector(recogniser.device), recogniser, bars)
         today = datetime.datetime.now(datetime.timezone.utc).date()
         write_audit(result, recogniser.name, out, today)
-        after = None if people is None else trained(result.sides, people, counters, runtime, bars)
+        after = None if people is None else train_recognisers(result.sides, people, counters, runtime, bars)
     if after is not None:
         write_audit(result, recogniser.name, out, today, after)
     for sentence in (*explain(result.metrics()), *([] if after is None else explain_trained(after))):

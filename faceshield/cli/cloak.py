@@ -27,7 +27,7 @@ from faceshield.core.errors import UsageError
 )  # fmt: skip
 @click.option(
     "--scatter/--no-scatter", default=True, show_default=True,
-    help="Against search: send each photo towards a stranger of its own, or only away from the person.",
+    help="Against search: lead each photo towards another person drawn for it, or only away from the person.",
 )  # fmt: skip
 @click.option(
     "--weights", type=click.Path(path_type=Path),
@@ -58,14 +58,14 @@ def command(
     from faceshield.cloaking.options import Options
     from faceshield.cloaking.run import cloak
 
-    options = Options(epsilon=parse_epsilon(epsilon), format=format_, quality=_quality(quality), **rest)
+    options = Options(epsilon=parse_epsilon(epsilon), format=format_, quality=_parse_quality(quality), **rest)
     with Bars() as bars:
         report = cloak(photos, out, options, device=device, progress=bars)
-    _tell(report, out)
+    _print_summary(report, out)
     click.get_current_context().exit(report.exit_code)
 
 
-def _quality(text: str) -> Literal["same"] | int:
+def _parse_quality(text: str) -> Literal["same"] | int:
     if text == "same":
         return "same"
     try:
@@ -74,13 +74,13 @@ def _quality(text: str) -> Literal["same"] | int:
         raise UsageError(f"quality {text!r} is not a number; use 'same' or 1 to 100") from None
 
 
-def _tell(report: Any, out: Path) -> None:
-    """The run in a few lines: what is done, what was left alone and why, what the files still tell."""
+def _print_summary(report: Any, out: Path) -> None:
+    """Print what was cloaked, what was left unprotected and why, and the private facts that the files still hold."""
     from faceshield.models.resnet29 import MATCH_DISTANCE
 
-    cloaked, left, failed = (report.having(status) for status in ("cloaked", "unprotected", "failed"))
+    cloaked, unprotected, failed = (report.having(status) for status in ("cloaked", "unprotected", "failed"))
     faces = [face for photo in cloaked for face in photo.faces]
-    click.echo(f"{len(cloaked)} cloaked, {len(left)} left unprotected, {len(failed)} failed  →  {out}")
+    click.echo(f"{len(cloaked)} cloaked, {len(unprotected)} left unprotected, {len(failed)} failed  →  {out}")
     if faces:
         similarity = sum(face.ssim_face for face in faces) / len(faces)
         worst = max(face.linf_255 for face in faces)
@@ -91,7 +91,7 @@ def _tell(report: Any, out: Path) -> None:
             f"identity {report.identity['name']!r}: {kind} noise,"
             f" correlation with the public bank {report.identity['bank_correlation']:.2f}"
         )
-    for title, photos in (("unprotected", left), ("failed", failed)):
+    for title, photos in (("unprotected", unprotected), ("failed", failed)):
         for photo in photos:
             click.echo(f"{title}: {photo.reason}", err=True)
     for photo in cloaked:
@@ -102,11 +102,11 @@ def _tell(report: Any, out: Path) -> None:
                 err=True,
             )
     for word in ("stripped", "notices", "changes"):
-        told: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for photo in cloaked:
             for text in getattr(photo, word):
-                told[text] = told.get(text, 0) + 1
-        for text, count in sorted(told.items()):
+                counts[text] = counts.get(text, 0) + 1
+        for text, count in sorted(counts.items()):
             click.echo(f"{'note' if word == 'notices' else word}: {text} ({count} of {len(cloaked)} photos)")
     for notice in report.notices:
         click.echo(f"note: {notice}")

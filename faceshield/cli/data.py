@@ -15,7 +15,7 @@ FOLDER = click.Path(path_type=Path)
 def command() -> None:
     """Fetch the data sets of the recipes and a recogniser's weights, and look at the data sets that are there.
 
-    Nothing is ever fetched but by 'faceshield data get'. Mind each one's own terms of use.
+    Only 'faceshield data get' downloads anything. Respect the terms of use of each data set.
     """
 
 
@@ -48,7 +48,7 @@ def check(place: Path) -> None:
     from faceshield.data.layouts import read_layout
     from faceshield.data.sources import Split, open_data
 
-    told: list[str] = []
+    lines: list[str] = []
     missing: dict[Split, UsageError] = {}
     splits: tuple[Split, ...] = ("train", "test")
     for split in splits:
@@ -58,14 +58,14 @@ def check(place: Path) -> None:
             missing[split] = error
             continue
         height, width = examples.images.shape[2:]
-        told.append(f"{split}: {len(examples)} pictures of {width}×{height} in {len(examples.classes)} classes")
-    if not told:
+        lines.append(f"{split}: {len(examples)} pictures of {width}×{height} in {len(examples.classes)} classes")
+    if not lines:
         try:
             index = read_layout(place)
         except UsageError:
             raise missing["train"] from None
-        told.append(f"{index.kind}: {len(index)} photos of {len(set(index.people))} people")
-        told += index.notes
+        lines.append(f"{index.kind}: {len(index)} photos of {len(set(index.people))} people")
+        lines += index.notes
         missing = {}
-    for line in [*told, *(f"missing: {split}: {error}" for split, error in missing.items())]:
+    for line in [*lines, *(f"missing: {split}: {error}" for split, error in missing.items())]:
         click.echo(line)

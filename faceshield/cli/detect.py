@@ -19,7 +19,7 @@ from faceshield.core.errors import FaceshieldError
 def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: str) -> None:
     """List the faces in PHOTOS: number (largest first), box in upright pixels, score.
 
-    Exit code 3 where a photo shows no clear face, 4 where a file is no picture.
+    Exit code 3 where a photo shows no clear face, 4 where a file is not a picture.
     """
     from faceshield.cloaking.album import gather, refuse_foreign
     from faceshield.faces.any_roll import AnyRollDetector
@@ -46,7 +46,7 @@ def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: 
 
             draw_faces(rgb, faces, draw / item.place.with_suffix(".png"))
         found.append(
-            {"photo": str(item.source), "width": rgb.shape[1], "height": rgb.shape[0], "faces": _values(faces)}
+            {"photo": str(item.source), "width": rgb.shape[1], "height": rgb.shape[0], "faces": _describe_faces(faces)}
         )
         if not as_json:
             click.echo(f"{item.source}: {len(faces)} face{'s' * (len(faces) != 1)}")
@@ -59,7 +59,7 @@ def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: 
     click.get_current_context().exit(code)
 
 
-def _values(faces: list[Any]) -> list[dict[str, Any]]:
+def _describe_faces(faces: list[Any]) -> list[dict[str, Any]]:
     return [
         {
             "box": [round(float(edge), 1) for edge in face.box],

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from faceshield.cli.weights import RECOGNISER, WEIGHTS, chosen
+from faceshield.cli.weights import RECOGNISER, WEIGHTS, choose_recogniser
 from faceshield.core.errors import UsageError
 
 
@@ -43,7 +43,7 @@ def verification(
     pairs: Path, images: Path, out: Path, suffix: str, face: Any, score: Any, flip: bool, clean: Path | None,
     name: str | None, weights: Path | None, work: Path, seed: int, device: str,
 ) -> None:  # fmt: skip
-    """Same person or not: a pretrained recogniser on pairs of photos, with ROC, DET, folds and intervals.
+    """Decide same person or not with a pretrained recogniser on pairs of photos, with ROC, DET, folds and intervals.
 
     Writes verification.html, .md and .json to --out; 'faceshield verify' can take its threshold from the .json.
     Embedded photos are kept under --work, so that an interrupted run goes on. A photo without a face counts as decided
@@ -64,9 +64,9 @@ def verification(
     protocol = read_pairs(pairs, suffix)
     protocol.require(images)
     refuse_folds(protocol.same, protocol.fold)
-    recogniser, about = chosen(name, weights, Runtime.best(device).device)
+    recogniser, about = choose_recogniser(name, weights, Runtime.best(device).device)
     decides = {"score": score, "flip": flip, "recogniser": recogniser.name}
-    thresholds = _thresholds(clean, decides) if clean is not None else None
+    thresholds = _read_thresholds(clean, decides) if clean is not None else None
     open_folder(out, "choose another folder")
     detector = AnyRollDetector(recogniser.device)
     with Bars() as bars:
@@ -92,7 +92,7 @@ def verification(
     click.echo(page)
 
 
-def _thresholds(path: Path, decides: dict[str, Any]) -> list[float]:
+def _read_thresholds(path: Path, decides: dict[str, Any]) -> list[float]:
     """The folds' thresholds in a verification.json of the same score by the same recogniser."""
     from faceshield.core.store import read_json
 
@@ -105,7 +105,7 @@ def _thresholds(path: Path, decides: dict[str, Any]) -> list[float]:
             )
         return [math.inf if limit is None else float(limit) for limit in value["metrics"]["fold_thresholds"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path}: is no verification.json ({error!r}); make it by this command") from None
+        raise UsageError(f"{path}: is not a verification.json ({error!r}); make it by this command") from None
 
 
 @command.command()

@@ -28,8 +28,8 @@ def align(source: Path, out: Path, size: str, margin: int, jobs: int, device: st
     """Find the face in every photo of SOURCE and keep it, aligned to five points, as OUT/PERSON/NAME.jpg.
 
     SOURCE is the unpacked folder of CelebA, VGGFace2, CASIA-WebFace or LFW, or any tree of one folder a person. Run it
-    again to go on after an interruption. OUT/align.json tells what was done and lists each photo that could not be
-    aligned with the reason. Exit code 3 where a photo shows no face, 4 where a file is no picture.
+    again to go on after an interruption. OUT/align.json lists each photo that could not be
+    aligned, with the reason. Exit code 3 where a photo shows no face, 4 where a file is not a picture.
     """
     from functools import partial
 

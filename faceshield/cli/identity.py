@@ -21,7 +21,7 @@ def command() -> None:
 
 @command.command("list")
 def list_() -> None:
-    """All identities kept here. Exit code 5 where the file of one is damaged."""
+    """List all identities kept here. Exit code 5 where the file of one is damaged."""
     from faceshield.noise import vault
 
     code = 0
@@ -38,7 +38,7 @@ def list_() -> None:
 @command.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """What is known of one identity (its secret stays in its file)."""
+    """Show one identity, without its secret."""
     from faceshield.noise import vault
 
     identity = vault.load(name)
@@ -65,7 +65,7 @@ def export(name: str, file: Path) -> None:
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="Keep it under this name instead of its own.")
+@click.option("--name", help="Keep it under this name instead of the one in FILE.")
 def import_(file: Path, name: str | None) -> None:
     """Keep the identity in FILE (made by 'identity export') on this machine."""
     from faceshield.noise import vault
@@ -80,7 +80,7 @@ def import_(file: Path, name: str | None) -> None:
 
 @command.command()
 @click.argument("name")
-@click.confirmation_option(prompt="Its noise cannot be made again, new photos would carry another. Delete it?")
+@click.confirmation_option(prompt="Its noise cannot be made again; new photos would get another one. Delete it?")
 def delete(name: str) -> None:
     """Delete identity NAME for good."""
     from faceshield.noise import vault

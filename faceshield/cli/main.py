@@ -13,8 +13,8 @@ import click
 import faceshield
 from faceshield.core.errors import FaceshieldError
 
-# OpenMP's waiting threads spin by default: beside any other busy process two threads then run many times slower than
-# one. It is read when torch is loaded, so it is set here, before any command is imported.
+# OpenMP's waiting threads spin by default: beside another busy process two threads then run many times slower than
+# one. OpenMP reads this variable when torch is loaded, so it is set before any command is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
@@ -47,7 +47,7 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # an arrow, or a name that is no text, must not end a run
+            if isinstance(stream, io.TextIOWrapper):  # an arrow, or a file name that is not text, must not end a run
                 stream.reconfigure(errors="backslashreplace")
         return super().main(*args, **kwargs)
 
@@ -67,7 +67,7 @@ class Commands(click.Group):
         except FaceshieldError as error:
             click.echo(f"faceshield: {error}", err=True)
             ctx.exit(error.exit_code)
-        except OSError as error:  # a place that no command foresaw: a name too long, a folder that may not be read
+        except OSError as error:  # a path that no command has checked: a name too long, a folder that may not be read
             click.echo(f"faceshield: {error.filename or 'the system'}: {error.strerror or error}", err=True)
             ctx.exit(5)
         except KeyboardInterrupt:

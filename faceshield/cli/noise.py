@@ -1,4 +1,4 @@
-"""faceshield noise: make noise for a data set of class folders, add it to the pictures, tell what a file holds."""
+"""faceshield noise: make noise for a data set of class folders, add it to the pictures, describe a noise file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command() -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--model", default="resnet18", show_default=True, help="The surrogate network.")
 @click.option("--width", default=64, show_default=True, type=click.IntRange(1), help="Its width; 16 suits a CPU.")
-@click.option("--rounds", type=click.IntRange(1), help="Rounds at most; the method's own number if not given.")
+@click.option("--rounds", type=click.IntRange(1), help="Rounds at most; the method's default if not given.")
 @click.option("--patch", metavar="H,W", help="Size of a patch in pixels (method patch).")
 @click.option("--epochs", default=15, show_default=True, help="Of training the network that error-max needs.")
 @size_option
@@ -55,18 +55,18 @@ def generate(data: str, out: Path, epsilon: str, patch: str | None, device: str,
     from faceshield.training.generate import Request, generate_noise
     from faceshield.training.runtime import Runtime
 
-    request = Request(epsilon=parse_epsilon(epsilon), patch=_patch(patch), **rest)
+    request = Request(epsilon=parse_epsilon(epsilon), patch=_parse_patch(patch), **rest)
     runtime = Runtime.best(device)
-    speaks = runtime.ranks.rank == 0
-    with Bars(silent=not speaks) as bars:
+    is_main = runtime.ranks.rank == 0
+    with Bars(silent=not is_main) as bars:
         noise = generate_noise(
             data, out, request, runtime, version=faceshield.__version__, resume=resume, progress=bars
         )
-    if not speaks:
+    if not is_main:
         return
     errors = noise.provenance.get("errors", [])
-    told = f", {len(errors)} rounds, error {errors[-1]:.3f}" if errors else ""
-    click.echo(f"{out}: {noise.form}-wise {request.method} noise for {len(noise.keys)} keys{told}")
+    summary = f", {len(errors)} rounds, error {errors[-1]:.3f}" if errors else ""
+    click.echo(f"{out}: {noise.form}-wise {request.method} noise for {len(noise.keys)} keys{summary}")
 
 
 @command.command()
@@ -82,8 +82,8 @@ def generate(data: str, out: Path, epsilon: str, patch: str | None, device: str,
 def apply(data: str, file: Path, out: Path, variant: Any, seed: int, size: int | None, limit: int | None) -> None:
     """Add noise to DATA and write the pictures as class folders of PNG files into OUT.
 
-    --size and --limit are those that the noise was made with, unless given. Sample-wise noise fits the very pictures it
-    was made for, class-wise noise all data with its classes.
+    --size and --limit are those that the noise was made with, unless given. Sample-wise noise fits only the pictures
+    that it was made for; class-wise noise fits all data with the same classes.
     """
     from faceshield.data.sources import open_training_part
     from faceshield.data.tree_out import write_tree
@@ -94,8 +94,10 @@ def apply(data: str, file: Path, out: Path, variant: Any, seed: int, size: int |
         raise UsageError(f"{out}: exists already; choose another folder")
     refuse_inside(out, Path(data))
     noise = read_noise(file)
-    kept = noise.provenance
-    size, limit = (kept.get(name) if given is None else given for name, given in (("size", size), ("limit", limit)))
+    provenance = noise.provenance
+    size, limit = (
+        provenance.get(name) if given is None else given for name, given in (("size", size), ("limit", limit))
+    )
     examples = open_training_part(data, size, limit)
     refuse_other_data(noise, examples, file)
     with Bars() as bars:
@@ -112,7 +114,7 @@ def info(file: Path, as_json: bool) -> None:
     from faceshield.noise.file import read_noise
 
     noise = read_noise(file)
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "method": noise.provenance.get("method"),
         "form": noise.form,
         "epsilon": noise.budget.epsilon,
@@ -123,11 +125,11 @@ def info(file: Path, as_json: bool) -> None:
         "keys": list(noise.keys),
     }
     if as_json:
-        click.echo(json.dumps({**told, "provenance": dict(noise.provenance)}, indent=1))
+        click.echo(json.dumps({**values, "provenance": dict(noise.provenance)}, indent=1))
         return
-    told["epsilon"] = epsilon_text(noise.budget.epsilon)
-    told["keys"] = f"{len(noise.keys)}, from {noise.keys[0]!r} to {noise.keys[-1]!r}"
-    for name, value in told.items():
+    values["epsilon"] = epsilon_text(noise.budget.epsilon)
+    values["keys"] = f"{len(noise.keys)}, from {noise.keys[0]!r} to {noise.keys[-1]!r}"
+    for name, value in values.items():
         click.echo(f"{name:<12} {value}")
     click.echo("made with")
     for name, value in noise.provenance.items():
@@ -135,11 +137,11 @@ def info(file: Path, as_json: bool) -> None:
         click.echo(f"  {name:<12} {last}")
 
 
-def _patch(text: str | None) -> tuple[int, int] | None:
+def _parse_patch(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     try:
         height, width = (int(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"patch {text!r} is no size; give height and width such as 16,16") from None
+        raise UsageError(f"patch {text!r} is not a size; give height and width such as 16,16") from None
     return height, width

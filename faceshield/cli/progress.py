@@ -1,4 +1,4 @@
-"""Progress bars with an estimate of what is left, on the error stream so that output can be piped."""
+"""Progress bars with the estimated time left, on the error stream so that output can be piped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.progress import (
 
 
 class Bars:
-    """One bar a stage, made when it is first heard of; none if ``silent`` or where the error stream is no terminal.
+    """A bar for each stage, from its first call on; none if ``silent`` or where the error stream is not a terminal.
 
     ``of_bytes`` writes counts as sizes.
     """
@@ -39,7 +39,7 @@ class Bars:
         self._progress.stop()
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
-        """``done`` of ``total``; without a total the bar only shows that something happens."""
+        """Show ``done`` of ``total``; without a total the bar only shows activity."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)

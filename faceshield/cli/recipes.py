@@ -47,7 +47,7 @@ def show(name: str, scale: Any) -> None:
     from faceshield.experiments.engine.registry import load_experiment
     from faceshield.reports.verdict import format_bar
 
-    recipe = _read(name)
+    recipe = _read_named(name)
     load_experiment(recipe)  # a misspelt setting is refused here, not hours later
     click.echo(recipe.claim)
     for number, planned in enumerate(plan(recipe, scale).cells, 1):
@@ -95,7 +95,7 @@ def run(
     """Run recipe NAME (an id such as faces/crops, or a YAML file) and write its result file and figures.
 
     Finished cells are cached under --work, so that an interrupted run goes on where it stopped; the result file lists
-    the cells that are still open. On several devices: torchrun --nproc-per-node 2 -m faceshield recipes run NAME …
+    the unfinished cells. On several devices: torchrun --nproc-per-node 2 -m faceshield recipes run NAME …
     """
     import torch
 
@@ -107,25 +107,25 @@ def run(
     from faceshield.experiments.engine.run import run as run_recipe
     from faceshield.training.runtime import Runtime
 
-    chosen = _seeds(seeds)
+    chosen = _parse_seeds(seeds)
     if cell is not None and chosen is not None:
         raise click.UsageError("--cell names one cell with its seed; leave --seeds out")
     if threads:
         torch.set_num_threads(threads)
-    recipe = _read(name)
+    recipe = _read_named(name)
     experiment = load_experiment(recipe)
     runtime = Runtime.best(device)
-    speaks = runtime.ranks.rank == 0
-    with CellBar(silent=not speaks) as bar:
-        context = Context(data, work / recipe.id / scale, runtime, bar.say, work / "shared", _pairs(instead))
+    is_main = runtime.ranks.rank == 0
+    with CellBar(silent=not is_main) as bar:
+        context = Context(data, work / recipe.id / scale, runtime, bar.say, work / "shared", _parse_pairs(instead))
         this = Run(recipe, scale, experiment, context, results, chosen)
         if plan_only:
             found = dry_run(this, only=cell)
-            if speaks:
-                click.echo(_plan_text(found))
+            if is_main:
+                click.echo(_format_plan(found))
             return
         path = run_recipe(this, only=cell, on_cell=bar.on_cell)
-    if speaks:
+    if is_main:
         click.echo(path)
 
 
@@ -135,40 +135,42 @@ def run(
 def report(out: Path, results: Path) -> None:
     """Write REPRODUCTION.md and REPRODUCTION.html: every recipe's claim, the paper's numbers, ours, and the verdict.
 
-    The figures are drawn anew beside the result files. A smoke result tests the code and is no reproduction.
+    The figures are drawn anew beside the result files. A smoke result tests the code; it is not a reproduction.
     """
-    from faceshield.cli.recipes_report import sections
+    from faceshield.cli.recipes_report import build_sections
     from faceshield.reports.reproduction import write_report
 
-    for path in write_report(sections(ROOT, results), results, out):
+    for path in write_report(build_sections(ROOT, results), results, out):
         click.echo(path)
 
 
-def _read(name: str) -> Any:
+def _read_named(name: str) -> Any:
     from faceshield.experiments.engine.recipe import read_recipe
 
     path = Path(name)
     return read_recipe(path if path.suffix in (".yaml", ".yml") else ROOT / f"{name}.yaml")
 
 
-def _seeds(text: str | None) -> list[int] | None:
+def _parse_seeds(text: str | None) -> list[int] | None:
     if text is None:
         return None
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no list of seeds; give whole numbers such as 0,1,2") from None
+        raise click.BadParameter(f"{text!r} is not a list of seeds; give whole numbers such as 0,1,2") from None
 
 
-def _pairs(given: tuple[str, ...]) -> dict[str, str]:
+def _parse_pairs(given: tuple[str, ...]) -> dict[str, str]:
     for text in given:
         if not all(text.partition("=")):
-            raise click.BadParameter(f"--instead {text!r} is no pair; give NAME=OTHER, such as cifar.tar.gz=cifar.zip")
+            raise click.BadParameter(
+                f"--instead {text!r} is not a pair; give NAME=OTHER, such as cifar.tar.gz=cifar.zip"
+            )
     return {name: other for name, _, other in (text.partition("=") for text in given)}
 
 
-def _plan_text(found: Any) -> str:
-    """A DryRun as text."""
+def _format_plan(found: Any) -> str:
+    """Format a DryRun as text."""
     from faceshield.reports.results import format_duration
 
     lines = [f"cells: {len(found.cells)}, of which {sum(found.done)} are done"]

@@ -1,4 +1,4 @@
-"""One bar over a recipe's cells, with what is left by the finished ones; the cells' own lines pass above it."""
+"""One bar over a recipe's cells, with the time left as the finished cells predict it, below the cells' lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faceshield.reports.results import format_duration
 
 
 class CellBar:
-    """Lines only where the error stream is no terminal: a log must not be filled with bars. ``silent``: none at all."""
+    """A bar on a terminal; plain lines elsewhere, since bars would fill a log. ``silent`` prints nothing."""
 
     def __init__(self, silent: bool = False) -> None:
         self._silent = silent
@@ -40,7 +40,7 @@ class CellBar:
             click.echo(line, err=True)
 
     def on_cell(self, done: int, total: int, seconds: float | None) -> None:
-        """``done`` of ``total`` cells are finished; the rest takes about ``seconds`` (None: nobody knows yet)."""
+        """``done`` of ``total`` cells are finished; the rest takes about ``seconds`` (None where that is unknown)."""
         left = "" if seconds is None else f"about {format_duration(seconds)} left"
         self._progress.update(self._task, completed=done, total=total, description=left, visible=True)
         if left and 0 < done < total and not self._console.is_terminal and not self._silent:

@@ -1,4 +1,4 @@
-"""Recipes and their stored results side by side, as the report's sections."""
+"""The sections of the report: each recipe with its stored results."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from faceshield.reports.reproduction import Section
 from faceshield.reports.results import read_results
 
 
-def sections(recipes: Path, results: Path) -> list[Section]:
-    """One section a recipe below ``recipes``, sorted by id, then one for each result without a recipe (benchmarks).
+def build_sections(recipes: Path, results: Path) -> list[Section]:
+    """Build a section for each recipe below ``recipes``, sorted by id, then for each result without one (benchmarks).
 
-    A recipe's own ``expected`` counts, not the one stored with the result: a bar may be added after the run. Raises
-    UsageError or StoreError for a recipe or a result that is none.
+    ``expected`` is taken from the recipe, not from the result: a bar may be added after the run. Raises UsageError or
+    StoreError for an invalid recipe or result.
     """
     found = read_results(results)
     known = sorted((read_recipe(path) for path in find_recipes(recipes)), key=lambda recipe: recipe.id)
     ids = [recipe.id for recipe in known]
     others = list(dict.fromkeys(result["recipe"] for result in found if result["recipe"] not in ids))
     return [
-        *(_of_recipe(recipe, [result for result in found if result["recipe"] == recipe.id]) for recipe in known),
-        *(_of_results([result for result in found if result["recipe"] == name]) for name in others),
+        *(
+            _build_recipe_section(recipe, [result for result in found if result["recipe"] == recipe.id])
+            for recipe in known
+        ),
+        *(_build_results_section([result for result in found if result["recipe"] == name]) for name in others),
     ]
 
 
-def _of_recipe(recipe: Recipe, results: list[Result]) -> Section:
+def _build_recipe_section(recipe: Recipe, results: list[Result]) -> Section:
     return Section(
         recipe.id,
         recipe.claim,
@@ -35,16 +38,16 @@ def _of_recipe(recipe: Recipe, results: list[Result]) -> Section:
         tuple(recipe.expected),
         tuple(recipe.plots()),
         tuple(recipe.plot_metrics),
-        tuple((result, _stale(recipe, result)) for result in results),
+        tuple((result, _is_stale(recipe, result)) for result in results),
     )
 
 
-def _of_results(results: list[Result]) -> Section:
+def _build_results_section(results: list[Result]) -> Section:
     last = results[-1]
     expected = tuple(Expected.model_validate(bar) for bar in last["expected"])
     return Section(last["recipe"], last["claim"], None, expected, (), (), tuple((result, False) for result in results))
 
 
-def _stale(recipe: Recipe, result: Result) -> bool:
+def _is_stale(recipe: Recipe, result: Result) -> bool:
     scale = result["scale"]
     return scale not in recipe.scales or result["config_sha256"] != plan(recipe, scale).config_sha256

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from faceshield.cli.weights import RECOGNISER, WEIGHTS, chosen
+from faceshield.cli.weights import RECOGNISER, WEIGHTS, choose_recogniser
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.outputs import new_file
 
@@ -44,7 +44,7 @@ def command(
 
     if out is not None:
         new_file(out, "the picture is PNG", ".png")
-    recogniser, _ = chosen(name, weights, Runtime.best(device).device)
+    recogniser, _ = choose_recogniser(name, weights, Runtime.best(device).device)
     limit = read(calibration or folder() / "lfw.mini.json", far, recogniser.name)
     detector = AnyRollDetector(recogniser.device)
     crops = []
@@ -54,7 +54,7 @@ def command(
             raise UnprotectedError(f"{path}: no face was found; give a photo that shows one")
         crops.append(face.image)
     features = [
-        combine(embed_pairs(crop[None].to(recogniser.device), recogniser.forward), unit=False) for crop in crops
+        combine(embed_pairs(aligned[None].to(recogniser.device), recogniser.forward), unit=False) for aligned in crops
     ]
     distance = float((features[0] - features[1]).norm())
     decision = "same person" if distance <= limit.distance else "different people"

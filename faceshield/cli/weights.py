@@ -25,7 +25,7 @@ RECOGNISER = click.option(
 )  # fmt: skip
 
 
-def chosen(name: str | None, file: Path | None, device: torch.device) -> tuple[Recogniser, str]:
+def choose_recogniser(name: str | None, file: Path | None, device: torch.device) -> tuple[Recogniser, str]:
     """What --recogniser and --weights name, on ``device``, and in words. Raises UsageError where both are given."""
     from faceshield.auditing.pretrained import pretrained
     from faceshield.models.pretrained import PRETRAINED, RESNET29
@@ -35,5 +35,5 @@ def chosen(name: str | None, file: Path | None, device: torch.device) -> tuple[R
             raise UsageError(f"--weights {file} and --recogniser {name}: both say who compares; give one of them")
         return pretrained(device, file), "InceptionResnetV1 (facenet-pytorch, VGGFace2), MTCNN's box as 160 pixels"
     recogniser = pretrained(device, name=name or RESNET29)
-    own = PRETRAINED[name or RESNET29]
-    return recogniser, f"{own.title}, {own.crop}"
+    entry = PRETRAINED[name or RESNET29]
+    return recogniser, f"{entry.title}, {entry.crop}"

@@ -1,4 +1,4 @@
-"""The main job: photos in, the same photos out with a person's noise on their face.
+"""The main job: photos in, the same photos out with a perturbation on the person's face.
 
-``run.cloak`` is the way in; the data's way is album → detect → prepare (the noise) → one (a photo) → report.
+Start at ``run.cloak``. A photo passes album → person (found) → strategy (the perturbation) → photo → report.
 """

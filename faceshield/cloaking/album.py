@@ -1,4 +1,4 @@
-"""Which files go in and where each comes out. Originals are only ever read."""
+"""Which files are read, and where the output of each belongs. Originals are only ever read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ _LONGEST_NAME = 255  # bytes, as file systems count
 
 @dataclass(frozen=True)
 class Item:
-    """One photo: where it is, and its place below the output folder (the suffix may change with the format)."""
+    """One photo.
+
+    Attributes:
+        source: the file.
+        place: its path below the output folder; the suffix may change with the format.
+    """
 
     source: Path
     place: Path
@@ -24,14 +29,19 @@ class Item:
 
 @dataclass(frozen=True)
 class Album:
-    """The photos of one run in a stable order, and the files of the given folders that are no pictures."""
+    """The photos of one run.
+
+    Attributes:
+        items: the photos in a stable order.
+        ignored: files of the given folders that are not pictures.
+    """
 
     items: tuple[Item, ...]
     ignored: tuple[Path, ...]
 
 
 def gather(photos: Sequence[Path], out: Path | None = None) -> Album:
-    """Files are taken as they are named, folders with everything below them (hidden files aside).
+    """Collect the photos: a file whatever its name, a folder with all pictures below it but hidden ones.
 
     Raises UsageError for a path that does not exist, for an ``out`` that is a file, that lies inside a given folder, or
     where an output could overwrite an original.
@@ -65,7 +75,7 @@ def gather(photos: Sequence[Path], out: Path | None = None) -> Album:
             if real.parent == target:
                 raise UsageError(f"{out}: holds the original {path.name}; choose another output folder")
             seen.add(real)
-            items.append(Item(path, free(place, taken)))
+            items.append(Item(path, reserve(place, taken)))
     if not items:
         raise UsageError(f"{', '.join(map(str, photos)) or 'nothing'}: no photos there; give picture files or folders")
     if target is not None:
@@ -74,7 +84,7 @@ def gather(photos: Sequence[Path], out: Path | None = None) -> Album:
 
 
 def refuse_foreign(album: Album, out: Path) -> None:
-    """Raises UsageError where ``out`` already holds a picture that one of ``album`` would come out as or beside."""
+    """Raises UsageError where ``out`` already holds a picture with the name of an output, whatever its suffix."""
     for folder in sorted({(out / item.place).parent for item in album.items}):
         there = {stem(path): path for path in folder.iterdir()} if folder.is_dir() else {}
         pictures = {name: path for name, path in there.items() if path.suffix.lower() in PICTURES}
@@ -105,7 +115,7 @@ def _exists(path: Path) -> bool:
 
 
 def stem(place: Path) -> str:
-    """What two pictures may not share if one format or letter case is not to overwrite the other."""
+    """``place`` without suffix and letter case: two outputs must differ in it, or one could overwrite the other."""
     return str(place.with_suffix("")).casefold()
 
 
@@ -113,15 +123,18 @@ def _hidden(relative: Path) -> bool:
     return any(part.startswith(".") for part in relative.parts)
 
 
-def free(place: Path, taken: set[str]) -> Path:
-    """``place``, numbered where another input already comes out there under any suffix and any letter case."""
-    free_place = next(candidate for candidate in numbered(place) if stem(candidate) not in taken)
-    taken.add(stem(free_place))
-    return free_place
+def reserve(place: Path, taken: set[str]) -> Path:
+    """Add a free name to ``taken`` and return it: ``place``, with a number where another input has that name.
+
+    Names that differ in suffix or letter case alone count as the same.
+    """
+    found = next(candidate for candidate in number_names(place) if stem(candidate) not in taken)
+    taken.add(stem(found))
+    return found
 
 
-def numbered(place: Path) -> Iterator[Path]:
-    """``place``, then the same with -2, -3 … before its suffix; each cut to the longest name a file system allows."""
+def number_names(place: Path) -> Iterator[Path]:
+    """Yield ``place``, then the same with -2, -3 … before its suffix, each cut to the longest allowed name."""
     for number in count(1):
         name, end = place.with_suffix("").name, place.suffix if number == 1 else f"-{number}{place.suffix}"
         while len(name) > 1 and len(os.fsencode(name + end)) > _LONGEST_NAME:

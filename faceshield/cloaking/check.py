@@ -1,9 +1,11 @@
-"""What a finished file gives back against the original: the bound from its own bytes, or what its codec added."""
+"""Check an encoded photo against the original: ε from its bytes, or how much a lossy codec has added."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,10 @@ _SQUARE = 16  # pixels: the largest square that JPEG codes on its own
 class Check:
     """How a file differs from the original.
 
-    lossless: it keeps every pixel it was given · written_linf_255: its L∞ in the faces' regions, in levels of 255 ·
-    resaved_linf_255: the same for the untouched original saved alike, what the codec alone costs
+    Attributes:
+        lossless: whether it keeps every pixel it was given.
+        written_linf_255: L∞ distance from the original in the faces' regions, in levels of 255.
+        resaved_linf_255: the same for the untouched original saved in the same way: the codec's part.
     """
 
     lossless: bool
@@ -33,41 +37,55 @@ class Check:
     resaved_linf_255: float
 
 
-def check(
-    photo: Photo, pixels: NDArray[Any], encoded: Encoded, regions: Sequence[Region], epsilon: float, options: Options
-) -> Check:
-    """``encoded``, made of ``pixels``, against ``photo``.
+class Written:
+    """An encoded file that is decoded once, when its pixels are first asked for."""
 
-    A lossless file is decoded as a whole and held to ε, and to no change outside ``regions``, from its bytes alone. A
-    JPEG is measured on the regions only, coded once more by themselves: its squares of 16 pixels do not know of each
-    other, so this gives what decoding the whole file would. Raises PhotoError where the format kept neither the size
-    nor, in PNG and TIFF, the pixels.
+    def __init__(self, encoded: Encoded, path: Path) -> None:
+        """``path`` is the original's, for messages."""
+        self.encoded, self._path = encoded, path
+
+    @cached_property
+    def photo(self) -> Photo:
+        """The picture that its bytes hold. Raises PhotoError where they hold none."""
+        return decode(self.encoded.data, self._path)
+
+
+def check(
+    photo: Photo, pixels: NDArray[Any], written: Written, regions: Sequence[Region], epsilon: float, options: Options
+) -> Check:
+    """Compare the ``written`` file, encoded from ``pixels``, with ``photo``.
+
+    A lossless file is decoded as a whole: it must keep to ε and change nothing outside ``regions``. A JPEG is measured
+    on the regions only, coded once more by themselves. JPEG codes each square of 16 pixels on its own, so this gives
+    what decoding the whole file would. Raises PhotoError where the format has not kept the size or, in PNG and TIFF,
+    the pixels.
     """
+    encoded = written.encoded
     if encoded.format == "JPEG":
         return Check(
             False,
-            max(_coded(photo, pixels, region, options) for region in regions),
-            max(_coded(photo, photo.pixels, region, options) for region in regions),
+            max(_recode(photo, pixels, region, options) for region in regions),
+            max(_recode(photo, photo.pixels, region, options) for region in regions),
         )
-    decoded = decode(encoded.data, photo.path)
+    decoded = written.photo
     if decoded.pixels.shape != pixels.shape:
         raise PhotoError(f"{photo.path}: came back in another size and was not written; use --format png")
-    written = _worst(photo, decoded, regions)
+    change = _worst(photo, decoded, regions)
     if decoded.pixels.dtype != pixels.dtype or not np.array_equal(decoded.pixels, pixels):
         if encoded.format in ("PNG", "TIFF"):
             raise PhotoError(f"{photo.path}: its format did not keep the pixels and was not written; use --format png")
         saved = encode(photo, photo.pixels, format=options.format, quality=options.quality, metadata="none")
-        return Check(False, written, _worst(photo, decode(saved.data, photo.path), regions))
+        return Check(False, change, _worst(photo, decode(saved.data, photo.path), regions))
     rest = decoded.pixels.copy()
     for region in regions:
         region.of(rest)[:] = region.of(photo.pixels)
-    assert written <= epsilon * 255 + 1e-3, f"{photo.path}: the written bytes break the bound ({written}/255)"
+    assert change <= epsilon * 255 + 1e-3, f"{photo.path}: the written bytes break the bound ({change}/255)"
     assert np.array_equal(rest, photo.pixels), f"{photo.path}: the written bytes changed outside the face"
-    return Check(True, written, 0.0)
+    return Check(True, change, 0.0)
 
 
-def _coded(photo: Photo, pixels: NDArray[Any], region: Region, options: Options) -> float:
-    """L∞ in ``region`` between ``photo`` and the JPEG of ``pixels``, of which only that part is coded."""
+def _recode(photo: Photo, pixels: NDArray[Any], region: Region, options: Options) -> float:
+    """L∞ in ``region`` between ``photo`` and the JPEG of ``pixels``; only the squares around it are coded."""
     height, width = photo.pixels.shape[:2]
     down, across = flips(photo.orientation)
     y0, y1 = _squares(region.y0, region.y1, height, down)
@@ -79,7 +97,7 @@ def _coded(photo: Photo, pixels: NDArray[Any], region: Region, options: Options)
 
 
 def _squares(start: int, stop: int, length: int, flipped: bool) -> tuple[int, int]:
-    """``start:stop`` of an upright side of ``length``, grown by a square and to whole squares of the stored raster."""
+    """``start:stop`` of an upright side of ``length``, widened by a square and to whole squares of the raster."""
     if flipped:
         first, last = _squares(length - stop, length - start, length, False)
         return length - last, length - first

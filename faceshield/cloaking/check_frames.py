@@ -1,4 +1,4 @@
-"""What a finished moving picture gives back against the original, frame by frame from its own bytes."""
+"""Check an encoded animation against the original, frame by frame, from its bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faceshield.imaging.animation import Animation, open_animation
 from faceshield.imaging.blend import Region
 from faceshield.imaging.photo import Encoded
 
-_ONE_MS = 1.0  # what a format that counts whole ms rounds
+_ONE_MS = 1.0  # the rounding of formats that count whole ms
 
 
 def check_frames(
@@ -26,23 +26,23 @@ def check_frames(
     epsilon: float,
     resave: Callable[[], Encoded],
 ) -> Check:
-    """``encoded``, made of ``frames`` (the cloaked ones, made once more), against ``animation``.
+    """Compare ``encoded`` with ``animation``; ``frames`` are the cloaked frames that it was encoded from.
 
-    ``regions`` of each frame; ``resave`` codes the untouched frames alike, and is asked where the codec loses anything.
-    A lossless file is held to ε and to no change outside the regions, in every pixel that can be seen. Raises
-    PhotoError where the frames, their times or the repeats did not come back.
+    ``regions`` are those of each frame that may have changed. ``resave`` encodes the untouched frames in the same way;
+    it is called where the codec is lossy. A lossless file must keep to ε and change nothing outside the regions, in
+    every visible pixel. Raises PhotoError where frames, their times or the number of repeats are lost.
     """
-    back = _reopened(animation, encoded)
+    back = _reopen(animation, encoded)
     lossless, written = True, 0.0
-    for (before, ms), (given, _), (after, lasts), own in zip(
+    for (before, ms), (given, _), (after, lasts), allowed in zip(
         animation.frames(), frames, back.frames(), regions, strict=True
     ):
         if after.pixels.shape != before.pixels.shape or abs(lasts - ms) > _ONE_MS:
             raise PhotoError(f"{animation.path}: a frame came back in another size or time; use --format png")
         lossless &= not _difference(given, after).any()
         difference = _difference(before, after)
-        written = max([written, *(float(region.of(difference).max()) for region in own)])
-        for region in own:
+        written = max([written, *(float(region.of(difference).max()) for region in allowed)])
+        for region in allowed:
             region.of(difference)[:] = 0
         assert not (lossless and difference.any()), f"{animation.path}: the written bytes changed outside the face"
     if lossless:
@@ -51,14 +51,14 @@ def check_frames(
     if encoded.format == "PNG":
         raise PhotoError(f"{animation.path}: its format did not keep the pixels and was not written")
     resaved = 0.0
-    again = _reopened(animation, resave()).frames()
-    for (before, _), (after, _), own in zip(animation.frames(), again, regions, strict=True):
+    again = _reopen(animation, resave()).frames()
+    for (before, _), (after, _), allowed in zip(animation.frames(), again, regions, strict=True):
         difference = _difference(before, after)
-        resaved = max([resaved, *(float(region.of(difference).max()) for region in own)])
+        resaved = max([resaved, *(float(region.of(difference).max()) for region in allowed)])
     return Check(False, written, resaved)
 
 
-def _reopened(animation: Animation, encoded: Encoded) -> Animation:
+def _reopen(animation: Animation, encoded: Encoded) -> Animation:
     back = open_animation(encoded.data, animation.path)
     if back is None or (back.count, back.plays) != (animation.count, animation.plays):
         raise PhotoError(f"{animation.path}: its frames did not come back and it was not written; use --format png")
@@ -66,6 +66,6 @@ def _reopened(animation: Animation, encoded: Encoded) -> Animation:
 
 
 def _difference(one: Photo, other: Photo) -> NDArray[Any]:
-    """(H, W) levels between two frames, 0 where ``one`` is see-through."""
+    """(H, W) largest difference of two frames over the colours, in levels; 0 where ``one`` is transparent."""
     worst: NDArray[Any] = np.abs(one.pixels.astype(np.int16) - other.pixels).max(axis=2)
     return worst if one.alpha is None else worst * (one.alpha > 0)

@@ -1,4 +1,4 @@
-"""Which face of a photo is the person's: the user's choice applied to what the detector finds."""
+"""Which face of a photo is the person's: the user's choice among the faces that the detector finds."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from faceshield.models import resnet29
 
 
 class Finder:
-    """Finds the faces to cloak in upright photos; made once a run, used from several threads."""
+    """Finds the faces to cloak in upright photos; one for a run, used from several threads."""
 
     def __init__(self, options: Options, device: str = "cpu") -> None:
         """Raises UsageError for a choice that cannot be read, UnprotectedError for a ``like`` without a clear face."""
         self.detector: Detector = AnyRollDetector(device)
         self.choice = parse_choice(options.face)
         self.like = None if options.like is None else Path(options.like)
-        self._kept: dict[tuple[Path, str], tuple[list[Face], int]] = {}
+        self._remembered: dict[tuple[Path, str], tuple[list[Face], int]] = {}
         if self.like is not None:
             self.network = resnet29.load()
             rgb = load(self.like).rgb8()
@@ -37,7 +37,7 @@ class Finder:
     def find(self, rgb: NDArray[np.uint8], path: Path) -> tuple[list[Face], int]:
         """The faces to cloak in ``rgb`` (H, W, 3) and how many were seen in all.
 
-        "largest", "all" and ``like`` take clear faces only; a number or a box is the user's own word. Raises
+        "largest", "all" and ``like`` take clear faces only; a number or a box may choose a doubtful one. Raises
         UnprotectedError naming ``path`` where no face fits.
         """
         faces = self.detector.detect(rgb)
@@ -56,10 +56,10 @@ class Finder:
         except UnprotectedError as error:
             raise UnprotectedError(f"{path}: {error}") from None
 
-    def keep(self, path: Path, digest: str, found: tuple[list[Face], int]) -> None:
-        """Remember what :meth:`find` gave for the file ``path`` with this SHA-256 (the faces, not the pixels)."""
-        self._kept[path, digest] = found
+    def remember(self, path: Path, digest: str, found: tuple[list[Face], int]) -> None:
+        """Keep what :meth:`find` gave for the file ``path`` with this SHA-256, for one :meth:`recall`."""
+        self._remembered[path, digest] = found
 
-    def found(self, path: Path, digest: str) -> tuple[list[Face], int] | None:
-        """What was kept for this very file, once; None where nothing was."""
-        return self._kept.pop((path, digest), None)
+    def recall(self, path: Path, digest: str) -> tuple[list[Face], int] | None:
+        """What :meth:`remember` kept for this file, if its content is the same, and forget it; else None."""
+        return self._remembered.pop((path, digest), None)

@@ -1,4 +1,4 @@
-"""The recognisers that a person's masks are made against: how each sees the person, and whom it may take them for."""
+"""The recognisers that masks are made against, each with the person's features and those of other people."""
 
 from __future__ import annotations
 
@@ -23,23 +23,27 @@ from faceshield.noise.mask import Embed, FaceView, FeatureLoss
 from faceshield.noise.transforms import PlainCrop
 from faceshield.training.runtime import Runtime
 
-OTHERS = 1.0
-"""The weight of our own recognisers together, as ResNet-29's; recipes/faces/search.yaml measures what it leads to."""
+SHIPPED_WEIGHT = 1.0
+"""The weight of all shipped recognisers together; ResNet-29 has 1 too. recipes/faces/search.yaml measures it."""
 
 PULL = 0.3
-"""How strongly a photo is pulled to a stranger: with more, it comes to stay nearer to its person, and several opponents
-ask for what agrees less."""
+"""The weight of the pull towards another person. With more, photos stay nearer to the person they show, and the
+gradients of several recognisers agree less."""
 
 
 @dataclass(frozen=True)
 class AlignedCrops:
-    """A face of the person as all see it: on the canvas of noise, as ResNet-29's ``chip`` (3, 150, 150), and its
-    ``boxed`` crop (3, 160, 160) as facenet-pytorch cuts it out.
+    """A face of the person in the crops that recognisers take, float32 RGB in [0, 1].
+
+    Attributes:
+        on_canvas: aligned to the canvas of noise.
+        dlib: (3, 150, 150) as ResNet-29 takes it.
+        facenet: (3, 160, 160) as facenet-pytorch cuts it out.
     """
 
     on_canvas: AlignedFace
-    chip: Tensor
-    boxed: Tensor
+    dlib: Tensor
+    facenet: Tensor
 
     @staticmethod
     def of(rgb: NDArray[np.uint8], face: Face) -> AlignedCrops:
@@ -51,32 +55,37 @@ class AlignedCrops:
 class FeatureSurrogate:
     """A recogniser, with what a mask needs to know of the person.
 
-    chip    its input · network: chips to features (N, D) in float32 · forward: the same in the fastest precision
-    own     (K, D): features of the person's clean photos · targets (m, D): strangers unlike them, one drawn for a photo
-            (m = 0: photos are sent to nobody, only away)
-    unit    whether features have unit length · pull, away, weight: of :class:`faceshield.noise.mask.FeatureLoss`
+    Attributes:
+        crop: the aligned crop that it takes.
+        network: crops (N, 3, S, S) to features (N, D) in float32.
+        forward: the same in the fastest precision.
+        person: (K, D) features of the person's clean photos.
+        targets: (m, D) features of people unlike the person, one of whom is drawn for each photo. With m = 0 a mask
+            only leads away from the person.
+        unit: whether features have unit length.
+        pull, away, weight: see :class:`faceshield.noise.mask.FeatureLoss`.
     """
 
-    chip: CropSpec
+    crop: CropSpec
     network: Embed
     forward: Embed
-    own: Tensor
+    person: Tensor
     targets: Tensor
     unit: bool
     pull: float
     away: float
     weight: float = 1.0
 
-    def features(self, chips: Tensor) -> Tensor:
-        """(K, D) of ``chips`` (K, 3, size, size) as :attr:`own` has them."""
-        return _features(chips.to(self.own.device), self.network, self.unit)
+    def features(self, crops: Tensor) -> Tensor:
+        """(K, D) features of ``crops`` (K, 3, S, S), comparable with :attr:`person`."""
+        return _embed(crops.to(self.person.device), self.network, self.unit)
 
-    def feature_loss(self, sight: FaceView, rng: Generator) -> FeatureLoss:
-        """It before the photo of ``sight``, with a stranger drawn from ``rng``."""
-        here = self.features(sight.cut(sight.photo, self.chip))
+    def feature_loss(self, view: FaceView, rng: Generator) -> FeatureLoss:
+        """The loss of a mask on the photo of ``view``; ``rng`` draws the person whom it leads to."""
+        clean = self.features(view.cut(view.photo, self.crop))
         target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))] if len(self.targets) else None
-        own = torch.cat([self.own, here])
-        return FeatureLoss(self.chip, self.forward, own, target, self.pull, self.away, self.weight)
+        person = torch.cat([self.person, clean])
+        return FeatureLoss(self.crop, self.forward, person, target, self.pull, self.away, self.weight)
 
 
 def build_ensemble(
@@ -87,27 +96,28 @@ def build_ensemble(
     scatter: bool = True,
     inception: InceptionResnetV1 | None = None,
 ) -> list[FeatureSurrogate]:
-    """ResNet-29, with ``shipped_recognisers`` our recognisers, and the user's ``inception``, before the person of
-    ``faces``; with
-    ``scatter`` they have strangers to send photos to, but for ``inception``, for which none are known.
+    """Build ResNet-29, the ``shipped_recognisers`` and the user's ``inception`` with the features of ``faces``.
 
-    Photos are sent to the half of the strangers who are least like the person: near ones leave a face nearer to its
-    owner, and could be them. Raises StoreError where weights are absent or damaged.
+    With ``scatter`` masks lead to other people: to the half of the distractors who are least like the person, since
+    near ones would leave a face near its owner, and could be the person. For ``inception`` no distractors are known.
+    Raises StoreError where weights are absent or damaged.
     """
-    shipped, dlib = resnet29.load().to(runtime.device), CropSpec(DLIB_150, resnet29.CHIP)
-    chips = torch.stack([face.chip for face in faces])
-    made = [_build_surrogate(shipped, dlib, chips, load_distractors().targets, runtime, unit=False, away=1.3)]
+    resnet, dlib = resnet29.load().to(runtime.device), CropSpec(DLIB_150, resnet29.CHIP)
+    crops = torch.stack([face.dlib for face in faces])
+    ensemble = [_build_surrogate(resnet, dlib, crops, load_distractors().targets, runtime, unit=False, away=1.3)]
     canvases = torch.stack([face.on_canvas.image for face in faces])
-    others = [other.to(runtime.device) for other in load_recognisers()] if shipped_recognisers else []
-    for other in others:
-        crops, chip = PlainCrop(size=other.size)(canvases, Generator()), crop_spec(other.size)
-        weight = OTHERS / len(others)
-        made.append(_build_surrogate(other, chip, crops, other.strangers, runtime, unit=True, away=1.4, weight=weight))
+    shipped = [network.to(runtime.device) for network in load_recognisers()] if shipped_recognisers else []
+    for network in shipped:
+        crops, spec = PlainCrop(size=network.size)(canvases, Generator()), crop_spec(network.size)
+        weight = SHIPPED_WEIGHT / len(shipped)
+        ensemble.append(
+            _build_surrogate(network, spec, crops, network.strangers, runtime, unit=True, away=1.4, weight=weight)
+        )
     if inception is not None:
-        crops, nobody = torch.stack([face.boxed for face in faces]), torch.empty(0, CHANNELS)
-        inception, chip = inception.to(runtime.device), CropSpec(None, BOX_160)
-        made.append(_build_surrogate(inception, chip, crops, nobody, runtime, unit=True, away=1.4))
-    return made if scatter else [replace(opponent, targets=opponent.targets[:0]) for opponent in made]
+        crops, nobody = torch.stack([face.facenet for face in faces]), torch.empty(0, CHANNELS)
+        inception, spec = inception.to(runtime.device), CropSpec(None, BOX_160)
+        ensemble.append(_build_surrogate(inception, spec, crops, nobody, runtime, unit=True, away=1.4))
+    return ensemble if scatter else [replace(surrogate, targets=surrogate.targets[:0]) for surrogate in ensemble]
 
 
 def crop_spec(size: int) -> CropSpec:
@@ -116,16 +126,16 @@ def crop_spec(size: int) -> CropSpec:
 
 
 def _build_surrogate(
-    network: torch.nn.Module, chip: CropSpec, chips: Tensor, targets: Tensor, runtime: Runtime, *, unit: bool,
+    network: torch.nn.Module, spec: CropSpec, crops: Tensor, others: Tensor, runtime: Runtime, *, unit: bool,
     away: float, weight: float = 1.0,
 ) -> FeatureSurrogate:  # fmt: skip
-    own = _features(chips.to(runtime.device), network, unit)
-    targets = targets.to(own)
-    distance = (targets - own.mean(0)).norm(dim=1)
-    far = targets[distance > distance.median()]
-    return FeatureSurrogate(chip, network, partial(runtime.forward, network), own, far, unit, PULL, away, weight)
+    person = _embed(crops.to(runtime.device), network, unit)
+    others = others.to(person)
+    distance = (others - person.mean(0)).norm(dim=1)
+    far = others[distance > distance.median()]
+    return FeatureSurrogate(spec, network, partial(runtime.forward, network), person, far, unit, PULL, away, weight)
 
 
-def _features(chips: Tensor, network: Embed, unit: bool) -> Tensor:
-    """(K, D) where ``chips`` are: each of them (K, 3, S, S) and its mirror image, averaged."""
-    return combine(embed_pairs(chips, network), unit=unit).to(chips.device)
+def _embed(crops: Tensor, network: Embed, unit: bool) -> Tensor:
+    """(K, D) on the device of ``crops`` (K, 3, S, S): features of each and of its mirror image, averaged."""
+    return combine(embed_pairs(crops, network), unit=unit).to(crops.device)

@@ -1,4 +1,4 @@
-"""One moving picture: the same noise on the face in every frame that shows it, the other frames as they were."""
+"""One animation: the same noise on the face in every frame that shows it; other frames stay as they were."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from faceshield.cloaking.ensemble import AlignedCrops
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.output_names import OutputNames
 from faceshield.cloaking.perturbation import Perturbation
-from faceshield.cloaking.photo import changed, finished, laid_on, measure
+from faceshield.cloaking.photo import add_perturbation, has_changed, measure, write_output
 from faceshield.cloaking.report import FaceReport, PhotoReport
+from faceshield.cloaking.strategy import STRATEGIES
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256
 from faceshield.core.types import Face, Photo
@@ -24,12 +25,12 @@ from faceshield.imaging.animation import Animation, open_animation
 from faceshield.imaging.blend import Region
 
 
-def moving(data: bytes, path: Path, options: Options) -> Animation | None:
-    """The animation that ``data`` is where all frames are asked for; None for what is cloaked as a photo."""
+def open_moving(data: bytes, path: Path, options: Options) -> Animation | None:
+    """Open ``data`` as an animation; None for a still picture, and where only the first frame is asked for."""
     return open_animation(data, path) if options.frames == "all" else None
 
 
-def first_seen(animation: Animation, finder: Finder) -> AlignedCrops:
+def crop_first_face(animation: Animation, finder: Finder) -> AlignedCrops:
     """The person's face in the first frame that shows it. Raises UnprotectedError where none does."""
     reason = ""
     for photo, _ in animation.frames():
@@ -38,26 +39,31 @@ def first_seen(animation: Animation, finder: Finder) -> AlignedCrops:
             return AlignedCrops.of(rgb, finder.find(rgb, animation.path)[0][0])
         except UnprotectedError as error:
             reason = reason or str(error)
-    raise _nowhere(animation, reason)
+    raise _report_no_face(animation, reason)
 
 
 def cloak_frames(
-    animation: Animation, item: Item, places: OutputNames, worn: Perturbation, finder: Finder, options: Options
+    animation: Animation,
+    item: Item,
+    names: OutputNames,
+    perturbation: Perturbation,
+    finder: Finder,
+    options: Options,
 ) -> PhotoReport:
-    """Cloak ``animation`` into ``places.out``: frames are decoded once to look, once to write and once to check.
+    """Cloak ``animation`` into ``names.out``; frames are decoded once to find faces, once to encode, once to check.
 
-    Raises UnprotectedError where no frame shows the face, and for masks: each frame would get another one, and frames
-    that are nearly alike can be averaged until little of any mask is left. Raises PhotoError for a damaged file or a
-    format that does not move, StoreError where the folder cannot be written.
+    Raises UnprotectedError where no frame shows the face, and for masks: each frame would get a different one, and the
+    average over frames that are nearly alike would hold little of any. Raises PhotoError for a damaged file or a
+    format without animation, StoreError where the folder cannot be written.
     """
-    if options.against != "training":
+    if STRATEGIES[options.against].makes_masks:
         raise UnprotectedError(
             f"{item.source}: is animated, and a mask for each frame could be averaged away over the frames;"
             " use --frames first, or --against training"
         )
-    cast = _cast(animation, finder)
+    cast = _find_cast(animation, finder)
     digest = sha256(animation.data)
-    kind = partial(
+    encode = partial(
         encode_animation,
         animation,
         alpha=cast.alpha,
@@ -68,28 +74,35 @@ def cloak_frames(
     )
     regions: list[list[Region]] = []
     faces: list[FaceReport] = []
-    encoded = kind(_cloaked(animation, cast, worn, digest, regions, faces))
-    touched = sum(bool(own) for own in regions)
-    if not touched:
+    encoded = encode(_cloak_each(animation, cast, perturbation, digest, regions, faces))
+    cloaked = sum(bool(places) for places in regions)
+    if not cloaked:
         raise UnprotectedError(f"{item.source}: the face is too small or too far outside to change a pixel of it")
-    frames = _cloaked(animation, cast, worn, digest, [], [])
-    checked = check_frames(animation, frames, encoded, regions, worn.epsilon, lambda: kind(animation.frames()))
-    report = finished(item, places, worn, encoded, checked, digest)
-    partly = f"the face was clear in {touched} of {animation.count} frames: the others are as they were"
+    frames = _cloak_each(animation, cast, perturbation, digest, [], [])
+    checked = check_frames(
+        animation, frames, encoded, regions, perturbation.epsilon, lambda: encode(animation.frames())
+    )
+    report = write_output(item, names, perturbation, encoded, checked, digest)
+    partly = f"the face was clear in {cloaked} of {animation.count} frames: the others are as they were"
     return replace(
         report,
         faces=tuple(faces),
         faces_seen=cast.most,
         frames=animation.count,
-        frames_cloaked=touched,
-        notices=(*report.notices, *([partly] if touched < animation.count else [])),
+        frames_cloaked=cloaked,
+        notices=(*report.notices, *([partly] if cloaked < animation.count else [])),
     )
 
 
 @dataclass(frozen=True)
 class _Cast:
-    """Who is in which frame (``faces``, counted like the frames), the ``most`` faces seen in one, and what all frames
-    have in common.
+    """The faces of all frames, and what the frames have in common.
+
+    Attributes:
+        faces: the person's faces in each frame.
+        most: the largest number of faces, of anybody, in one frame.
+        alpha: whether any frame is transparent somewhere.
+        grey: whether all frames are grey.
     """
 
     faces: Sequence[Sequence[Face]]
@@ -98,7 +111,7 @@ class _Cast:
     grey: bool
 
 
-def _cast(animation: Animation, finder: Finder) -> _Cast:
+def _find_cast(animation: Animation, finder: Finder) -> _Cast:
     faces: list[Sequence[Face]] = []
     most, alpha, grey, reason = 0, False, True, ""
     for photo, _ in animation.frames():
@@ -111,29 +124,29 @@ def _cast(animation: Animation, finder: Finder) -> _Cast:
         faces.append(found)
         most = max(most, seen)
     if not any(faces):
-        raise _nowhere(animation, reason)
+        raise _report_no_face(animation, reason)
     return _Cast(faces, most, alpha, grey)
 
 
-def _cloaked(
+def _cloak_each(
     animation: Animation,
     cast: _Cast,
-    worn: Perturbation,
+    perturbation: Perturbation,
     digest: str,
     regions: list[list[Region]],
     faces: list[FaceReport],
 ) -> Iterator[tuple[Photo, float]]:
-    """Each frame with what is worn; ``regions`` and ``faces`` grow by what it has on it."""
-    for number, ((photo, ms), own) in enumerate(zip(animation.frames(), cast.faces, strict=True), 1):
+    """Yield each frame, cloaked, and its ms; ``regions`` and ``faces`` grow by those that have changed."""
+    for number, ((photo, ms), shown) in enumerate(zip(animation.frames(), cast.faces, strict=True), 1):
         photo = replace(photo, grey=cast.grey)
-        pixels, places = laid_on(photo, own, worn, digest)
-        if not changed(photo, pixels, places):
-            own, places = [], []
+        pixels, places = add_perturbation(photo, shown, perturbation, digest)
+        if not has_changed(photo, pixels, places):
+            shown, places = [], []
         regions.append(places)
-        found = (measure(photo, pixels, face, place) for face, place in zip(own, places, strict=True))
+        found = (measure(photo, pixels, face, place) for face, place in zip(shown, places, strict=True))
         faces += [replace(face, frame=number) for face in found]
         yield replace(photo, pixels=pixels), ms
 
 
-def _nowhere(animation: Animation, reason: str) -> UnprotectedError:
+def _report_no_face(animation: Animation, reason: str) -> UnprotectedError:
     return UnprotectedError(f"{reason} (the first of {animation.count} frames, none of which shows a clear face)")

@@ -20,16 +20,22 @@ Frames = Literal["all", "first"]
 class Options:
     """Choices of one cloaking run.
 
-    identity  whose noise; made on first use, then reused unchanged     epsilon  L∞ bound in [0, 1]
-    face      "largest", "all", "2" (as ``detect`` numbers them) or "X,Y,W,H" in upright photo pixels
-    like      a picture of the person: in each photo the face most like it is taken
-    against   "training" (Eq. 2: one noise), "search" (a mask for each photo) or "both" in the same ε
-    scatter   against search: each photo towards a stranger of its own, not only away from the person
-    weights   against search: facenet-pytorch's VGGFace2 file, whose recogniser masks are made against as well
-    fast      take the public bank's noise as it is instead of making a private one
-    frames    of a moving picture: "all", or the "first" as a still picture
-    format    "same" or a format to write     quality  "same" or 1–100     metadata  what tags to keep
-    jobs      photos at a time, 0 for one per core (at most 4)     resume  continue an interrupted run
+    Attributes:
+        identity: whose noise; made on first use, then reused unchanged.
+        epsilon: L∞ bound in [0, 1].
+        face: "largest", "all", "2" (as ``detect`` numbers them) or "X,Y,W,H" in upright photo pixels.
+        like: a picture of the person; in each photo the face most like it is taken.
+        against: "training" (Eq. 2: one noise), "search" (a mask for each photo) or "both" within one ε; see
+            ``cloaking.strategy``.
+        scatter: for masks: lead each photo towards another person drawn for it, not only away from this one.
+        weights: for "search": facenet-pytorch's VGGFace2 file, one more recogniser that masks are made against.
+        fast: take a noise of the public bank as it is instead of making a private one.
+        frames: of an animation: "all", or the "first" as a still picture.
+        format: "same" or the format to write.
+        quality: "same" or 1 to 100.
+        metadata: which tags to keep.
+        jobs: photos at a time; 0 for one per core, at most 4.
+        resume: continue an interrupted run.
     """
 
     identity: str = "me"
@@ -66,11 +72,11 @@ class Options:
 
     @property
     def workers(self) -> int:
-        """How many photos are worked on at a time."""
+        """How many photos are cloaked at a time."""
         return self.jobs or min(4, os.cpu_count() or 1)
 
     def describe(self) -> dict[str, Any]:
-        """What decides the output's bytes, as JSON values (jobs and resume do not)."""
+        """The options that decide the output's bytes, as JSON values: all but jobs and resume."""
         chosen = {key: value for key, value in asdict(self).items() if key not in ("jobs", "resume")}
         paths = {key: None if chosen[key] is None else str(chosen[key]) for key in ("like", "weights")}
         return {**chosen, **paths}

@@ -1,49 +1,63 @@
-"""Where each output comes out: under its input's name, and never over a file that is not this run's own."""
+"""Where each output is written: under its input's name, and never over a file that this run did not write."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from faceshield.cloaking.album import Item, numbered, stem
+from faceshield.cloaking.album import Album, Item, number_names, reserve, stem
+from faceshield.cloaking.journal import Journal
 from faceshield.core.store import sha256
+
+
+def plan_outputs(album: Album, out: Path, journal: Journal) -> tuple[list[Item], OutputNames]:
+    """The photos of ``album`` that ``journal`` does not have as done, each with a free place, and the names in use."""
+    finished = (*journal.done.values(), *journal.others)
+    taken = {stem(Path(report.output)) for report in finished if report.output}
+    items = [item for item in album.items if str(item.source) not in journal.done]
+    planned = [replace(item, place=reserve(item.place, taken)) for item in items]
+    return planned, OutputNames(out, taken, journal.written)
 
 
 class OutputNames:
     """The names in the folder ``out`` that a run may write; used from several threads.
 
-    ``taken``: stems (see :func:`album.stem`) of outputs that stay, and of those planned. ``own``: SHA-256 by place of
-    what an earlier run wrote and this one may write anew.
+    Attributes:
+        out: the output folder.
     """
 
-    def __init__(self, out: Path, taken: Iterable[str] = (), own: Mapping[str, str | None] | None = None) -> None:
-        self.out, self._taken, self._own = out, set(taken), own or {}
+    def __init__(self, out: Path, taken: Iterable[str] = (), written: Mapping[str, str | None] | None = None) -> None:
+        """``taken``: stems (see :func:`album.stem`) of planned outputs and of those that stay. ``written``: SHA-256, by
+        path below ``out``, of files from an earlier run that may be written anew.
+        """
+        self.out, self._taken, self._written = out, set(taken), written or {}
         self._lock = Lock()
 
     def settle(self, item: Item, suffix: str, data: bytes) -> Path:
-        """Where below ``out`` the finished ``data`` of ``item`` may be written.
+        """Choose where below ``out`` the encoded ``data`` of ``item`` is written.
 
-        Its planned place under ``suffix``, shortened to what a file system allows; numbered where that has become
-        another output's, or where somebody has put a file there since. A file that holds ``data`` already is no
-        stranger: a run killed before it could note its output left it.
+        This is its planned place with ``suffix``, shortened to what a file system allows. It gets a number where
+        another output has that name, or where somebody has put a file there since. A file that holds ``data`` already
+        is not foreign: a run that was killed before it noted its output has left it.
         """
         planned = stem(item.place)
         with self._lock:
             place = next(
                 place
-                for place in numbered(item.place.with_suffix(suffix))
-                if (stem(place) == planned or stem(place) not in self._taken) and not self._strange(place, data)
+                for place in number_names(item.place.with_suffix(suffix))
+                if (stem(place) == planned or stem(place) not in self._taken) and not self._is_foreign(place, data)
             )
             self._taken.add(stem(place))
         return place
 
-    def _strange(self, place: Path, data: bytes) -> bool:
+    def _is_foreign(self, place: Path, data: bytes) -> bool:
         path = self.out / place
         if not os.path.lexists(path):
             return False
         if path.is_symlink() or not path.is_file():
             return True
         there = path.read_bytes()
-        return there != data and sha256(there) != self._own.get(str(place))
+        return there != data and sha256(there) != self._written.get(str(place))

@@ -1,4 +1,4 @@
-"""What a person wears on their photos: one noise in all of them, or a mask made for each, with or without the noise."""
+"""What is added to a person's photos: one noise for all of them, or a mask for each, with or without the noise."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from faceshield.cloaking.check import Written
 from faceshield.cloaking.ensemble import FeatureSurrogate
 from faceshield.cloaking.options import Options
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
 from faceshield.faces.align import align_150, canvas_matrix, whole_box
-from faceshield.imaging.photo import JPEG_QUALITY, Encoded, decode, target_of
+from faceshield.imaging.photo import JPEG_QUALITY, choose_format
 from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
 from faceshield.noise.jpeg import Codec, build_tables
 from faceshield.noise.mask import FaceView, mask
 
 STEPS, STEPS_FOR_SEVERAL = 40, 60
-CHROMA = {0: (1, 1), 1: (1, 2), 2: (2, 2)}  # rows and columns that share a sample, by Pillow's numbers of subsampling
+CHROMA = {0: (1, 1), 1: (1, 2), 2: (2, 2)}  # rows and columns that share a chroma sample, by Pillow's number for it
 
 
 class Perturbation(Protocol):
-    """``name`` of the identity whose noise it holds (None: no noise), its ``epsilon``, and δ for a face."""
+    """What is added to the faces of one run.
+
+    Attributes:
+        name: the identity whose noise is added; None where there is none.
+        epsilon: the bound of all changes, in [0, 1].
+    """
 
     @property
     def name(self) -> str | None: ...
@@ -37,9 +43,10 @@ class Perturbation(Protocol):
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
         """(3, S, S) on the canvas of ``faces.align.canvas_matrix``, |δ| ≤ ε; ``digest`` is the photo file's SHA-256."""
 
-    def still_at(self, written: Encoded, photo: Photo, faces: Sequence[Face]) -> float | None:
-        """How far, at least, ``faces`` of ``photo`` lie from the person's clean ones once they are ``written``, for
-        the recogniser that was led away from them most; None where none was.
+    def distance_to_person(self, written: Written, photo: Photo, faces: Sequence[Face]) -> float | None:
+        """The least distance between ``faces`` in the ``written`` file and the person's clean ones, for ResNet-29.
+
+        ``photo`` is the original, whose clean faces count as well. None where no mask was made.
         """
 
 
@@ -61,7 +68,7 @@ class IdentityNoise:
         """See :class:`Perturbation`."""
         return self.identity.delta
 
-    def still_at(self, written: Encoded, photo: Photo, faces: Sequence[Face]) -> float | None:
+    def distance_to_person(self, written: Written, photo: Photo, faces: Sequence[Face]) -> float | None:
         """See :class:`Perturbation`."""
         return None
 
@@ -70,11 +77,13 @@ class IdentityNoise:
 class PhotoMasks:
     """Against search: a mask for each photo (``noise.mask``), around ``identity``'s noise where there is one.
 
-    ``secret`` and a photo's digest decide whom it is sent to; what it comes to is decided by the person's other photos
-    too, which ``opponents`` know, and by the format that ``options`` choose.
+    Attributes:
+        ensemble: the recognisers that masks are made against, with the person's features; ResNet-29 comes first.
+        secret: decides, with a photo's digest, which other person a mask leads to.
+        options: ε, and the format that a mask must survive.
     """
 
-    opponents: Sequence[FeatureSurrogate]
+    ensemble: Sequence[FeatureSurrogate]
     secret: str
     options: Options
     device: torch.device
@@ -92,23 +101,24 @@ class PhotoMasks:
         """See :class:`Perturbation`."""
         rng = generator(self.secret, "mask", digest, *face.box.round(1).tolist())
         pixels = from_rgb(photo.rgb8()).to(self.device)
-        sight = build_face_view(pixels, face, photo.grey, find_codec(photo, self.options))
+        view = build_face_view(pixels, face, photo.grey, find_codec(photo, self.options))
         base = None if self.identity is None else self.identity.delta
-        watchers = [opponent.feature_loss(sight, rng) for opponent in self.opponents]
-        steps = STEPS if len(watchers) == 1 else STEPS_FOR_SEVERAL
-        return mask(sight, watchers, Budget(self.epsilon), rng, base=base, steps=steps).cpu()
+        losses = [surrogate.feature_loss(view, rng) for surrogate in self.ensemble]
+        steps = STEPS if len(losses) == 1 else STEPS_FOR_SEVERAL
+        return mask(view, losses, Budget(self.epsilon), rng, base=base, steps=steps).cpu()
 
-    def still_at(self, written: Encoded, photo: Photo, faces: Sequence[Face]) -> float | None:
+    def distance_to_person(self, written: Written, photo: Photo, faces: Sequence[Face]) -> float | None:
         """See :class:`Perturbation`."""
-        first, after, before = self.opponents[0], decode(written.data, photo.path).rgb8(), photo.rgb8()
+        resnet = self.ensemble[0]
         masked, clean = (
-            first.features(torch.stack([align_150(rgb, face).image for face in faces])) for rgb in (after, before)
+            resnet.features(torch.stack([align_150(rgb, face).image for face in faces]))
+            for rgb in (written.photo.rgb8(), photo.rgb8())
         )
-        return float(torch.cdist(masked, torch.cat([first.own, clean])).min())
+        return float(torch.cdist(masked, torch.cat([resnet.person, clean])).min())
 
 
 def build_face_view(pixels: Tensor, face: Face, grey: bool = False, codec: Codec | None = None) -> FaceView:
-    """``face`` of ``pixels`` (1, 3, H, W) for a mask."""
+    """``face`` of ``pixels`` (1, 3, H, W) float32 in [0, 1] as a mask is optimised on it."""
     box = whole_box(face, pixels.shape[-1], pixels.shape[-2])
     return FaceView(pixels, canvas_matrix(face), face.landmarks, box, grey, codec)
 
@@ -116,14 +126,14 @@ def build_face_view(pixels: Tensor, face: Face, grey: bool = False, codec: Codec
 def find_codec(photo: Photo, options: Options) -> Codec | None:
     """The codec that will write ``photo``; None where that is not JPEG, or JPEG of other channels than YCbCr.
 
-    A photo that is turned by its EXIF is taken as if it were stored upright: its blocks may lie elsewhere.
+    A photo that is turned by its EXIF counts as stored upright, although its blocks may lie elsewhere.
     """
-    own = photo.details if photo.format == "JPEG" else {}
-    if own.get("keep_rgb") or target_of(photo, options.format) != "JPEG":
+    original = photo.details if photo.format == "JPEG" else {}
+    if original.get("keep_rgb") or choose_format(photo, options.format) != "JPEG":
         return None
-    if options.quality == "same" and own.get("qtables"):
-        first, last = own["qtables"][0], own["qtables"][-1]
+    if options.quality == "same" and original.get("qtables"):
+        first, last = original["qtables"][0], original["qtables"][-1]
         steps = torch.tensor([[first, last]], dtype=torch.float32).reshape(1, 2, 8, 8)
     else:
         steps = build_tables(torch.tensor([float(JPEG_QUALITY if options.quality == "same" else options.quality)]))
-    return Codec(steps, CHROMA[own.get("subsampling", 0)])
+    return Codec(steps, CHROMA[original.get("subsampling", 0)])

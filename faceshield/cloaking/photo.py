@@ -1,4 +1,4 @@
-"""One photo: load, find the face, add what the person wears, write, and check what was written from its bytes."""
+"""One photo: decode, find the face, add the perturbation, encode, check the encoded bytes, and write them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshield.cloaking.album import Item
-from faceshield.cloaking.check import Check, check
+from faceshield.cloaking.check import Check, Written, check
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.output_names import OutputNames
@@ -26,23 +26,24 @@ from faceshield.imaging.photo import Encoded, decode, encode
 
 
 def cloak_one(
-    data: bytes, item: Item, places: OutputNames, perturbation: Perturbation, finder: Finder, options: Options
+    data: bytes, item: Item, names: OutputNames, perturbation: Perturbation, finder: Finder, options: Options
 ) -> PhotoReport:
-    """Cloak the photo ``data`` of ``item`` into ``places.out``; one without the face raises UnprotectedError and is
-    written nowhere.
+    """Cloak the photo ``data`` of ``item`` into ``names.out``.
 
-    Raises PhotoError for a file that is no usable picture, StoreError where the folder cannot be written.
+    Raises UnprotectedError, and writes nothing, where the person's face is not found; PhotoError for a file that is
+    not a usable picture; StoreError where the folder cannot be written.
     """
     digest = sha256(data)
     photo = decode(data, item.source, first=options.frames == "first")
-    faces, seen = finder.found(item.source, digest) or finder.find(photo.rgb8(), item.source)
-    pixels, regions = laid_on(photo, faces, perturbation, digest)
-    if not changed(photo, pixels, regions):
+    faces, seen = finder.recall(item.source, digest) or finder.find(photo.rgb8(), item.source)
+    pixels, regions = add_perturbation(photo, faces, perturbation, digest)
+    if not has_changed(photo, pixels, regions):
         raise UnprotectedError(f"{item.source}: the face is too small or too far outside to change a pixel of it")
     encoded = encode(photo, pixels, format=options.format, quality=options.quality, metadata=options.metadata)
-    checked = check(photo, pixels, encoded, regions, perturbation.epsilon, options)
-    still_at = perturbation.still_at(encoded, photo, faces)
-    report = finished(item, places, perturbation, encoded, checked, digest)
+    written = Written(encoded, photo.path)
+    checked = check(photo, pixels, written, regions, perturbation.epsilon, options)
+    still_at = perturbation.distance_to_person(written, photo, faces)
+    report = write_output(item, names, perturbation, encoded, checked, digest)
     return replace(
         report,
         faces=tuple(measure(photo, pixels, face, region) for face, region in zip(faces, regions, strict=True)),
@@ -51,30 +52,38 @@ def cloak_one(
     )
 
 
-def laid_on(photo: Photo, faces: Sequence[Face], worn: Perturbation, digest: str) -> tuple[NDArray[Any], list[Region]]:
-    """``photo``'s pixels with what is worn on ``faces``, and the region of each that could change."""
-    deltas = [worn.delta_of(photo, face, digest) for face in faces]
+def add_perturbation(
+    photo: Photo, faces: Sequence[Face], perturbation: Perturbation, digest: str
+) -> tuple[NDArray[Any], list[Region]]:
+    """``photo``'s pixels with the perturbation added to ``faces``, and the region of each that could change.
+
+    ``digest`` is the SHA-256 of the photo's file.
+    """
+    deltas = [perturbation.delta_of(photo, face, digest) for face in faces]
     placed = [(delta, canvas_matrix(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
-    return blend(photo, placed, worn.epsilon)
+    return blend(photo, placed, perturbation.epsilon)
 
 
-def changed(photo: Photo, pixels: NDArray[Any], regions: Sequence[Region]) -> bool:
-    """Whether any pixel of ``regions`` is another than in ``photo``."""
+def has_changed(photo: Photo, pixels: NDArray[Any], regions: Sequence[Region]) -> bool:
+    """Whether any pixel of ``regions`` differs between ``pixels`` and ``photo``."""
     return not all(np.array_equal(region.of(pixels), region.of(photo.pixels)) for region in regions)
 
 
-def finished(
-    item: Item, places: OutputNames, worn: Perturbation, encoded: Encoded, checked: Check, digest: str
+def write_output(
+    item: Item, names: OutputNames, perturbation: Perturbation, encoded: Encoded, checked: Check, digest: str
 ) -> PhotoReport:
-    """``encoded`` written below ``places.out``, and the report of it but for its faces."""
-    place = places.settle(item, encoded.suffix, encoded.data)
-    write_bytes(places.out / place, encoded.data)
+    """Write ``encoded`` below ``names.out`` and report it; the caller adds the faces.
+
+    Raises StoreError where it cannot be written.
+    """
+    place = names.settle(item, encoded.suffix, encoded.data)
+    write_bytes(names.out / place, encoded.data)
     return PhotoReport(
         source=str(item.source),
         status="cloaked",
         output=str(place),
-        identity=worn.name,
-        epsilon=worn.epsilon,
+        identity=perturbation.name,
+        epsilon=perturbation.epsilon,
         lossless=checked.lossless,
         written_linf_255=checked.written_linf_255,
         resaved_linf_255=checked.resaved_linf_255,
@@ -87,7 +96,7 @@ def finished(
 
 
 def measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> FaceReport:
-    """How much ``region`` of ``photo`` has changed, before it is coded."""
+    """Measure how much ``region`` of ``photo`` has changed, before encoding."""
     before, after = region.of(photo.pixels), region.of(pixels)
     return FaceReport(
         box=tuple(round(float(edge), 1) for edge in face.box),
@@ -100,10 +109,10 @@ def measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> F
 
 
 def report_unprotected(item: Item, error: UnprotectedError) -> PhotoReport:
-    """The report of a photo that was left alone because its face was not found."""
+    """Report a photo that was not written because the face was not found."""
     return PhotoReport(source=str(item.source), status="unprotected", reason=str(error))
 
 
 def report_failed(item: Item, error: Exception) -> PhotoReport:
-    """The report of a file that could not be read or written."""
+    """Report a file that could not be read or written."""
     return replace(report_unprotected(item, UnprotectedError(str(error))), status="failed")

@@ -1,63 +1,41 @@
-"""The person's noise, ready before any photo is written: kept from an earlier run, or made now and kept."""
+"""The identity whose noise the photos carry: loaded from the vault, or made from the person's photos."""
 
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Callable, Sequence
 
 import torch
 
-from faceshield.cloaking.ensemble import AlignedCrops, build_ensemble
-from faceshield.cloaking.options import Against, Options
-from faceshield.cloaking.perturbation import IdentityNoise, Perturbation, PhotoMasks
+from faceshield.cloaking.ensemble import AlignedCrops
+from faceshield.cloaking.options import Options
+from faceshield.cloaking.strategy import STRATEGIES, choose_secret
 from faceshield.core.budget import Budget, epsilon_text
 from faceshield.core.errors import UsageError
-from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.weights import digest
 from faceshield.noise import vault
-from faceshield.noise.identity import Identity, choose_class, correlation, new_secret, private_noise
-from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES, load_bank, load_ensemble
+from faceshield.noise.identity import Identity, choose_class, correlation, private_noise
+from faceshield.noise.surrogate import BANK, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
 from faceshield.training.runtime import Runtime
 
-SECRET = "FACESHIELD_SECRET"
-FEW = 3  # below this the user is told that the noise stands on little
-ENOUGH = 60  # photos looked at to make a noise; more add time, not protection
-
-FIT: dict[Against, tuple[str, ...]] = {"training": SURROGATES, "both": (SURROGATE,)}
-"""What a private noise is fitted to: beside a mask, which takes the middle of the face, noise that was fitted to all
-surrogates holds less."""
+FEW = 3  # photos; an identity made from fewer gets a notice
 
 
-def load_identity(options: Options) -> tuple[Identity | None, list[str]]:
-    """The identity kept under the chosen name, if any, and what the user should know of it.
+def load_identity(options: Options) -> Identity | None:
+    """The identity kept under the chosen name; None where there is none, or where photos get nothing but masks.
 
     Raises UsageError where it was made for another ε: a person's noise never changes silently.
     """
-    if not vault.exists(options.identity):
-        return None, []
+    if not STRATEGIES[options.against].needs_identity or not vault.exists(options.identity):
+        return None
     identity = vault.load(options.identity)
     if abs(identity.epsilon - options.epsilon) > 1e-9:
         raise UsageError(
             f"identity {identity.name!r} was made with epsilon {epsilon_text(identity.epsilon)}, not"
             f" {epsilon_text(options.epsilon)}; use another --identity name or delete it first"
         )
-    notices = []
-    if options.fast and identity.kind == "private":
-        notices.append(f"identity {identity.name!r} already has a private noise; --fast was not needed")
-    if not options.fast and identity.kind == "bank":
-        notices.append(
-            f"identity {identity.name!r} carries a public noise (it was made with --fast);"
-            " use another --identity name for a private one"
-        )
-    other: Against = "training" if options.against == "both" else "both"
-    if identity.surrogate == digest(FIT[other]):
-        notices.append(
-            f"identity {identity.name!r} has a noise as it is made with --against {other}, which holds less with"
-            f" --against {options.against}; use another --identity name for one made for that"
-        )
-    return identity, notices
+    return identity
 
 
 def make_identity(
@@ -66,14 +44,13 @@ def make_identity(
     runtime: Runtime,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Identity:
-    """A new identity from the person's own faces on the canvas; it is not kept yet.
+    """A new identity from ``faces``, the person's; the caller saves it.
 
-    Its secret is drawn from the operating system, or is the environment's FACESHIELD_SECRET where a recipe or a test
-    must be repeatable. ``on_step(done, total)`` hears of the steps.
+    ``on_step(done, total)`` is called after each step. Raises StoreError where weights are absent or damaged.
     """
-    names = FIT[options.against]
+    names = STRATEGIES[options.against].surrogates
     bank = load_bank()
-    secret = os.environ.get(SECRET) or new_secret()
+    secret = choose_secret()
     if options.fast:
         class_index = choose_class(secret, len(bank.delta))
         delta = Budget(options.epsilon).project(bank.delta[class_index] * (options.epsilon / bank.epsilon))
@@ -103,25 +80,22 @@ def make_identity(
     )
 
 
-def build_perturbation(
-    options: Options,
-    identity: Identity | None,
-    faces: Sequence[AlignedCrops],
-    runtime: Runtime,
-    inception: InceptionResnetV1 | None = None,
-) -> Perturbation | None:
-    """What the photos get of the person of ``faces``; None where there is nothing to give. ``inception``: one more
-    recogniser that masks are made against.
-    """
-    if options.against == "training":
-        return None if identity is None else IdentityNoise(identity)
-    if not faces:
-        return None
-    own = identity or (vault.load(options.identity) if vault.exists(options.identity) else None)
-    secret = own.secret if own else os.environ.get(SECRET) or new_secret()
-    # beside an identity's noise a mask has the middle of the face only: too little for more than one opponent
-    alone = identity is None
-    known = build_ensemble(
-        faces, runtime, shipped_recognisers=alone, scatter=options.scatter, inception=inception if alone else None
-    )
-    return PhotoMasks(known, secret, options, runtime.device, identity)
+def list_notices(options: Options, identity: Identity | None) -> list[str]:
+    """What the user should know of the noise of ``identity``, one sentence each."""
+    if identity is None:
+        return []
+    notices = []
+    if options.fast and identity.kind == "private":
+        notices.append(f"identity {identity.name!r} already has a private noise; --fast was not needed")
+    if not options.fast and identity.kind == "bank":
+        notices.append(
+            f"identity {identity.name!r} carries a public noise (it was made with --fast);"
+            " use another --identity name for a private one"
+        )
+    notices += STRATEGIES[options.against].explain_surrogates(identity)
+    if identity.kind == "private" and identity.photos < FEW:
+        notices.append(
+            f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"
+            " it holds better: cloak more at once under another --identity name"
+        )
+    return notices

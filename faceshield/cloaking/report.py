@@ -10,6 +10,8 @@ from typing import Any, Literal
 import torch
 
 import faceshield
+from faceshield.core.store import sha256
+from faceshield.noise.identity import Identity
 
 Status = Literal["cloaked", "unprotected", "failed"]
 
@@ -18,8 +20,14 @@ Status = Literal["cloaked", "unprotected", "failed"]
 class FaceReport:
     """One cloaked face, measured on the pixels handed to the encoder.
 
-    box x0, y0, x1, y1 in upright pixels · linf_255 in levels of 255 · psnr in dB · ssim_face over ``region``
-    (rows and columns y0, x0, y1, x1 that may have changed) · frame: of a moving picture, counted from 1
+    Attributes:
+        box: x0, y0, x1, y1 in upright pixels.
+        score: the detector's, in [0, 1].
+        region: y0, x0, y1, x1 of the rows and columns that may have changed.
+        linf_255: largest change of a pixel value, in levels of 255.
+        psnr: in dB, over ``region``.
+        ssim_face: structural similarity over ``region``.
+        frame: its number in a moving picture, counted from 1.
     """
 
     box: tuple[float, ...]
@@ -33,14 +41,19 @@ class FaceReport:
 
 @dataclass(frozen=True)
 class PhotoReport:
-    """One input file. ``reason`` says why it is unprotected or failed, in one line with the fix.
+    """What happened to one input file.
 
-    ``written_linf_255``: what decoding the written file gives against the original, in the faces' regions;
-    ``resaved_linf_255``: the same for the untouched original saved the same way (0 for lossless formats). For JPEG
-    both are measured on the faces' parts coded by themselves, which gives the same (see ``cloaking.check``).
-    ``still_at``, of a masked photo: its distance, as written, from the person's nearest clean one by ResNet-29, for
-    which a match is below ``models.resnet29.MATCH_DISTANCE``.
-    ``frames`` and ``frames_cloaked``, of a moving picture: how many it has, and how many of them show the face.
+    Attributes:
+        reason: why it is unprotected or failed, in one line with the fix.
+        output: where it was written, relative to the output folder.
+        lossless: whether the written file keeps every pixel it was given.
+        written_linf_255: largest difference in the faces' regions between the written file, decoded, and the original.
+            For JPEG the regions are coded by themselves, which gives the same (see ``cloaking.check``).
+        resaved_linf_255: the same for the untouched original saved in the same way; 0 for lossless formats.
+        still_at: of a masked photo, its distance, as written, from the person's nearest clean one by ResNet-29; a match
+            is below ``models.resnet29.MATCH_DISTANCE``.
+        frames, frames_cloaked: of a moving picture, how many it has, and how many of them show the face.
+        stripped, notices, changes: see ``imaging.photo.Encoded``.
     """
 
     source: str
@@ -76,7 +89,16 @@ class PhotoReport:
 
 @dataclass(frozen=True)
 class CloakReport:
-    """All photos of a run, in input order, and how they were made."""
+    """All photos of a run, in input order, and how they were made.
+
+    Attributes:
+        options: what ``Options.describe`` gives.
+        identity: what :func:`describe_identity` gives.
+        ignored: files of the input folders that are not pictures.
+        notices: what the user should know of the identity.
+        started: when the run began, UTC in ISO 8601.
+        about: what the run acts against, and what it does not cover.
+    """
 
     photos: tuple[PhotoReport, ...]
     options: Mapping[str, Any]
@@ -85,6 +107,7 @@ class CloakReport:
     notices: tuple[str, ...] = ()
     started: str = ""
     device: str = ""
+    about: str = ""
     versions: Mapping[str, str] = field(
         default_factory=lambda: {
             "faceshield": faceshield.__version__,
@@ -108,18 +131,24 @@ class CloakReport:
         for photo in value["photos"]:
             for face in photo["faces"]:
                 face["psnr"] = face["psnr"] if face["psnr"] != float("inf") else None
-        return {"about": ABOUT[self.options.get("against", "training")], **value}
+        return {"about": self.about, **value}
 
 
-_PRIVATE = "Keep this file to yourself: it links output to input."
-ABOUT = {
-    "training": "Cloaking acts on recognisers trained on these photos. It does not hide a face from a search that"
-    f" compares photos without training on them, nor cover copies already online. {_PRIVATE}",
-    "search": "Each face was moved away from the person for four frozen recognisers (dlib's ResNet-29 and three small"
-    " ones of our own). Others find it less often than without, not never (faces/search); later ones and ones trained"
-    f" on these photos may still find it, and copies already online are not covered. {_PRIVATE}",
-    "both": "The middle of each face was moved away from the person for one frozen recogniser (dlib's ResNet-29), and"
-    " what lies around it carries the person's noise against training. Measured, each does less than alone: that"
-    " recogniser still finds some of the photos (faces/search), and one trained on them still knows the person in a"
-    f" part of the clean ones (faces/selfie). Copies already online are not covered. {_PRIVATE}",
-}
+def describe_identity(identity: Identity | None) -> dict[str, Any] | None:
+    """What the report may say: neither the secret nor the class index it chose."""
+    if identity is None:
+        return None
+    return {
+        "name": identity.name,
+        "kind": identity.kind,
+        "photos": identity.photos,
+        "created": identity.created,
+        "surrogate": identity.surrogate,
+        "bank_correlation": round(identity.bank_correlation, 3),
+        "noise_sha256": hash_noise(identity),
+    }
+
+
+def hash_noise(identity: Identity | None) -> str | None:
+    """Hexadecimal SHA-256 of the bytes of an identity's δ."""
+    return None if identity is None else sha256(identity.delta.numpy().tobytes())

@@ -1,41 +1,36 @@
-"""A whole album: make or fetch the person's noise, cloak photo by photo, keep going past bad files, report."""
+"""A whole album: make or load the person's noise, cloak photo by photo, keep going past bad files, report."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from faceshield.cloaking.album import Album, Item, free, gather, refuse_foreign, stem
+from faceshield.cloaking.album import Album, Item, gather, refuse_foreign
 from faceshield.cloaking.detect import Finder
-from faceshield.cloaking.ensemble import AlignedCrops
 from faceshield.cloaking.journal import Journal
 from faceshield.cloaking.leftovers import sweep
-from faceshield.cloaking.moving import cloak_frames, first_seen, moving
+from faceshield.cloaking.moving import cloak_frames, open_moving
 from faceshield.cloaking.options import Options
-from faceshield.cloaking.output_names import OutputNames
+from faceshield.cloaking.output_names import OutputNames, plan_outputs
+from faceshield.cloaking.person import Person, find_person
 from faceshield.cloaking.perturbation import Perturbation
 from faceshield.cloaking.photo import cloak_one, report_failed, report_unprotected
-from faceshield.cloaking.prepare import ENOUGH, FEW, FIT, build_perturbation, load_identity, make_identity
-from faceshield.cloaking.report import CloakReport, PhotoReport
+from faceshield.cloaking.prepare import list_notices, load_identity, make_identity
+from faceshield.cloaking.report import CloakReport, PhotoReport, describe_identity, hash_noise
+from faceshield.cloaking.strategy import STRATEGIES, Strategy
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.outputs import open_folder
-from faceshield.core.store import CLOAKED, sha256, write_json
+from faceshield.core.store import CLOAKED, write_json
 from faceshield.core.types import Progress
-from faceshield.evaluation.distractors import DISTRACTORS
 from faceshield.imaging.opening import read
-from faceshield.imaging.photo import decode
 from faceshield.models import facenet
-from faceshield.models.recognisers import RECOGNISERS
-from faceshield.models.resnet29 import RECOGNISER
-from faceshield.models.weights import path_of
+from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity
-from faceshield.noise.surrogate import BANK
 from faceshield.training.runtime import Runtime
 
 """Called as (stage, done, total); stages are "looking", "making noise" and "cloaking"."""
@@ -57,79 +52,121 @@ def cloak(
     Raises UsageError or StoreError before anything is written where the request itself is wrong (``out`` inside the
     input, an unknown option, a folder that cannot be written).
     """
-    options = options or Options()
-    given = [photos] if isinstance(photos, (str, Path)) else photos
-    target, say = Path(out), progress or (lambda stage, done, total: None)
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    album = gather([Path(path) for path in given], target)
-    runtime = Runtime.best(device)
-    inception = None if options.weights is None else facenet.load(Path(options.weights))
-    finder = Finder(options, device)
-    journal = Journal(target, options.resume)
-    if not journal.earlier:
-        refuse_foreign(album, target)
-    identity, notices = load_identity(options) if options.against != "search" else (None, [])
-    open_folder(target, "choose another folder")
-    if identity is None and options.against != "search":
-        vault.open_for_writing()
-    problems: dict[Path, PhotoReport] = {}
-    faces: list[AlignedCrops] = []
-    if identity is None or options.against != "training":
-        faces, problems = _look(album, options, finder, say)
-    if identity is None and faces and options.against != "search":
-        identity = make_identity(options, faces, runtime, lambda done, total: say("making noise", done, total))
-        vault.save(identity)
-    perturbation = build_perturbation(options, identity, faces, runtime, inception)
-    if identity is not None and identity.kind == "private" and identity.photos < FEW:
-        notices.append(
-            f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"
-            " it holds better: cloak more at once under another --identity name"
-        )
-    journal.begin({**options.describe(), "noise": _digest(identity)}, {str(item.source) for item in album.items})
-    finished = (*journal.done.values(), *journal.others)
-    taken = {stem(Path(report.output)) for report in finished if report.output}
-    todo = [item for item in album.items if str(item.source) not in journal.done]
-    work = [replace(item, place=free(item.place, taken)) for item in todo]
-    places = OutputNames(target, taken, journal.own)
-    folders = {target, *((target / item.place).parent for item in album.items)}
-    results = dict(journal.done)
+    given = [photos] if isinstance(photos, (str, Path)) else photos
+    job = _plan([Path(path) for path in given], Path(out), options or Options(), device, progress)
+    identity = load_identity(job.options)
+    _open_folders(job, identity)
+    person = _find_person(job, identity)
+    identity = identity or _make_identity(job, person)
+    perturbation = job.strategy.build_perturbation(job.options, identity, person.faces, job.runtime, job.inception)
+    job.journal.begin(
+        {**job.options.describe(), "noise": hash_noise(identity)}, {str(item.source) for item in job.album.items}
+    )
+    reports = _cloak_photos(job, perturbation, person)
+    return _write_report(job, identity, reports, started)
 
-    def one(item: Item) -> PhotoReport:
-        report = problems.get(item.source) or _guarded(item, places, perturbation, finder, options)
-        journal.add(report)
+
+@dataclass(frozen=True)
+class _Job:
+    """A request that was found to make sense, and what it is carried out with.
+
+    Attributes:
+        album: the photos to cloak.
+        out: the output folder.
+        inception: the user's own recogniser for masks, if any.
+        journal: which photos an earlier run has finished.
+        say: called with the progress.
+    """
+
+    album: Album
+    out: Path
+    options: Options
+    strategy: Strategy
+    runtime: Runtime
+    inception: InceptionResnetV1 | None
+    finder: Finder
+    journal: Journal
+    say: Progress
+
+
+def _plan(photos: Sequence[Path], out: Path, options: Options, device: str, progress: Progress | None) -> _Job:
+    """Refuse what cannot be done; writes nothing."""
+    job = _Job(
+        album=gather(photos, out),
+        out=out,
+        options=options,
+        strategy=STRATEGIES[options.against],
+        runtime=Runtime.best(device),
+        inception=None if options.weights is None else facenet.load(Path(options.weights)),
+        finder=Finder(options, device),
+        journal=Journal(out, options.resume),
+        say=progress or (lambda stage, done, total: None),
+    )
+    if not job.journal.earlier:
+        refuse_foreign(job.album, out)
+    return job
+
+
+def _open_folders(job: _Job, identity: Identity | None) -> None:
+    """Make the output folder, and the vault where an identity will be saved."""
+    open_folder(job.out, "choose another folder")
+    if identity is None and job.strategy.needs_identity:
+        vault.open_for_writing()
+
+
+def _find_person(job: _Job, identity: Identity | None) -> Person:
+    """Look at the photos, unless all that they get is the noise that ``identity`` has already."""
+    if identity is not None and not job.strategy.makes_masks:
+        return Person()
+    job.strategy.require_weights()
+    most = job.strategy.max_viewed(job.options.fast)
+    return find_person(
+        job.album.items, job.options, job.finder, most, lambda done, total: job.say("looking", done, total)
+    )
+
+
+def _make_identity(job: _Job, person: Person) -> Identity | None:
+    """Make and save an identity where the photos need one and show the person."""
+    if not job.strategy.needs_identity or not person.faces:
+        return None
+    identity = make_identity(
+        job.options, person.faces, job.runtime, lambda done, total: job.say("making noise", done, total)
+    )
+    vault.save(identity)
+    return identity
+
+
+def _cloak_photos(job: _Job, perturbation: Perturbation | None, person: Person) -> tuple[PhotoReport, ...]:
+    """Cloak what an earlier run has not finished; reports in the album's order, then those of earlier photos."""
+    items, names = plan_outputs(job.album, job.out, job.journal)
+    folders = {job.out, *((job.out / item.place).parent for item in job.album.items)}
+    reports, total = dict(job.journal.done), len(job.album.items)
+
+    def cloak_item(item: Item) -> PhotoReport:
+        report = person.problems.get(item.source) or _cloak_item(item, names, perturbation, job)
+        job.journal.add(report)
         return report
 
     sweep(folders)
-    say("cloaking", len(results), len(album.items))
-    for done in _in_order(one, work, options.workers):
-        results[done.source] = done
-        say("cloaking", len(results), len(album.items))
-    report = CloakReport(
-        photos=(*(results[str(item.source)] for item in album.items), *journal.others),
-        options=options.describe(),
-        identity=_summary(identity),
-        ignored=tuple(map(str, album.ignored)),
-        notices=tuple(notices),
-        started=started,
-        device=runtime.describe(),
-    )
-    write_json(target / CLOAKED, report.to_json())
-    journal.close()
-    sweep(folders)  # what was too young at the beginning
-    return report
+    job.say("cloaking", len(reports), total)
+    for report in _map_in_order(cloak_item, items, job.options.workers):
+        reports[report.source] = report
+        job.say("cloaking", len(reports), total)
+    sweep(folders)  # files that were too young for the first sweep
+    return (*(reports[str(item.source)] for item in job.album.items), *job.journal.others)
 
 
-def _guarded(
-    item: Item, places: OutputNames, perturbation: Perturbation | None, finder: Finder, options: Options
-) -> PhotoReport:
+def _cloak_item(item: Item, names: OutputNames, perturbation: Perturbation | None, job: _Job) -> PhotoReport:
+    """Cloak one file; whatever is wrong with it, other than the output folder, becomes its report."""
     try:
         if perturbation is None:
             raise UnprotectedError(f"{item.source}: no clear face was found in any of the photos")
         data = read(item.source)
-        animation = moving(data, item.source, options)
+        animation = open_moving(data, item.source, job.options)
         if animation is not None:
-            return cloak_frames(animation, item, places, perturbation, finder, options)
-        return cloak_one(data, item, places, perturbation, finder, options)
+            return cloak_frames(animation, item, names, perturbation, job.finder, job.options)
+        return cloak_one(data, item, names, perturbation, job.finder, job.options)
     except StoreError:
         raise
     except UnprotectedError as error:
@@ -138,47 +175,7 @@ def _guarded(
         return report_failed(item, error)
 
 
-def _look(
-    album: Album, options: Options, finder: Finder, say: Progress
-) -> tuple[list[AlignedCrops], dict[Path, PhotoReport]]:
-    """The person's face in up to ENOUGH photos spread over the album.
-
-    Photos that could not be used are reported once, here, so that they are not looked at again.
-    """
-    needed = {
-        "training": (*FIT["training"], BANK),
-        "search": (RECOGNISER, RECOGNISERS, DISTRACTORS),
-        "both": (*FIT["both"], BANK, RECOGNISER, DISTRACTORS),
-    }
-    for name in needed[options.against]:
-        path_of(name)  # a missing weight file is told now, not after minutes of looking
-    step = -(-len(album.items) // ENOUGH)
-    order = [item for first in range(step) for item in album.items[first::step]]
-    enough = 1 if options.fast and options.against == "training" else ENOUGH  # a mask leads away from all it knows
-    faces: list[AlignedCrops] = []
-    problems: dict[Path, PhotoReport] = {}
-    for number, item in enumerate(order, 1):
-        if faces and number > enough:
-            break
-        try:
-            data = read(item.source)
-            animation = moving(data, item.source, options)
-            if animation is not None:
-                faces.append(first_seen(animation, finder))
-            else:
-                rgb = decode(data, item.source, first=options.frames == "first").rgb8()
-                found = finder.find(rgb, item.source)
-                finder.keep(item.source, sha256(data), found)
-                faces += [AlignedCrops.of(rgb, face) for face in found[0][:1]]
-        except UnprotectedError as error:
-            problems[item.source] = report_unprotected(item, error)
-        except FaceshieldError as error:
-            problems[item.source] = report_failed(item, error)
-        say("looking", number, max(number, min(enough, len(order))))
-    return faces, problems
-
-
-def _in_order(work: Callable[[Item], PhotoReport], items: Sequence[Item], jobs: int) -> Iterator[PhotoReport]:
+def _map_in_order(work: Callable[[Item], PhotoReport], items: Sequence[Item], jobs: int) -> Iterator[PhotoReport]:
     """Results in input order, at most ``jobs`` photos in memory at a time."""
     with ThreadPoolExecutor(jobs) as pool:
         waiting = iter(items)
@@ -192,20 +189,17 @@ def _in_order(work: Callable[[Item], PhotoReport], items: Sequence[Item], jobs: 
                 future.cancel()
 
 
-def _digest(identity: Identity | None) -> str | None:
-    return None if identity is None else sha256(identity.delta.numpy().tobytes())
-
-
-def _summary(identity: Identity | None) -> dict[str, Any] | None:
-    """What the report may say: neither the secret nor the slot it chose."""
-    if identity is None:
-        return None
-    return {
-        "name": identity.name,
-        "kind": identity.kind,
-        "photos": identity.photos,
-        "created": identity.created,
-        "surrogate": identity.surrogate,
-        "bank_correlation": round(identity.bank_correlation, 3),
-        "noise_sha256": _digest(identity),
-    }
+def _write_report(job: _Job, identity: Identity | None, photos: tuple[PhotoReport, ...], started: str) -> CloakReport:
+    report = CloakReport(
+        photos=photos,
+        options=job.options.describe(),
+        identity=describe_identity(identity),
+        ignored=tuple(map(str, job.album.ignored)),
+        notices=tuple(list_notices(job.options, identity)),
+        started=started,
+        device=job.runtime.describe(),
+        about=job.strategy.about,
+    )
+    write_json(job.out / CLOAKED, report.to_json())
+    job.journal.close()
+    return report

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from faceshield.core.errors import StoreError, UsageError
+from faceshield.core.store import replace_file
 
 OnBytes = Callable[[str, int, int | None], None]
 """``on_bytes(file, bytes so far, bytes in all)``; None in all where the server does not say."""
@@ -68,23 +67,14 @@ def fetch(
 
 
 def _fetch_one(file: OfficialFile, path: Path, on_bytes: OnBytes | None) -> Path:
-    temporary: Path | None = None
     try:
         if path.is_file() and file.checksum.fault(path) is None:
             return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".faceshield-", suffix=".part")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as out, urllib.request.urlopen(file.url, timeout=60) as answer:
-            length = answer.headers.get("Content-Length")
-            total = int(length) if length is not None and length.isdecimal() else None
-            while chunk := answer.read(_CHUNK):
-                out.write(chunk)
-                if on_bytes is not None:
-                    on_bytes(file.name, out.tell(), total)
-        if fault := file.checksum.fault(temporary):
-            raise StoreError(f"{file.url}: arrived {fault}; try again later")
-        temporary.replace(path)
+        with replace_file(path) as out:
+            _receive(file, out, on_bytes)
+            out.flush()
+            if fault := file.checksum.fault(Path(out.name)):
+                raise StoreError(f"{file.url}: arrived {fault}; try again later")
     except urllib.error.URLError as error:
         raise StoreError(
             f"{file.url}: cannot be fetched ({error.reason}); fetch it by hand and put it at {path}"
@@ -93,7 +83,14 @@ def _fetch_one(file: OfficialFile, path: Path, on_bytes: OnBytes | None) -> Path
         raise StoreError(
             f"{path}: cannot be fetched or written ({error}); try again or choose another folder"
         ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)  # it is gone where all went well
     return path
+
+
+def _receive(file: OfficialFile, out: BinaryIO, on_bytes: OnBytes | None) -> None:
+    with urllib.request.urlopen(file.url, timeout=60) as answer:
+        length = answer.headers.get("Content-Length")
+        total = int(length) if length is not None and length.isdecimal() else None
+        while chunk := answer.read(_CHUNK):
+            out.write(chunk)
+            if on_bytes is not None:
+                on_bytes(file.name, out.tell(), total)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, BinaryIO
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -20,30 +23,65 @@ from faceshield.core.errors import StoreError
 CLOAKED = "faceshield.json"
 """What a cloaking run leaves beside its photos: the report that links each to its original."""
 
+_PREFIX, _SUFFIX = ".faceshield-", ".part"
+_TEMPORARY = re.compile(rf"{re.escape(_PREFIX)}[a-z0-9_]{{8}}{re.escape(_SUFFIX)}")  # what tempfile puts between them
 _asking = Lock()
 
 
-def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
-    """Write ``data`` beside ``path`` and rename it into place; ``mode`` as for chmod.
+@contextmanager
+def replace_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
+    """Open a temporary file beside ``path`` for writing; it takes the name ``path`` when the block ends.
 
-    Raises StoreError where the folder cannot be written or the disk is full; nothing is left half-written.
+    ``mode`` as for chmod. Where the block raises, nothing is left and ``path`` is as it was. Raises OSError where the
+    folder cannot be written or the disk is full.
     """
-    temporary: Path | None = None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
+    os.close(handle)
+    temporary = Path(name)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".faceshield-", suffix=".part")
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with temporary.open("wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(mode if mode is not None else 0o666 & ~_umask())
         temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)  # after the rename it is no longer there
+
+
+@contextmanager
+def create_folder(path: Path) -> Iterator[Path]:
+    """Make a temporary folder beside ``path`` to fill; it takes the name ``path`` when the block ends.
+
+    Where the block raises, nothing is left. Raises OSError where it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX))
+    try:
+        yield temporary
+        temporary.chmod(0o755)  # mkdtemp lets only the owner in
+        temporary.rename(path)
+    finally:
+        if temporary.exists():
+            shutil.rmtree(temporary)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether ``path`` has the name of a file that :func:`replace_file` has not yet finished."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Write ``data`` to ``path``, whole or not at all; ``mode`` as for chmod.
+
+    Raises StoreError where the folder cannot be written or the disk is full.
+    """
+    try:
+        with replace_file(path, mode) as file:
+            file.write(data)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)  # it is gone where all went well
 
 
 def _umask() -> int:

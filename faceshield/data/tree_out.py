@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from faceshield.core.errors import StoreError, UsageError
+from faceshield.core.store import create_folder
 from faceshield.data.examples import Examples
 
 _AT_ONCE = 256  # pictures between two calls of on_written
@@ -34,18 +33,11 @@ def write_tree(data: Examples, out: Path, *, on_written: Callable[[int, int], No
     for name, id in zip(names, data.ids, strict=True):
         if seen.setdefault(name, id) != id:
             raise UsageError(f"pictures {seen[name]!r} and {id!r} would both become {name!r}; rename one of them")
-    temporary: Path | None = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=".faceshield-", suffix=".part"))
-        _fill(temporary, data, names, on_written)
-        temporary.chmod(0o755)  # mkdtemp's own is for its owner alone
-        temporary.rename(out)
+        with create_folder(out) as folder:
+            _fill(folder, data, names, on_written)
     except OSError as error:
         raise StoreError(f"{out}: cannot be written ({error.strerror or error}); choose another folder") from error
-    finally:
-        if temporary is not None and temporary.exists():
-            shutil.rmtree(temporary)
 
 
 def _name(id: str, label: str) -> str:

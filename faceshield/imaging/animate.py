@@ -1,4 +1,4 @@
-"""Moving pictures out: frames in the time, number and repetition of the original, and nothing else of it."""
+"""Encode animations: frames with the times, number and repeats of the original, and nothing else of it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from faceshield.core.types import Photo
 from faceshield.imaging import encoders, formats, muxers, raster
 from faceshield.imaging import metadata as exif_rules
 from faceshield.imaging.animation import Animation
-from faceshield.imaging.orientation import stored
-from faceshield.imaging.palette import indexed
-from faceshield.imaging.photo import LOSSY_QUALITY, Encoded, Format, lossy_note, named
+from faceshield.imaging.orientation import turn_back
+from faceshield.imaging.palette import index_colours
+from faceshield.imaging.photo import LOSSY_QUALITY, Encoded, Format, choose_suffix, lossy_note
 
 _ROUNDED = "a GIF frame holds 256 colours: where there were more, each became the nearest of them"
 _REPEATS = "the AVIF repeats for ever: how often the original did cannot be read here"
@@ -44,21 +44,21 @@ def encode_animation(
             f"{animation.path}: is animated, and a JPEG does not move; use another format or --frames first"
         )
     changes = [f"{animation.format} becomes {target}"] if target != animation.format else []
-    icc = exif_rules.profile(animation.icc, grey)
+    icc = exif_rules.check_profile(animation.icc, grey)
     carried = exif_rules.carry(animation.exif, animation.orientation, metadata)
     writer = _Writer(animation, alpha, grey and target != "WEBP", quality, {"exif": carried.exif(), "icc_profile": icc})
     try:
         data = {"GIF": writer.gif, "PNG": writer.png, "WEBP": writer.webp, "AVIF": writer.avif}[target](frames)
     except (OSError, ValueError, RuntimeError) as error:
         raise PhotoError(f"{animation.path}: cannot be written as {target} ({error}); use another format") from error
-    suffix, renamed = named(animation.path, animation.format, target)
+    suffix, renamed = choose_suffix(animation.path, animation.format, target)
     lost = ["colour profile (damaged or for other colours)"] if animation.icc and not icc else []
     stripped = list(dict.fromkeys([*animation.details.get("beside", ()), *carried.stripped, *lost]))
     return Encoded(data, target, suffix, stripped, carried.notices, [*changes, *writer.changes, *renamed])
 
 
 class _Writer:
-    """One method a format; ``changes`` is complete when it has returned."""
+    """One method for each format; ``changes`` is complete when it has returned."""
 
     def __init__(
         self, animation: Animation, alpha: bool, grey: bool, quality: int | Literal["same"], common: dict[str, Any]
@@ -68,12 +68,12 @@ class _Writer:
         self.changes: list[str] = []
 
     def gif(self, frames: Iterable[tuple[Photo, float]]) -> bytes:
-        first, every = _peeked(self._arrays(frames))
+        first, every = _peek(self._arrays(frames))
 
         def all_indexed() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8], int | None, float]]:
             for array, ms in every:
                 planes = raster.split(array)
-                found = indexed(planes.pixels, planes.alpha)
+                found = index_colours(planes.pixels, planes.alpha)
                 if not found.exact and _ROUNDED not in self.changes:
                     self.changes.append(_ROUNDED)
                 yield found.indices, found.palette, found.clear, ms
@@ -92,7 +92,7 @@ class _Writer:
             quality = self._lossy()
         elif quality is not None and formats.is_lossless(self.animation):
             self.changes.append(f"{self.animation.format} without loss becomes WEBP with loss")
-        first, every = _peeked(self._arrays(frames))
+        first, every = _peek(self._arrays(frames))
         files = ((encoders.webp(array, quality), ms) for array, ms in every)
         return muxers.animated_webp(files, first.shape[1::-1], self.animation.plays, alpha=self.alpha, **self.common)
 
@@ -112,10 +112,10 @@ class _Writer:
             if self.alpha and alpha is None:
                 alpha = np.full(photo.pixels.shape[:2], 255, np.uint8)
             array = raster.join(photo.pixels, alpha if self.alpha else None, self.grey)
-            yield stored(array, self.animation.orientation), ms
+            yield turn_back(array, self.animation.orientation), ms
 
 
-def _peeked(
+def _peek(
     arrays: Iterator[tuple[NDArray[np.uint8], float]],
 ) -> tuple[NDArray[np.uint8], Iterator[tuple[NDArray[np.uint8], float]]]:
     first = next(arrays)

@@ -13,8 +13,8 @@ from faceshield.core.errors import PhotoError
 from faceshield.core.types import Photo
 from faceshield.imaging import containers, formats, raster
 from faceshield.imaging import metadata as exif_rules
-from faceshield.imaging.opening import MAX_PIXELS, refusing
-from faceshield.imaging.orientation import upright
+from faceshield.imaging.opening import MAX_PIXELS, refuse_undecodable
+from faceshield.imaging.orientation import turn_upright
 
 MAX_FRAMES = 10_000
 # of all frames together, in pictures of the largest size; Pillow's AVIF writer holds all frames in memory
@@ -24,11 +24,15 @@ _PICTURES_ELSE = 4
 
 @dataclass(frozen=True)
 class Animation:
-    """A moving picture whose frames are decoded when they are asked for, as ``core.types.Photo`` each.
+    """A moving picture whose frames are decoded one at a time, as ``core.types.Photo``.
 
-    count   how many frames, with the still one of an APNG      plays   how often they are shown, 0 for ever
-    still   the first frame is shown only where nothing can move (an APNG's default image)
-    format, exif, icc, orientation, details   as in ``Photo``
+    Attributes:
+        data: the bytes of the file.
+        path: where it came from.
+        count: the number of frames, with an APNG's default image.
+        plays: how often the frames are shown; 0 for ever.
+        still: whether the first frame is an APNG's default image, for viewers without animation.
+        format, exif, icc, orientation, details: as in ``Photo``.
     """
 
     data: bytes = field(repr=False)
@@ -43,19 +47,19 @@ class Animation:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def frames(self) -> Iterator[tuple[Photo, float]]:
-        """Each frame as it is seen, upright and whole (what stays of earlier frames is in it), and for how many ms.
+        """Yield each frame as it is seen, upright and with what stays of earlier frames, and its duration in ms.
 
         Raises PhotoError, also after some frames, where the file is damaged.
         """
         picture = None
         for number in range(self.count):
-            with refusing(self.path):
+            with refuse_undecodable(self.path):
                 picture = picture or formats.open_picture(self.data, self.format)
                 picture.seek(number)
                 planes = raster.from_picture(picture, self.data)
                 lasts = float(picture.info.get("duration") or 0)
-                pixels = upright(planes.pixels, self.orientation)
-                alpha = None if planes.alpha is None else upright(planes.alpha, self.orientation)
+                pixels = turn_upright(planes.pixels, self.orientation)
+                alpha = None if planes.alpha is None else turn_upright(planes.alpha, self.orientation)
             # a palette of greys is colour to the decoder
             grey = planes.grey or (self.format == "GIF" and bool(np.ptp(pixels, axis=2).max() == 0))
             photo = Photo(pixels, self.path, self.format, grey, alpha, orientation=self.orientation)
@@ -63,7 +67,7 @@ class Animation:
 
 
 def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> Animation | None:
-    """The moving picture that ``data`` is; None for a still one and for what is no picture, which ``decode`` refuses.
+    """Open ``data`` as an animation; None for a still picture and for what is not a picture, which ``decode`` refuses.
 
     Raises PhotoError, in one line that names ``path``, for one that is damaged at its beginning, has more than
     ``max_pixels`` in a frame, too many in all frames or more than :data:`MAX_FRAMES`, or 16 bits a colour.
@@ -71,7 +75,7 @@ def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> 
     format = formats.sniff(data)
     if format not in formats.MOVING:
         return None
-    with refusing(path):
+    with refuse_undecodable(path):
         picture = formats.open_picture(data, format)
         if not getattr(picture, "is_animated", False):
             return None
@@ -88,7 +92,7 @@ def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> 
             raise PhotoError("is animated with 16 bits a colour; save it with 8, or use --frames first")
         info = picture.info
         exif = info.get("exif")
-        details = formats.settings(picture, data)
+        details = formats.read_settings(picture, data)
         return Animation(
             data=data,
             path=path,
@@ -98,13 +102,13 @@ def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> 
             still=bool(info.get("default_image")),
             exif=exif,
             icc=info.get("icc_profile"),
-            orientation=exif_rules.orientation(exif) or containers.xmp_orientation(data, format, info) or 1,
-            details={**details, "beside": tuple(containers.beside_the_picture(data, format, info))},
+            orientation=exif_rules.read_orientation(exif) or containers.read_xmp_orientation(data, format, info) or 1,
+            details={**details, "beside": tuple(containers.list_extras(data, format, info))},
         )
 
 
 def _plays(format: str, loop: int | None) -> int:
-    """GIF says how often to begin again, and says nothing where once is enough; Pillow does not read AVIF's."""
+    """A GIF's ``loop`` counts repeats and is None for one play; others count plays. Pillow does not read AVIF's."""
     if format == "GIF":
         return 1 if loop is None else loop + (loop > 0)
     return loop or 0

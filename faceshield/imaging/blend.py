@@ -1,4 +1,4 @@
-"""δ goes back into the full-size photo: feathered at its border, nothing changed outside it."""
+"""Add δ to the full-size photo: feathered at its border, with no change outside it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Region:
         """The rectangle's view of ``pixels`` (H, W, …)."""
         return pixels[self.y0 : self.y1, self.x0 : self.x1]
 
-    def shared(self, other: Region) -> Region | None:
-        """What lies in both, None where they are apart."""
+    def intersect(self, other: Region) -> Region | None:
+        """The rectangle that lies in both; None where they do not overlap."""
         y0, x0 = max(self.y0, other.y0), max(self.x0, other.x0)
         y1, x1 = min(self.y1, other.y1), min(self.x1, other.x1)
         return Region(y0, x0, y1, x1) if y0 < y1 and x0 < x1 else None
@@ -57,7 +57,7 @@ def blend(
     """Add each face's δ to the photo and round once.
 
     ``deltas``: pairs of δ (3, S, S) float32 on the canvas and ``photo_to_crop`` (2, 3), see ``imaging.warp``. Returns
-    new upright pixels of the photo's own dtype and, for each face, the region that could change. ‖change‖∞ ≤ ε also
+    new upright pixels of the photo's dtype and, for each face, the region that could change. ‖change‖∞ ≤ ε also
     where two faces' regions overlap; a grey photo stays grey.
     """
     pixels = photo.pixels.copy()
@@ -72,7 +72,7 @@ def blend(
     for region, levels in pending:
         total = levels.copy()
         for other, more in pending:
-            shared = region.shared(other)
+            shared = region.intersect(other)
             if other is not region and shared is not None:
                 shared.within(region).of(total)[:] += shared.within(other).of(more)
         region.of(pixels)[:] = add_levels(region.of(photo.pixels), total, epsilon)

@@ -1,4 +1,4 @@
-"""What a picture file holds beside the picture: named here for the report, because none of it is written back."""
+"""What a picture file holds beside the picture: named for the report, because none of it is written back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CARRIED_CHUNKS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"pHYs"
 _CARRIED_CHUNKS |= {b"acTL", b"fcTL", b"fdAT"}  # frames, which are cloaked or counted
 
 
-def beside_the_picture(data: bytes, format: str, info: Mapping[Any, Any]) -> list[str]:
+def list_extras(data: bytes, format: str, info: Mapping[Any, Any]) -> list[str]:
     """Plain words for each part of the file that a rewrite leaves behind ("XMP packet", …), without repeats.
 
     ``info`` is what the decoder found, for formats that are not searched here. EXIF is not looked into.
@@ -51,7 +51,7 @@ def beside_the_picture(data: bytes, format: str, info: Mapping[Any, Any]) -> lis
     return list(dict.fromkeys(found))
 
 
-def xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> int | None:
+def read_xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> int | None:
     """The orientation 1–8 that the XMP packet of a JPEG, PNG or WebP states; None where there is none.
 
     ``info`` is what the decoder found. For files whose EXIF says nothing, as some editors write them.
@@ -65,13 +65,13 @@ def xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> int | 
     return int(found[1]) if found else None
 
 
-def jpeg_scans(data: bytes) -> int:
+def count_jpeg_scans(data: bytes) -> int:
     """How many scans a JPEG holds: each costs a pass over the whole picture, so a hostile file has thousands."""
     return sum(marker == 0xDA for marker, _ in jpeg_segments(data))
 
 
 def webp_is_lossless(data: bytes) -> bool:
-    """True for a WebP whose picture, or each of whose frames, is stored as VP8L."""
+    """Whether the picture of a WebP, or each of its frames, is stored as VP8L."""
     kinds = {name for name, _ in riff_chunks(data)}
     for name, content in riff_chunks(data):
         if name == b"ANMF":  # 16 bytes of place and time, then chunks like a file's own
@@ -128,7 +128,7 @@ def _jpeg(data: bytes) -> Iterator[str]:
         elif marker == 0xFE:
             yield "comment"
         elif marker == 0xD9:
-            yield from _after(content)
+            yield from _name_trailer(content)
         elif 0xE0 <= marker <= 0xEF:
             names = (name for (app, mark), name in _APPS.items() if app == marker and content.startswith(mark))
             name = next(names, f"application data (APP{marker - 0xE0})")
@@ -146,7 +146,7 @@ def _png(data: bytes) -> Iterator[str]:
         elif name == b"caBX":
             yield "content credentials (C2PA)"
         elif name == b"":
-            yield from _after(content)
+            yield from _name_trailer(content)
         elif name not in _CARRIED_CHUNKS:
             yield f"PNG chunk {name.decode('latin-1')!r}"
 
@@ -166,13 +166,13 @@ def _webp(data: bytes) -> Iterator[str]:
         if name == b"XMP ":
             yield from xmp_parts(content)
         elif name == b"":
-            yield from _after(content)
+            yield from _name_trailer(content)
         elif name not in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"ANIM", b"ANMF"):
             yield f"WebP chunk {name.decode('latin-1')!r}"
 
 
 def _boxes(data: bytes) -> Iterator[str]:
-    """HEIF and AVIF: the boxes at the top that are not the picture's own."""
+    """HEIF and AVIF: the top-level boxes that do not belong to the picture."""
     place = 0
     while place + 8 <= len(data):
         length = int.from_bytes(data[place : place + 4], "big")
@@ -188,6 +188,6 @@ def _boxes(data: bytes) -> Iterator[str]:
         place += length
 
 
-def _after(rest: bytes) -> Iterator[str]:
+def _name_trailer(rest: bytes) -> Iterator[str]:
     if rest.strip(b"\0"):
         yield f"video or other data after the picture ({len(rest)} bytes)"

@@ -20,7 +20,7 @@ TEMPLATE_112: Matrix = np.array(
 DLIB_150: Matrix = np.array(
     [[48.84, 46.52], [102.24, 46.46], [75.53, 78.02], [51.76, 105.23], [98.76, 105.24]], np.float32
 )
-"""MTCNN's points in dlib's 150×150 face chip, the input of ResNet-29."""
+"""MTCNN's points in dlib's 150×150 aligned crop, the input of ResNet-29."""
 
 
 def template(side: float, margin: float = 0) -> Matrix:
@@ -42,7 +42,7 @@ class CropSpec:
     size: int
 
     def way(self, landmarks: Matrix, box: Matrix) -> Matrix:
-        """(2, 3), photo → chip, for a face's ``landmarks`` (5, 2) in pixels and its ``box`` (2, 2) in pixel edges.
+        """(2, 3), photo → crop, for a face's ``landmarks`` (5, 2) in pixels and its ``box`` (2, 2) in pixel edges.
 
         Raises PhotoError where the landmarks coincide or the box has no area, whichever of them counts.
         """

@@ -1,4 +1,4 @@
-"""One function a format: pixels in, a file out that holds nothing but them, their colours and the EXIF given."""
+"""One function for each format: pixels to a file that holds only them, their colour profile and the given EXIF."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from faceshield.imaging import ifd
-from faceshield.imaging.metadata import Carried
+from faceshield.imaging.metadata import ExifCopy
 
 _TIFF_CODES = {"raw": 1, "tiff_lzw": 5, "tiff_adobe_deflate": 8, "packbits": 32773}
 TIFF_LOSSLESS = (*_TIFF_CODES, "zstd", "lzma")
@@ -23,7 +23,7 @@ TIFF_LOSSLESS = (*_TIFF_CODES, "zstd", "lzma")
 def jpeg(array: NDArray[Any], quality: int | None, settings: Mapping[str, Any], **common: Any) -> bytes:
     """``array`` (H, W) or (H, W, 3) uint8. ``quality`` None repeats the quantisation tables in ``settings``."""
     options: dict[str, Any] = {"progressive": settings.get("progressive", False)}
-    picture = Image.fromarray(array) if array.ndim == 2 else _four_bytes(array)
+    picture = Image.fromarray(array) if array.ndim == 2 else _to_four_bytes(array)
     if array.ndim == 3:
         options["subsampling"] = settings.get("subsampling", 0)
         options["keep_rgb"] = settings.get("keep_rgb", False)
@@ -31,7 +31,7 @@ def jpeg(array: NDArray[Any], quality: int | None, settings: Mapping[str, Any], 
         options["qtables"] = settings["qtables"]
     else:
         options["quality"] = quality
-    return _saved(picture, "JPEG", **options, **common)
+    return _save(picture, "JPEG", **options, **common)
 
 
 def png(array: NDArray[Any], chunks: Mapping[bytes, bytes], **common: Any) -> bytes:
@@ -52,7 +52,7 @@ def webp(array: NDArray[Any], quality: int | None, **common: Any) -> bytes:
 
 
 def avif(array: NDArray[Any], quality: int, **common: Any) -> bytes:
-    """``array`` (H, W) or (H, W, 3–4) uint8. Pillow turns the EXIF orientation into AVIF's own."""
+    """``array`` (H, W) or (H, W, 3–4) uint8. Pillow turns the EXIF orientation into that of AVIF."""
     return _pillow(array, "AVIF", quality=quality, **common)
 
 
@@ -60,20 +60,20 @@ def animated_avif(frames: Sequence[tuple[NDArray[np.uint8], float]], quality: in
     """(H, W[, 3–4]) uint8 and ms of each frame. Pillow takes them all at once."""
     first, *rest = (Image.fromarray(array) for array, _ in frames)
     lasting = [round(ms) for _, ms in frames]
-    return _saved(first, "AVIF", save_all=True, append_images=rest, duration=lasting, quality=quality, **common)
+    return _save(first, "AVIF", save_all=True, append_images=rest, duration=lasting, quality=quality, **common)
 
 
 def tiff(
     array: NDArray[Any],
     compression: str,
-    carried: Carried,
+    carried: ExifCopy,
     icc: bytes | None,
     dpi: tuple[float, float] | None,
 ) -> bytes:
     """``array`` (H, W[, 2–4]) uint8 or uint16, compressed without loss.
 
-    The raster is written by Pillow or (16 bits) OpenCV, and a directory of our own put in place of theirs: neither
-    can write EXIF into a compressed TIFF.
+    Pillow or (16 bits) OpenCV writes the raster, and this function replaces their directory: neither can write EXIF
+    into a compressed TIFF.
     """
     if array.dtype == np.uint16:
         turned = array[..., [2, 1, 0, 3][: array.shape[2]]] if array.ndim == 3 else array
@@ -85,8 +85,8 @@ def tiff(
     head = ifd.header(base)
     assert head is not None, "the raster was just written as TIFF"
     order, offset = head
-    own = ifd.read(base, offset, order)[0]
-    tree: ifd.Tree = {tag: own[tag] for tag in own if tag not in (274, 282, 283, 296, 305)}
+    written = ifd.read(base, offset, order)[0]
+    tree: ifd.Tree = {tag: written[tag] for tag in written if tag not in (274, 282, 283, 296, 305)}
     if array.ndim == 3 and array.shape[2] in (2, 4):
         tree[338] = ifd.Entry(ifd.SHORT, 1, struct.pack(order + "H", 2))  # alpha, colours not multiplied by it
     if dpi:
@@ -98,21 +98,21 @@ def tiff(
     exif = carried.tree if carried.order == order else ifd.reorder(carried.tree)
     # 0x0211–0x0214 describe how a JPEG's chroma was made; in a TIFF they would describe this raster
     tree.update({tag: item for tag, item in exif.items() if tag not in (0x0211, 0x0213, 0x0214)})
-    return ifd.with_directory(base, tree, order)
+    return ifd.append_directory(base, tree, order)
 
 
 def _pillow(array: NDArray[Any], format: str, **options: Any) -> bytes:
-    return _saved(Image.fromarray(array), format, **options)
+    return _save(Image.fromarray(array), format, **options)
 
 
-def _saved(picture: Image.Image, format: str, **options: Any) -> bytes:
+def _save(picture: Image.Image, format: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format, **{name: value for name, value in options.items() if value is not None})
     return buffer.getvalue()
 
 
-def _four_bytes(array: NDArray[np.uint8]) -> Image.Image:
-    """RGB (H, W, 3) as Pillow keeps it, four bytes a pixel: its own way there takes four times as long."""
+def _to_four_bytes(array: NDArray[np.uint8]) -> Image.Image:
+    """RGB (H, W, 3) as Pillow stores it, four bytes a pixel; Pillow's own conversion takes four times as long."""
     four: Any = cv2.cvtColor(array, cv2.COLOR_RGB2RGBA)
     return Image.frombuffer("RGBX", array.shape[1::-1], four, "raw", "RGBX", 0, 1)
 

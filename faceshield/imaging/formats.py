@@ -1,4 +1,4 @@
-"""The picture formats that are read: told by content, opened with the one decoder for that content."""
+"""The picture formats that are read: recognised by content, and opened with the decoder for that content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import (
 )
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging.containers import PNG_COLOUR, jpeg_scans, png_chunks, webp_is_lossless
+from faceshield.imaging.containers import PNG_COLOUR, count_jpeg_scans, png_chunks, webp_is_lossless
 
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -30,7 +30,7 @@ SUFFIXES = {
     "HEIF": (".heic", ".heif", ".hif"),
     "AVIF": (".avif",),
 }
-PICTURES = (*(suffix for own in SUFFIXES.values() for suffix in own), ".mpo")
+PICTURES = (*(suffix for suffixes in SUFFIXES.values() for suffix in suffixes), ".mpo")
 """Of files in a folder that are taken for photos; an MPO is written again as a JPEG."""
 MOVING = ("GIF", "PNG", "WEBP", "AVIF")
 _LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
@@ -62,7 +62,7 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 
 class Original(Protocol):
-    """What a file was: a photo's or an animation's."""
+    """The format and settings of a photo or an animation."""
 
     @property
     def format(self) -> str: ...
@@ -72,7 +72,7 @@ class Original(Protocol):
 
 
 def sniff(data: bytes) -> str | None:
-    """The format's name as in :data:`SUFFIXES`, told by the first bytes alone; None for anything else."""
+    """The format's name as in :data:`SUFFIXES`, by the first bytes alone; None for anything else."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     if data[4:8] == b"ftyp":
@@ -107,11 +107,11 @@ def _avif(data: bytes) -> ImageFile.ImageFile:
 
 
 def refuse_unsafe(picture: ImageFile.ImageFile, data: bytes, max_pixels: int, moving: bool = False) -> None:
-    """Raises PhotoError for pictures too costly to decode, that are only a preview, or (not ``moving``) that move."""
+    """Raise PhotoError for pictures too costly to decode, camera raw files and, unless ``moving``, animations."""
     width, height = picture.size
     if width * height > max_pixels:
         raise too_large(width, height, max_pixels)
-    if isinstance(picture, JpegImagePlugin.JpegImageFile) and jpeg_scans(data) > _MAX_SCANS:
+    if isinstance(picture, JpegImagePlugin.JpegImageFile) and count_jpeg_scans(data) > _MAX_SCANS:
         raise PhotoError(f"has more than {_MAX_SCANS} scans, which no camera writes; save it anew")
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         kind = picture.tag_v2.get(254, 0)
@@ -128,7 +128,7 @@ def too_large(width: int, height: int, max_pixels: int) -> PhotoError:
     )
 
 
-def settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
+def read_settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
     """How the file was made, for :mod:`faceshield.imaging.encoders` to repeat: see `Photo.details`.
 
     dpi · JPEG: qtables, subsampling, odd_sampling, progressive, keep_rgb · PNG: colour_chunks ·
@@ -137,7 +137,7 @@ def settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
     found: dict[str, Any] = {}
     dpi = picture.info.get("dpi")
     if isinstance(picture, TiffImagePlugin.TiffImageFile) and 282 not in picture.tag_v2:
-        dpi = None  # Pillow makes one up
+        dpi = None  # the file states none; Pillow invents one
     with contextlib.suppress(TypeError, ValueError, OverflowError, ZeroDivisionError):  # rationals of damaged EXIF
         x, y = (float(value) for value in dpi or ())
         if 0 < x < 65536 and 0 < y < 65536:
@@ -160,8 +160,8 @@ def is_lossless(photo: Original) -> bool:
     return photo.format in _LOSSLESS or bool(photo.details.get("lossless"))
 
 
-def pages(picture: ImageFile.ImageFile) -> list[str]:
-    """What to say of the pages behind the first one of a TIFF file, or of the frames of what moves."""
+def list_pages(picture: ImageFile.ImageFile) -> list[str]:
+    """Name the pages after the first one of a TIFF file, or the frames after the first one of an animation."""
     further = getattr(picture, "n_frames", 1) - 1
     if picture.format not in ("TIFF", *MOVING) or not further:
         return []

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging.containers import beside_the_picture
+from faceshield.imaging.containers import list_extras
 from faceshield.imaging.formats import too_large
 from faceshield.imaging.raster import Raster, split
 
@@ -32,7 +32,7 @@ def read(data: bytes, max_pixels: int) -> tuple[Raster, dict[str, Any], list[str
     if heif.mode.split(";")[0].endswith("a"):
         raise PhotoError("holds colours multiplied by their transparency; save it as PNG first")
     array: NDArray[Any] = np.array(heif)  # a copy: under numpy 1 the decoder's own buffer goes with ``heif``
-    beside = beside_the_picture(data, "HEIF", info)
+    beside = list_extras(data, "HEIF", info)
     beside += [f"{len(heif) - 1} further picture(s)"] if len(heif) > 1 else []
     beside += ["thumbnail (HEIF)"] if info.get("thumbnails") else []
     beside += ["depth map"] if info.get("depth_images") else []

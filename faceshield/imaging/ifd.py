@@ -17,7 +17,11 @@ _BIG_STARTS = {b"II+\0\x08\0\0\0": "<", b"MM\0+\0\x08\0\0": ">"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
 _UNITS = {3: 2, 8: 2, 4: 4, 5: 4, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}  # a rational is two numbers of four bytes
 SHORT, LONG, RATIONAL, UNDEFINED = 3, 4, 5, 7
-_NARROWED = {16: (LONG, "Q", "I"), 17: (9, "q", "i"), 18: (13, "Q", "I")}  # BigTIFF's own kinds: offsets of 64 bits
+_NARROWED = {
+    16: (LONG, "Q", "I"),
+    17: (9, "q", "i"),
+    18: (13, "Q", "I"),
+}  # kinds that only BigTIFF has: offsets of 64 bits
 
 
 class Entry(NamedTuple):
@@ -56,7 +60,7 @@ def read(data: bytes, offset: int, order: str) -> tuple[Directory, int]:
     for tag, kind, number, begin in _cells(data, offset, order):
         size = (_SIZES.get(kind) or 8 * (kind in _NARROWED)) * number
         if 0 < size <= len(data) - begin:
-            entry = _narrowed(Entry(kind, number, data[begin : begin + size]), order)
+            entry = _narrow(Entry(kind, number, data[begin : begin + size]), order)
             if entry:
                 entries.setdefault(tag, entry)
     big = data[:8] in _BIG_STARTS
@@ -66,8 +70,8 @@ def read(data: bytes, offset: int, order: str) -> tuple[Directory, int]:
     return entries, struct.unpack(order + code, place)[0] if len(place) == word else 0
 
 
-def without(data: bytes, tag: int) -> bytes:
-    """The TIFF or BigTIFF ``data`` whose main directory says 1 for ``tag``, a SHORT, if it says anything."""
+def reset_tag(data: bytes, tag: int) -> bytes:
+    """``data``, a TIFF or BigTIFF, with 1 for the SHORT ``tag`` in its main directory where it has that tag."""
     head = header(data)
     for found, kind, number, begin in _cells(data, head[1], head[0]) if head else ():
         if (found, kind, number) == (tag, SHORT, 1):
@@ -91,7 +95,7 @@ def _cells(data: bytes, offset: int, order: str) -> Iterator[tuple[int, int, int
         yield tag, kind, number, start + size - inside if width <= inside else struct.unpack(order + code, cell)[0]
 
 
-def _narrowed(entry: Entry, order: str) -> Entry | None:
+def _narrow(entry: Entry, order: str) -> Entry | None:
     if entry.kind not in _NARROWED:
         return entry
     kind, wide, narrow = _NARROWED[entry.kind]
@@ -135,8 +139,8 @@ def reorder(tree: Mapping[int, Entry | Tree]) -> Tree:
     return swapped
 
 
-def with_directory(file: bytes, tree: Mapping[int, Entry | Tree], order: str) -> bytes:
-    """A TIFF ``file`` whose main directory is ``tree``, put behind its end; the old one becomes dead bytes."""
+def append_directory(file: bytes, tree: Mapping[int, Entry | Tree], order: str) -> bytes:
+    """A TIFF ``file`` whose main directory is ``tree``, appended at its end; the old directory becomes unused bytes."""
     padding = bytes(len(file) % 2)
     place = len(file) + len(padding)
     start = file[:4] + struct.pack(order + "I", place)

@@ -1,7 +1,7 @@
-"""A JPEG whose end marker is missing: whether its picture is all there, told without a decoder's warnings.
+"""A JPEG whose end marker is missing: whether its picture is complete, found without a decoder's warnings.
 
-libjpeg makes up what is missing and only warns, which Pillow does not pass on. So the file is decoded with several
-endings: where one scan line lacks as much as a bit, the decoder reads on into the ending and the pixels differ.
+libjpeg invents what is missing and only warns; Pillow does not pass the warning on. So the file is decoded with several
+endings: where a scan line lacks even one bit, the decoder reads into the ending, and the pixels differ.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from faceshield.imaging.formats import open_picture
 MISSING_END = "the end marker was missing, as after a broken copy: all of the picture was there, and it has one now"
 _CUT_OFF = "is cut off: rows or details of the picture are missing; copy it again from its source"
 _EOI = b"\xff\xd9"
-# nothing, or bits that no cut can have left all alike; never 0xFF, which would begin a marker
+# nothing, or bits that differ from each other at every place; never 0xFF, which would begin a marker
 _JUNK = (b"\x55" * 64, b"\xaa" * 64, b"\xc3\x1e" * 32)
 _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 
@@ -26,7 +26,7 @@ def lacks_end(data: bytes) -> bool:
     return not data.endswith(_EOI) and all(marker != 0xD9 for marker, _ in jpeg_segments(data))
 
 
-def with_end(data: bytes) -> bytes:
+def add_end(data: bytes) -> bytes:
     """``data``, a JPEG that :func:`lacks_end`, with its end marker.
 
     Raises PhotoError where anything of the picture is missing: a scan, a row, or the last bits of one. Zeros behind

@@ -1,6 +1,6 @@
-"""EXIF and ICC: what a protected photo may carry, what is left behind, and what still tells on its owner.
+"""EXIF and ICC: what a protected photo may carry, what is left out, and which private facts it still holds.
 
-Only what is on the lists below goes into the output, so that nothing unknown can bring the clean face along.
+Only tags on the lists below go into the output, so that no unknown tag can carry the clean face.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAIN_KEPT = frozenset((
     0x010E, 0x010F, 0x0110, ORIENTATION, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x013C, 0x013E, 0x013F,
     0x0211, 0x0213, 0x0214, 0x4746, 0x4749, 0x8298, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F,
 ))
-# the standard tags of EXIF 2.32, without the vendors' own notes, sound file names, device tables and padding
+# the standard tags of EXIF 2.32, without the vendors' notes, sound file names, device tables and padding
 _CAMERA_KEPT = frozenset((
     0x829A, 0x829D, 0x8822, 0x8824, 0x8827, *range(0x8830, 0x8836), 0x9000, 0x9003, 0x9004, *range(0x9010, 0x9013),
     0x9101, 0x9102, *range(0x9201, 0x920B), 0x9214, 0x9286, *range(0x9290, 0x9293), *range(0x9400, 0x9406),
@@ -64,10 +64,14 @@ _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"WEBPVP8", b"ftyp", b"/9j/", b"
 
 
 @dataclass(frozen=True)
-class Carried:
+class ExifCopy:
     """The EXIF that goes into the output, and its part of the report.
 
-    ``order`` is its byte order "<" or ">"; ``tree`` its main directory with the others nested, perhaps empty.
+    Attributes:
+        order: its byte order, "<" or ">".
+        tree: its main directory with the others nested; may be empty.
+        stripped: what is left out.
+        notices: private facts that stay.
     """
 
     order: str
@@ -83,7 +87,7 @@ class Carried:
         return b"Exif\0\0" + start + ifd.write(self.tree, 8, self.order)
 
 
-def orientation(exif: bytes | None) -> int | None:
+def read_orientation(exif: bytes | None) -> int | None:
     """The orientation tag of raw EXIF or a TIFF file, None where it is absent, damaged or not in 1–8."""
     data = _body(exif)
     head = ifd.header(data)
@@ -92,7 +96,7 @@ def orientation(exif: bytes | None) -> int | None:
     return value if value is not None and 1 <= value <= 8 else None
 
 
-def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> Carried:
+def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> ExifCopy:
     """What of the raw ``exif`` (or of a whole TIFF file) goes into the output, and what does not.
 
     ``upright_as`` is the orientation to state: it replaces the tag, and is added where it is not 1. "no-location"
@@ -102,13 +106,13 @@ def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> Carri
     data = _body(exif)
     head = ifd.header(data)
     if head is None:
-        return Carried("<", _oriented({}, "<", upright_as), ["EXIF that cannot be read"] if data else [], [])
+        return ExifCopy("<", _set_orientation({}, "<", upright_as), ["EXIF that cannot be read"] if data else [], [])
     order, offset = head
     main, next_directory = ifd.read(data, offset, order)
     stripped = ["EXIF thumbnail"] if next_directory and not _is_file(main) else []
     if policy == "none":
         everything = [*stripped, "EXIF but for the orientation"]
-        return Carried(order, _oriented({}, order, upright_as), everything, [])
+        return ExifCopy(order, _set_orientation({}, order, upright_as), everything, [])
 
     camera = _child(data, main.get(_EXIF), order)
     place = _keep(_child(data, main.get(_GPS), order), _GPS_KEPT, stripped)
@@ -124,17 +128,17 @@ def carry(exif: bytes | None, upright_as: int, policy: Policy = "keep") -> Carri
         place, personal = {}, {}
 
     tree = _nest(main, {_EXIF: _nest(camera, {_INTEROP: _nest(interop, {})}), _GPS: _nest(place, {})})
-    carried = Carried(order, _oriented(tree, order, upright_as), stripped, [])
+    carried = ExifCopy(order, _set_orientation(tree, order, upright_as), stripped, [])
     if len(carried.exif() or b"") > _LONGEST_EXIF:
         too_large = [*stripped, "EXIF too large to be genuine"]
-        return Carried(order, _oriented({}, order, upright_as), too_large, [])
+        return ExifCopy(order, _set_orientation({}, order, upright_as), too_large, [])
     if place.keys() - {0}:  # the version alone says nothing
         carried.notices.append("still says where it was taken (GPS)")
     carried.notices.extend(f"still names the {name}" for name in personal.values())
     return carried
 
 
-def profile(icc: bytes | None, grey: bool) -> bytes | None:
+def check_profile(icc: bytes | None, grey: bool) -> bytes | None:
     """``icc`` cut to its declared length, or None where it is damaged or made for other colours.
 
     A grey picture with an RGB profile is common, and left as it is.
@@ -173,7 +177,7 @@ def _keep(found: ifd.Directory, allowed: frozenset[int], stripped: list[str]) ->
 
 
 def _is_plain(tag: int, entry: ifd.Entry) -> bool:
-    """False for a value that is large enough, or looks, as if a small picture could be in it."""
+    """Whether a value is too small to hold a picture, and contains no start of one."""
     is_text = entry.kind in _TEXT_KINDS or tag in _TEXT_TAGS
     fits = len(entry.value) <= (_LONGEST_TEXT if is_text else _LONGEST_OTHER)
     return fits and not any(start in entry.value for start in _PICTURE_STARTS)
@@ -185,7 +189,7 @@ def _nest(entries: ifd.Directory, children: dict[int, ifd.Tree]) -> ifd.Tree:
     return tree
 
 
-def _oriented(tree: ifd.Tree, order: str, upright_as: int) -> ifd.Tree:
+def _set_orientation(tree: ifd.Tree, order: str, upright_as: int) -> ifd.Tree:
     if ORIENTATION in tree or upright_as != 1:
         tree[ORIENTATION] = ifd.Entry(ifd.SHORT, 1, struct.pack(order + "H", upright_as))
     return tree

@@ -1,7 +1,7 @@
-"""Still pictures, each a finished file, put together to one that moves: every frame whole, and in place of the last.
+"""Join encoded still pictures into an animation in which every frame is whole and replaces the one before.
 
-Frames that show only what has changed would be smaller, but a frame that stands for itself is exactly what was checked,
-and needs no memory of the others.
+Frames that hold only what has changed would be smaller. But a whole frame is exactly what was checked, and is written
+without the others in memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ICC, _ALPHA, _EXIF, _MOVES = 0x20, 0x10, 0x08, 0x02
 
 
 def apng(frames: Iterable[tuple[bytes, float]], count: int, plays: int, still: bool) -> bytes:
-    """``count`` PNG files of one size and kind, each shown for so many ms; the first tells their colours and EXIF.
+    """``count`` PNG files of one size and kind, each shown for so many ms; the first gives their colours and EXIF.
 
     ``plays``: 0 for ever. ``still``: the first is shown only where nothing can move.
     """
@@ -64,14 +64,14 @@ def animated_webp(
     """WebP files of ``size`` (width, height) that hold nothing but their picture, each shown for so many ms."""
     width, height = (side - 1 for side in size)
     flags = _MOVES | _ICC * bool(icc_profile) | _ALPHA * alpha | _EXIF * bool(exif)
-    canvas = _three(width) + _three(height)
+    canvas = _to_three_bytes(width) + _to_three_bytes(height)
     parts = [_riff(b"VP8X", bytes((flags, 0, 0, 0)) + canvas)]
     if icc_profile:
         parts.append(_riff(b"ICCP", icc_profile))
     parts.append(_riff(b"ANIM", bytes(4) + struct.pack("<H", min(plays, 0xFFFF))))
     for webp, ms in frames:
         picture = [_riff(name, content) for name, content in riff_chunks(webp) if name in (b"ALPH", b"VP8 ", b"VP8L")]
-        head = bytes(6) + canvas + _three(min(round(ms), 0xFFFFFF)) + bytes((_NO_BLENDING,))
+        head = bytes(6) + canvas + _to_three_bytes(min(round(ms), 0xFFFFFF)) + bytes((_NO_BLENDING,))
         parts.append(_riff(b"ANMF", head + b"".join(picture)))
     if exif:
         parts.append(_riff(b"EXIF", exif.removeprefix(b"Exif\0\0")))
@@ -101,7 +101,7 @@ def gif(
 
 
 def _lzw(indices: NDArray[np.uint8]) -> bytes:
-    """The compressed pixels as they lie in a GIF, which Pillow makes of a picture of its own."""
+    """The compressed pixels of one GIF frame, cut out of a GIF that Pillow has made."""
     picture: Any = Image.fromarray(indices)  # grey: a palette of 256 that stays as it is
     buffer = io.BytesIO()
     picture.save(buffer, "GIF", optimize=False, interlace=0)
@@ -131,5 +131,5 @@ def _riff(name: bytes, content: bytes) -> bytes:
     return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
 
 
-def _three(number: int) -> bytes:
+def _to_three_bytes(number: int) -> bytes:
     return number.to_bytes(3, "little")

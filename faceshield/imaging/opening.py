@@ -1,4 +1,4 @@
-"""A picture file's bytes, and what is said of one that cannot be used."""
+"""Read a picture file's bytes, and turn what decoders raise into one-line errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging.quiet import quiet
+from faceshield.imaging.quiet import silence
 
 MAX_PIXELS = 200_000_000
 
@@ -37,10 +37,10 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
-    """Inside, decoders are quiet, and whatever they raise becomes a PhotoError of one line that names ``path``."""
+def refuse_undecodable(path: Path) -> Iterator[None]:
+    """In this block decoders' warnings are silenced; what they raise becomes a one-line PhotoError with ``path``."""
     try:
-        with quiet():  # decoders warn of what is refused or repaired here
+        with silence():  # decoders warn of what is refused or repaired here
             yield
     except PhotoError as error:
         raise PhotoError(f"{path}: {error}") from None

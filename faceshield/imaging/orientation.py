@@ -12,7 +12,7 @@ _HORIZONTAL, _VERTICAL, _BOTH = 1, 0, -1  # OpenCV's flip codes
 _FLIPS = {2: _HORIZONTAL, 3: _BOTH, 4: _VERTICAL, 6: _HORIZONTAL, 7: _BOTH, 8: _VERTICAL}
 
 
-def upright(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
+def turn_upright(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
     """The picture as it is meant to be seen: contiguous, and ``stored`` itself where nothing is to be done.
 
     ``stored``: (H, W) or (H, W, 2–4) uint8 or uint16 as in the file. Orientations 5 to 8 swap height and width.
@@ -24,10 +24,10 @@ def upright(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(turned)
 
 
-def stored(upright_pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """The inverse of :func:`upright`: the raster that shows ``upright_pixels`` under the tag ``orientation``."""
+def turn_back(upright_pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """The inverse of :func:`turn_upright`: the raster that shows ``upright_pixels`` under the tag ``orientation``."""
     # every orientation undoes itself but the two quarter turns, which undo each other
-    return upright(upright_pixels, {6: 8, 8: 6}.get(orientation, orientation))
+    return turn_upright(upright_pixels, {6: 8, 8: 6}.get(orientation, orientation))
 
 
 def flips(orientation: int) -> tuple[bool, bool]:

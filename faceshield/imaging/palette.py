@@ -13,8 +13,13 @@ _REFINEMENTS = 3  # rounds of k-means after the median cut: fewer bands on skin,
 
 
 class Indexed(NamedTuple):
-    """indices (H, W) uint8 · palette (n ≤ 256, 3) uint8 RGB · clear: index of the see-through colour · exact: every
-    visible pixel has its own colour.
+    """A picture as indices into a palette.
+
+    Attributes:
+        indices: (H, W) uint8.
+        palette: (n ≤ 256, 3) uint8 RGB.
+        clear: index of the transparent colour, or None.
+        exact: whether every visible pixel keeps its colour.
     """
 
     indices: NDArray[np.uint8]
@@ -23,11 +28,11 @@ class Indexed(NamedTuple):
     exact: bool
 
 
-def indexed(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None) -> Indexed:
-    """``rgb`` (H, W, 3) in its own colours where they are few enough, else in the 256 that suit it best, not dithered.
+def index_colours(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None) -> Indexed:
+    """Index the colours of ``rgb`` (H, W, 3): all of them if at most 256, else the 256 that fit best, not dithered.
 
-    Dither would lay noise of its own over δ and make frames flicker. Where ``alpha`` (H, W) is below 128 a pixel is
-    see-through, which takes one of the colours.
+    Dither would add noise to δ and make frames flicker. Where ``alpha`` (H, W) is below 128 a pixel is transparent;
+    transparency takes one of the 256 colours.
     """
     hidden = None if alpha is None or alpha.min() >= 128 else alpha < 128
     most = _COLOURS - (hidden is not None)

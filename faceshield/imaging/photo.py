@@ -1,4 +1,4 @@
-"""Photos in and out: full-size pixels upright, and a new file that holds the protected pixels and no others."""
+"""Photos in and out: decode to upright pixels of full size, encode to a file that holds no other pixels."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from faceshield.core.errors import PhotoError, UsageError
 from faceshield.core.types import Photo, eight_bits
 from faceshield.imaging import containers, encoders, formats, heif, jpeg_end, raster
 from faceshield.imaging import metadata as exif_rules
-from faceshield.imaging.opening import MAX_PIXELS, read, refusing
-from faceshield.imaging.orientation import stored, upright
+from faceshield.imaging.opening import MAX_PIXELS, read, refuse_undecodable
+from faceshield.imaging.orientation import turn_back, turn_upright
 
 JPEG_QUALITY = 95  # for pictures that were not JPEG before
 LOSSY_QUALITY = 90  # WebP, HEIF and AVIF do not record the quality they were made with
@@ -24,11 +24,15 @@ Format = Literal["same", "png", "jpeg", "webp"]
 
 @dataclass(frozen=True)
 class Encoded:
-    """A finished file and what to tell its owner, in plain words.
+    """An encoded file, and what its owner should know of it in plain words.
 
-    format "JPEG", "PNG", … · suffix with the dot, the original's own where it fits the format
-    stripped: what the original held and ``data`` does not · notices: private facts still in it
-    changes: what is not as it was (format, colour model, transparency, quality)
+    Attributes:
+        data: the bytes of the file.
+        format: "JPEG", "PNG", …
+        suffix: with the dot; the original's where it fits the format.
+        stripped: what the original held and ``data`` does not.
+        notices: private facts that ``data`` still holds.
+        changes: what differs from the original (format, colour model, transparency, quality).
     """
 
     data: bytes = field(repr=False)
@@ -55,7 +59,7 @@ def decode(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS, first: bool
 
     ``first``: of an animation, its first frame as a still picture, instead of an error.
     """
-    with refusing(path):
+    with refuse_undecodable(path):
         return _decode(data, path, max_pixels, first)
 
 
@@ -86,16 +90,16 @@ def encode(
         pixels, alpha = eight_bits(pixels), None if alpha is None else eight_bits(alpha)
         changes.append(f"16 bits a colour become 8: {target} has no more")
     if target == "JPEG" and alpha is not None:
-        pixels, alpha = _over_white(pixels, alpha), None
+        pixels, alpha = _flatten_on_white(pixels, alpha), None
         changes.append("transparency becomes white: JPEG has none")
-    array = stored(raster.join(pixels, alpha, grey), photo.orientation)
-    icc = exif_rules.profile(photo.icc, grey)
+    array = turn_back(raster.join(pixels, alpha, grey), photo.orientation)
+    icc = exif_rules.check_profile(photo.icc, grey)
     carried = exif_rules.carry(photo.exif, photo.orientation, metadata)
     try:
         data = _write(target, array, photo, quality, icc, carried, changes)
     except (OSError, ValueError, RuntimeError) as error:
         raise PhotoError(f"{photo.path}: cannot be written as {target} ({error}); use another format") from error
-    suffix, renamed = named(photo.path, photo.format, target)
+    suffix, renamed = choose_suffix(photo.path, photo.format, target)
     changes += renamed
     lost = ["colour profile (damaged or for other colours)"] if photo.icc and not icc else []
     stripped = list(dict.fromkeys([*photo.details.get("beside", ()), *carried.stripped, *lost]))
@@ -109,34 +113,36 @@ def _decode(data: bytes, path: Path, max_pixels: int, first: bool) -> Photo:
     if format == "HEIF":
         planes, details, beside = heif.read(data, max_pixels)
         exif, icc = details.pop("exif"), details.pop("icc")
-        orientation = turned = 1  # HEIF says how to turn in its own way, and the decoder has done it
+        orientation = turned = 1  # HEIF has another way to state it, which the decoder has applied
     else:
         picture = formats.open_picture(data, format)
         formats.refuse_unsafe(picture, data, max_pixels, moving=first)
         repaired = format == "JPEG" and jpeg_end.lacks_end(data)
         if repaired:
-            data = jpeg_end.with_end(data)
+            data = jpeg_end.add_end(data)
             picture = formats.open_picture(data, format)
-        details = formats.settings(picture, data)
-        beside = containers.beside_the_picture(data, format, picture.info)
+        details = formats.read_settings(picture, data)
+        beside = containers.list_extras(data, format, picture.info)
         exif, icc = picture.info.get("exif"), picture.info.get("icc_profile")
         if format == "TIFF":  # its main directory is its EXIF
-            whole = exif_rules.carry(data, exif_rules.orientation(data) or 1)
+            whole = exif_rules.carry(data, exif_rules.read_orientation(data) or 1)
             exif, beside = whole.exif(), beside + whole.stripped
-        beside += formats.pages(picture)
-        orientation = exif_rules.orientation(exif) or containers.xmp_orientation(data, format, picture.info) or 1
+        beside += formats.list_pages(picture)
+        orientation = (
+            exif_rules.read_orientation(exif) or containers.read_xmp_orientation(data, format, picture.info) or 1
+        )
         planes = raster.from_picture(picture, data)
         planes.changes.extend([jpeg_end.MISSING_END] if repaired else [])
         # Pillow turns 8-bit TIFF pictures upright by itself
         turned = 1 if format == "TIFF" and planes.pixels.dtype == np.uint8 else orientation
         if picture.mode == "CMYK":
-            icc = None  # it has done its work
+            icc = None  # the conversion to RGB has used it
     return Photo(
-        pixels=upright(planes.pixels, turned),
+        pixels=turn_upright(planes.pixels, turned),
         path=path,
         format=format,
         grey=planes.grey,
-        alpha=None if planes.alpha is None else upright(planes.alpha, turned),
+        alpha=None if planes.alpha is None else turn_upright(planes.alpha, turned),
         exif=exif,
         icc=icc,
         orientation=orientation,
@@ -144,8 +150,8 @@ def _decode(data: bytes, path: Path, max_pixels: int, first: bool) -> Photo:
     )
 
 
-def named(path: Path, format: str, target: str) -> tuple[str, list[str]]:
-    """The suffix of a file at ``path`` that was ``format`` and becomes ``target``, and what to say of a wrong one."""
+def choose_suffix(path: Path, format: str, target: str) -> tuple[str, list[str]]:
+    """The suffix for a file at ``path`` that was ``format`` and becomes ``target``; notes where it was a wrong one."""
     suffix, said = path.suffix, []
     if suffix.lower() not in formats.SUFFIXES[target]:
         if suffix.lower() not in formats.SUFFIXES[format]:
@@ -155,7 +161,7 @@ def named(path: Path, format: str, target: str) -> tuple[str, list[str]]:
 
 
 def lossy_note(format: str) -> str:
-    """What is said where :data:`LOSSY_QUALITY` takes the place of a quality that nobody knows."""
+    """The note for a file written with :data:`LOSSY_QUALITY` because the original's quality is unknown."""
     return f"quality {LOSSY_QUALITY}: {format} files do not record the one they were made with"
 
 
@@ -179,16 +185,16 @@ def _refuse_unfit(photo: Photo, pixels: NDArray[Any]) -> None:
         raise ValueError("the photo is grey, so the three planes of its new pixels must be equal")
 
 
-def target_of(photo: Photo, format: Format) -> str:
-    """The format that ``photo`` is written as where ``format`` is asked for, as Pillow names it."""
+def choose_format(photo: Photo, format: Format) -> str:
+    """The format that ``photo`` is written in for the option ``format``, as Pillow names it."""
     if format != "same":
         return format.upper()
     return "PNG" if photo.format in ("GIF", "BMP") else photo.format
 
 
 def _target(photo: Photo, format: Format, quality: int | str, changes: list[str]) -> str:
-    """:func:`target_of`; what that costs goes to ``changes``."""
-    target = target_of(photo, format)
+    """:func:`choose_format`; what that costs goes to ``changes``."""
+    target = choose_format(photo, format)
     lossy = target == "JPEG" or (target == "WEBP" and quality != "same")
     if formats.is_lossless(photo) and lossy:
         changes.append(f"{photo.format} without loss becomes {target} with loss: every pixel may change a little")
@@ -203,36 +209,36 @@ def _write(
     photo: Photo,
     quality: int | Literal["same"],
     icc: bytes | None,
-    carried: exif_rules.Carried,
+    carried: exif_rules.ExifCopy,
     changes: list[str],
 ) -> bytes:
-    own = photo.details if target == photo.format else {}
+    details = photo.details if target == photo.format else {}
     exif, dpi = carried.exif(), photo.details.get("dpi")
     number = None if quality == "same" else quality
     if target == "JPEG":
-        if number is None and not own.get("qtables"):
+        if number is None and not details.get("qtables"):
             number = JPEG_QUALITY
-        if own.get("odd_sampling"):
-            changes.append("colour is stored at full resolution: the original's own subsampling cannot be written")
-        return encoders.jpeg(array, number, own, exif=exif, icc_profile=icc, dpi=dpi)
+        if details.get("odd_sampling"):
+            changes.append("colour is stored at full resolution: the original's subsampling cannot be written")
+        return encoders.jpeg(array, number, details, exif=exif, icc_profile=icc, dpi=dpi)
     if target == "PNG":
-        return encoders.png(array, own.get("colour_chunks", {}), exif=exif, icc_profile=icc, dpi=dpi)
+        return encoders.png(array, details.get("colour_chunks", {}), exif=exif, icc_profile=icc, dpi=dpi)
     if target == "TIFF":
-        if own.get("compression") not in encoders.TIFF_LOSSLESS:
+        if details.get("compression") not in encoders.TIFF_LOSSLESS:
             changes.append("TIFF compression becomes Deflate, which loses nothing")
-        return encoders.tiff(array, own.get("compression", "raw"), carried, icc, dpi)
+        return encoders.tiff(array, details.get("compression", "raw"), carried, icc, dpi)
     if target == "WEBP" and number is None and formats.is_lossless(photo):
         return encoders.webp(array, None, exif=exif, icc_profile=icc)
     if number is None:
         number = LOSSY_QUALITY
         changes.append(lossy_note(photo.format))
     if target == "HEIF":
-        settings = {"chroma": own.get("chroma", 420), "nclx": own.get("nclx")}
+        settings = {"chroma": details.get("chroma", 420), "nclx": details.get("nclx")}
         return heif.write(array, number, exif=exif, icc=icc, **settings)
     encoder = encoders.webp if target == "WEBP" else encoders.avif
     return encoder(array, number, exif=exif, icc_profile=icc)
 
 
-def _over_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _flatten_on_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     weight = alpha[..., None].astype(np.float32) / 255
     return np.rint(pixels * weight + 255 * (1 - weight)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Decoders' warnings kept from the user, while several threads decode at once."""
+"""Silence decoders' warnings while several threads decode at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _filters = warnings.catch_warnings()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No warning is shown or raised inside.
+def silence() -> Iterator[None]:
+    """In this block no warning is shown or raised.
 
-    The filters belong to the whole process: were each thread to put back those it found, the last one out could leave
-    warnings off for good. So the first thread in changes them and the last one out puts them back.
+    Warning filters belong to the whole process. If each thread restored the filters that it found, the last one to
+    leave could switch warnings off for good. So the first thread to enter sets them, the last to leave restores them.
     """
     global _inside, _filters
     with _lock:

@@ -20,9 +20,13 @@ _BAND = 30_000  # pixels: less than the 128 KB from which allocators ask the sys
 
 @dataclass(frozen=True)
 class Raster:
-    """pixels (H, W, 3) uint8 or uint16 RGB · alpha (H, W) or None · grey: the three planes are equal by nature.
+    """The planes of a decoded picture.
 
-    ``changes``: what could not stay as it was in the file, in plain words.
+    Attributes:
+        pixels: (H, W, 3) uint8 or uint16 RGB.
+        alpha: (H, W) or None.
+        grey: whether the file has one colour channel, so that the three planes are equal.
+        changes: what could not stay as it was in the file, in plain words.
     """
 
     pixels: NDArray[Any]
@@ -39,7 +43,7 @@ def from_picture(picture: ImageFile.ImageFile, data: bytes) -> Raster:
     # decoding also where OpenCV does it again: OpenCV accepts cut-off files, Pillow does not
     picture.load()
     if _is_deep(picture, data):
-        return _deep(data, picture)
+        return _read_deep(data, picture)
     changes = []
     shown: Image.Image = picture
     see_through = "transparency" in picture.info
@@ -99,13 +103,13 @@ def _is_deep(picture: ImageFile.ImageFile, data: bytes) -> bool:
     return False
 
 
-def _deep(data: bytes, picture: ImageFile.ImageFile) -> Raster:
+def _read_deep(data: bytes, picture: ImageFile.ImageFile) -> Raster:
     """16-bit pixels, which Pillow would cut to 8 bits in colour pictures."""
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         # white as zero, or colours multiplied by alpha: OpenCV hands them on as they are
         if picture.tag_v2.get(262) not in (1, 2) or 1 in np.atleast_1d(picture.tag_v2.get(338, 2)):
             raise PhotoError(_UNUSUAL_DEEP)
-        data = ifd.without(data, 274)  # the orientation, which some versions of OpenCV obey and others do not
+        data = ifd.reset_tag(data, 274)  # the orientation, which some versions of OpenCV obey and others do not
     array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.dtype != np.uint16 or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise PhotoError(_UNUSUAL_DEEP)

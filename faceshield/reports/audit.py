@@ -116,7 +116,8 @@ def _describe_setting(result: Audit, recogniser: str) -> dict[str, str]:
     return {
         "clean photos": f"{len(sides['clean'].names)} with a face, in {sides['clean'].root}",
         "cloaked photos": f"{len(sides['cloaked'].names)} with a face, in {sides['cloaked'].root}",
-        "index": f"distractors and {_count_photos(result.own)} of the person, as many for each kind, drawn by name",
+        "index": f"distractors and {_count_photos(result.per_search)} of the person, as many for each kind,"
+        " drawn by name",
         "distractors": f"{result.crowd} photos of {result.people} people from Labeled Faces in the Wild"
         + (f"; {result.left_out} left out, whose photos are like the person's own" if result.left_out else ""),
         "recogniser": f"dlib's ResNet-29, frozen (weights {recogniser[:12]}…), our detection and alignment",

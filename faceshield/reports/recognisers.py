@@ -38,8 +38,8 @@ def explain_trained(result: Trained) -> list[str]:
     """The result in plain words, a sentence or two each."""
     before, after = result.metrics[BEFORE], result.metrics[AFTER]
     sentences = [
-        f"A recogniser trained on {result.own} clean photos of the person among {result.people} other people named the"
-        f" person in {_format_share(before)} of {result.tested} other clean photos;"
+        f"A recogniser trained on {result.photos} clean photos of the person among {result.people} other people named"
+        f" the person in {_format_share(before)} of {result.tested} other clean photos;"
         f" guessing names {before['chance']:.0%}."
     ]
     if before["protected_accuracy"] < 0.5:
@@ -73,7 +73,7 @@ def describe_trained(result: Trained) -> dict[str, str]:
     lost = ", ".join(f"{count} {side}" for side, count in result.lost.items() if count)
     setting = {
         "crowd": f"{result.crowd} photos of {result.people} people trained on, {result.others_tested} others tested",
-        "the person": f"{result.own} photos in each training, {result.tested} clean ones tested that are in none",
+        "the person": f"{result.photos} photos in each training, {result.tested} clean ones tested that are in none",
         "network": f"ResNet-18 of width {settings['width']} at {settings['size']} pixels, from scratch,"
         f" {settings['epochs']} epochs",
         "framing": "MTCNN's box and a margin, no alignment of ours; the crowd's photos too",

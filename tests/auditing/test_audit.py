@@ -61,7 +61,7 @@ def test_quadrants_are_searches_of_the_folders(folders, detector):
     assert (len(a), len(b), made.sides["clean"].lost) == (2, 2, ("nobody.png",))
     crowd = strangers.without(a).crowd
     assert made.crowd == len(crowd) >= 4000
-    assert made.own == 1, "two photos a side: one is the query, so every index holds one"
+    assert made.per_search == 1, "two photos a side: one is the query, so every index holds one"
     nearest_first = [search(b, a[[own]], crowd).rank.tolist() for own in (0, 1)]
     assert made.found["cloaked", "clean"].rank.tolist() in nearest_first
     alone = made.found["clean", "clean"]
@@ -82,7 +82,7 @@ def test_what_cannot_be_audited_is_refused(folders, detector, put, portrait, tmp
         audit(cloaked, clean, load_distractors(), detector, recogniser)
     with pytest.raises(UsageError, match="show the same uncloaked face"):
         audit(clean, clean, strangers, detector, recogniser)
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         audit(tmp_path / "absent", clean, strangers, detector, recogniser)
     put(tmp_path / "one/a.png", portrait)
     with pytest.raises(UsageError, match="found in 1 photos; an audit needs at least 2"):
@@ -95,7 +95,7 @@ def test_an_index_holds_as_many_photos_of_the_person_whichever_kind_they_are(fol
         put(clean / f"{turn}.png", np.roll(portrait, 2 * turn, axis=1))
     made = audit(cloaked, clean, load_distractors(), detector, pretrained(torch.device("cpu")))
     assert {kind: len(side.names) for kind, side in made.sides.items()} == {"clean": 5, "cloaked": 2}
-    assert made.own == 1
+    assert made.per_search == 1
     assert [len(made.found[kinds].rank) for kinds in (("clean", "clean"), ("cloaked", "cloaked"))] == [5, 2]
     assert len(made.found["clean", "clean"].distance) == 10
 

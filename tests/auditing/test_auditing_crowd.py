@@ -10,7 +10,7 @@ from PIL import Image
 from faceshield.attacks.collected import collect, make_pairs
 from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.auditing import crowd as module
-from faceshield.auditing.crowd import SETTINGS, epochs_of, read_crowd, trained
+from faceshield.auditing.crowd import SETTINGS, epochs_of, read_crowd, train_recognisers
 from faceshield.auditing.framing import STORED, Collector
 from faceshield.auditing.sides import Side
 from faceshield.core.errors import PhotoError, UsageError
@@ -58,7 +58,7 @@ def sides(root):
 
 def run(root, counters=(), **options):
     people = read_crowd(root / "crowd", [root / "clean", root / "cloaked"])
-    return trained(sides(root), people, counters, RUNTIME, settings=SMALL, collector=Plain(), **options)
+    return train_recognisers(sides(root), people, counters, RUNTIME, settings=SMALL, collector=Plain(), **options)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_both_trainings_get_as_many_photos_and_the_test_none_of_them(folders, tr
     (before, test, who, _), (after, again, _, _) = trainings
     assert who == [3]
     assert test.classes == before.classes == after.classes == ("f00", "f01", "f02", module.PERSON)
-    assert len(own(before, 3)) == len(own(after, 3)) == made.own == 3
+    assert len(own(before, 3)) == len(own(after, 3)) == made.photos == 3
     assert {*own(before, 3), *own(test, 3)} == {f"{n:03d}.png" for n in range(6)}
     assert not {*own(before, 3)} & {*own(test, 3)}
     assert {*own(after, 3)} <= {f"{n:03d}.png" for n in range(6, 10)}
@@ -101,7 +101,7 @@ def test_few_cloaked_photos_cut_both_trainings(folders, trainings):
         (folders / "cloaked" / name).unlink()
     made = run(folders)
     assert [len(own(training, 3)) for training, *_ in trainings] == [2, 2]
-    assert (made.own, made.tested) == (2, 4)
+    assert (made.photos, made.tested) == (2, 4)
 
 
 def test_the_last_lines_are_the_batterys(folders, trainings):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from faceshield.auditing import crowd
-from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
+from faceshield.auditing.trained import AFTER, BEFORE, Trained, add_intervals
 from faceshield.reports.recognisers import build_trained_lines, describe_trained, explain_trained
 
 SETTINGS = {"size": 80, "width": 16, "epochs": 30}
@@ -20,7 +20,7 @@ SETTINGS = {"size": 80, "width": 16, "epochs": 30}
 
 def shares(own, peak, others, tested=20, crowd=200):
     metrics = {"protected_accuracy": own / tested, "protected_accuracy_peak": peak / tested}
-    return with_intervals({**metrics, "others_accuracy": others / crowd, "chance": 1 / 31}, tested, crowd)
+    return add_intervals({**metrics, "others_accuracy": others / crowd, "chance": 1 / 31}, tested, crowd)
 
 
 def result(before, after, **more):
@@ -69,7 +69,7 @@ def test_a_line_for_each_training_says_what_was_done():
 
 def test_the_command_trains_among_a_crowd_and_says_where_it_did_not(cli, put, portrait, tmp_path, monkeypatch):
     settings = {"size": 32, "width": 4, "epochs": 1, "steps": 1, "lr": 0.1}
-    monkeypatch.setattr(crowd, "trained", partial(crowd.trained, settings=settings))
+    monkeypatch.setattr(crowd, "train_recognisers", partial(crowd.train_recognisers, settings=settings))
     rng = np.random.default_rng(0)
     flipped = np.ascontiguousarray(portrait[:, ::-1])
     for number, picture in enumerate((portrait, flipped, portrait[8:], flipped[8:])):

@@ -112,7 +112,7 @@ def test_seeds_are_chosen_or_refused(cli, tmp_path):
     run = ["recipes", "run", ROOT / "recipes/faces/bank.yaml", "--scale", "smoke"]
     text = cli(*run, "--seeds", "0,4", "--plan", "--work", tmp_path).stdout
     assert "  1: views collector, seed 0\n  2: views collector, seed 4\n" in text
-    assert "is no list of seeds" in cli(*run, "--seeds", "some", code=2).stderr
+    assert "is not a list of seeds" in cli(*run, "--seeds", "some", code=2).stderr
     assert "leave --seeds out" in cli(*run, "--seeds", "1", "--cell", "0", code=2).stderr
 
 

@@ -12,15 +12,17 @@ from PIL import Image
 from torch.nn.functional import normalize
 
 from faceshield import cloak
-from faceshield.cloaking import perturbation, prepare
+from faceshield.cloaking import perturbation, strategy
 from faceshield.cloaking.ensemble import AlignedCrops, build_ensemble
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.perturbation import build_face_view
-from faceshield.cloaking.prepare import load_identity
+from faceshield.cloaking.prepare import list_notices, load_identity
+from faceshield.cloaking.strategy import STRATEGIES
 from faceshield.core.budget import Budget
-from faceshield.core.errors import UsageError
+from faceshield.core.errors import StoreError, UsageError
 from faceshield.evaluation.distractors import load_distractors
 from faceshield.faces.align import align, align_150
+from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.imaging.photo import decode, encode, load
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import facenet, resnet29
@@ -37,6 +39,12 @@ from faceshield.training.runtime import Runtime
 def few_steps(monkeypatch):
     """Four steps of forty: what is tested here does not depend on how far a mask gets."""
     monkeypatch.setattr(perturbation, "mask", lambda *given, **options: mask(*given, **{**options, "steps": 4}))
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """The detector that cloaking uses: its landmarks say where the noise lies."""
+    return AnyRollDetector("cpu")
 
 
 @pytest.fixture
@@ -106,37 +114,37 @@ def test_photos_without_a_face_are_left_unprotected(cli, put, report, tmp_path):
 
 @pytest.fixture
 def faced(portrait, detector):
-    """The portrait's sight, and its face as recognisers saw it before."""
+    """The portrait as a mask is made on it, and the crops of its face."""
     face = detector.detect(portrait)[0]
     return build_face_view(from_rgb(portrait).float() / 255, face), [AlignedCrops.of(portrait, face)]
 
 
-def test_a_person_is_sent_to_strangers_least_like_them(faced):
+def test_masks_lead_to_the_people_least_like_the_person(faced):
     _, faces = faced
     known = build_ensemble(faces, Runtime(torch.device("cpu"), torch.float32))
     assert len(known) == 4
-    everybody = [load_distractors().targets, *(own.strangers for own in load_recognisers())]
-    for opponent, targets in zip(known, everybody, strict=True):
-        distance = (targets - opponent.own).norm(dim=1)
-        assert len(opponent.targets) == len(distance) // 2
-        nearest = float((opponent.targets - opponent.own).norm(dim=1).min())
+    everybody = [load_distractors().targets, *(network.strangers for network in load_recognisers())]
+    for surrogate, targets in zip(known, everybody, strict=True):
+        distance = (targets - surrogate.person).norm(dim=1)
+        assert len(surrogate.targets) == len(distance) // 2
+        nearest = float((surrogate.targets - surrogate.person).norm(dim=1).min())
         assert nearest >= float(distance.sort().values[len(distance) // 2 - 1])
-    assert float((known[0].targets - known[0].own).norm(dim=1).min()) > resnet29.MATCH_DISTANCE
+    assert float((known[0].targets - known[0].person).norm(dim=1).min()) > resnet29.MATCH_DISTANCE
 
 
-def test_each_opponent_sees_the_photo_as_it_saw_the_person(faced):
+def test_each_recogniser_sees_the_photo_as_it_saw_the_person(faced):
     sight, faces = faced
-    for opponent in build_ensemble(faces, Runtime(torch.device("cpu"), torch.float32)):
-        watcher = opponent.feature_loss(sight, torch.Generator().manual_seed(1))
+    for surrogate in build_ensemble(faces, Runtime(torch.device("cpu"), torch.float32)):
+        watcher = surrogate.feature_loss(sight, torch.Generator().manual_seed(1))
         assert watcher.features.shape[0] == 2
         assert float(torch.dist(*watcher.features)) < 0.15  # one face on two ways to its crop
-        assert any(watcher.target.equal(target) for target in opponent.targets)
+        assert any(watcher.target.equal(target) for target in surrogate.targets)
 
 
-def test_without_scatter_photos_are_sent_to_nobody(faced, source, cli, report, tmp_path):
+def test_without_scatter_masks_lead_to_nobody(faced, source, cli, report, tmp_path):
     sight, faces = faced
     known = build_ensemble(faces, Runtime(torch.device("cpu"), torch.float32), scatter=False)
-    assert [opponent.feature_loss(sight, torch.Generator()).target for opponent in known] == [None] * 4
+    assert [surrogate.feature_loss(sight, torch.Generator()).target for surrogate in known] == [None] * 4
     cli("cloak", source, "-o", tmp_path / "out", "--against", "search", "--no-scatter")
     assert report(tmp_path / "out")["options"]["scatter"] is False
 
@@ -150,7 +158,7 @@ def inception():
     return network.eval().requires_grad_(False)
 
 
-def test_the_users_recogniser_is_one_more_opponent_and_sees_the_crop_of_its_own(faced, inception):
+def test_the_users_recogniser_is_one_more_surrogate_and_sees_its_crop(faced, inception):
     sight, faces = faced
     runtime = Runtime(torch.device("cpu"), torch.float32)
     last = build_ensemble(faces, runtime, inception=inception)[-1]
@@ -159,7 +167,7 @@ def test_the_users_recogniser_is_one_more_opponent_and_sees_the_crop_of_its_own(
     assert watcher.target is None
     assert watcher.features.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
     seen = sight.crop_near(128, [watcher.spec])
-    assert float((seen.cut(seen.photo, watcher.spec)[0] - faces[0].boxed).abs().mean()) < 0.01
+    assert float((seen.cut(seen.photo, watcher.spec)[0] - faces[0].facenet).abs().mean()) < 0.01
     made = mask(sight, [watcher], Budget(), torch.Generator().manual_seed(1), steps=4)
     before, after = (watcher.embed(sight.cut(photo, watcher.spec)) for photo in (sight.photo, sight.with_noise(made)))
     before, after = (float(torch.cdist(normalize(out.float()), watcher.features).amin()) for out in (before, after))
@@ -221,7 +229,7 @@ def test_choices_that_make_no_sense_are_refused():
 
 def test_a_mask_beside_a_public_noise_knows_all_photos_of_the_person(source, tmp_path, monkeypatch):
     known = []
-    monkeypatch.setattr(prepare, "build_ensemble", lambda faces, *rest, **more: known.append(len(faces)) or [])
+    monkeypatch.setattr(strategy, "build_ensemble", lambda faces, *rest, **more: known.append(len(faces)) or [])
     monkeypatch.setattr(perturbation, "mask", lambda *given, **more: torch.zeros(3, 128, 128))
     cloak(source, tmp_path / "out", Options(against="both", fast=True, jobs=1))
     assert known == [2]
@@ -260,9 +268,36 @@ def test_the_default_makes_no_mask(cli, source, me, report, tmp_path, monkeypatc
 
 @pytest.mark.parametrize(("names", "made_for"), [(SURROGATES, "training"), ([SURROGATE], "both"), ([], "neither")])
 def test_noise_made_for_the_other_aim_is_used_and_told(names, made_for, me):
-    vault.save(replace(me, surrogate=digest(names)))
+    vault.save(replace(me, surrogate=digest(names), photos=20))
     for against in ("training", "both"):
-        identity, notices = load_identity(Options(against=against))
+        options = Options(against=against)
+        identity = load_identity(options)
+        notices = list_notices(options, identity)
         assert identity.delta.equal(me.delta)
         assert bool(notices) == (made_for not in (against, "neither"))
         assert not notices or f"made with --against {made_for}" in notices[0]
+
+
+@pytest.mark.parametrize(
+    ("against", "identity", "masks", "fast"),
+    [("training", True, False, 1), ("search", False, True, 60), ("both", True, True, 60)],
+)
+def test_a_strategy_says_what_it_needs(against, identity, masks, fast, monkeypatch):
+    chosen = STRATEGIES[against]
+    assert (chosen.word, chosen.needs_identity, chosen.makes_masks) == (against, identity, masks)
+    assert (chosen.max_viewed(False), chosen.max_viewed(True)) == (60, fast)
+    asked = []
+    monkeypatch.setattr(strategy, "path_of", asked.append)
+    chosen.require_weights()
+    assert ("identity_bank" in asked) == identity
+    assert ("strangers" in asked) == masks
+
+
+def test_missing_weights_stop_a_run_before_photos_are_looked_at(source, tmp_path, monkeypatch):
+    def refuse(name):
+        raise StoreError(f"{name}: missing")
+
+    monkeypatch.setattr(strategy, "path_of", refuse)
+    monkeypatch.setattr("faceshield.cloaking.run.find_person", None)
+    with pytest.raises(StoreError, match="missing"):
+        cloak(source, tmp_path / "out", Options(against="search"))

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceshield.cloaking import check as check_module
-from faceshield.cloaking.check import check
+from faceshield.cloaking.check import Written, check
 from faceshield.cloaking.options import Options
 from faceshield.core.errors import PhotoError
 from faceshield.core.types import Photo
 from faceshield.imaging.blend import Region
-from faceshield.imaging.orientation import stored
+from faceshield.imaging.orientation import turn_back
 from faceshield.imaging.photo import decode, encode
 
 EPSILON = 8 / 255
@@ -73,7 +73,7 @@ def test_a_jpeg_is_measured_as_if_the_whole_file_were_decoded(height, width, tur
     if grey:
         after = np.repeat(after[..., :1], 3, axis=2)
     encoded = encode(photo, after)
-    found = check(photo, after, encoded, [region], EPSILON, Options())
+    found = check(photo, after, Written(encoded, photo.path), [region], EPSILON, Options())
 
     whole, untouched = (decode(file.data, photo.path).pixels for file in (encoded, encode(photo, pixels)))
     assert found.written_linf_255 == worst(whole, pixels, region)
@@ -89,10 +89,10 @@ def test_the_part_that_is_coded_lies_on_the_squares_of_the_stored_raster(turn, m
     real = check_module.encode
     monkeypatch.setattr(check_module, "encode", lambda part, *a, **k: parts.append(part) or real(part, *a, **k))
     encoded = encode(photo, photo.pixels, format="jpeg")
-    check(photo, photo.pixels, encoded, [Region(33, 40, 55, 90)], EPSILON, Options(format="jpeg"))
-    raster = stored(numbered, turn)
+    check(photo, photo.pixels, Written(encoded, photo.path), [Region(33, 40, 55, 90)], EPSILON, Options(format="jpeg"))
+    raster = turn_back(numbered, turn)
     for part in parts:
-        cut = stored(part.pixels[..., 0].copy(), turn)
+        cut = turn_back(part.pixels[..., 0].copy(), turn)
         (corner,) = np.argwhere(raster == cut[0, 0])
         assert (corner % 16 == 0).all()
         assert all(
@@ -109,17 +109,17 @@ def photo_of(format, **fields):
 def test_lossless_files_are_held_to_the_bound_from_their_bytes(format):
     photo, region = photo_of(format), Region(10, 20, 40, 60)
     after = with_noise(photo.pixels, region, 1)
-    found = check(photo, after, encode(photo, after), [region], EPSILON, Options())
+    found = check(photo, after, Written(encode(photo, after), photo.path), [region], EPSILON, Options())
     assert (found.lossless, found.written_linf_255, found.resaved_linf_255) == (True, 8, 0)
 
     too_much = photo.pixels.copy()
     too_much[20, 30] ^= 16
     with pytest.raises(AssertionError, match="break the bound"):
-        check(photo, too_much, encode(photo, too_much), [region], EPSILON, Options())
+        check(photo, too_much, Written(encode(photo, too_much), photo.path), [region], EPSILON, Options())
     outside = photo.pixels.copy()
     outside[5, 5] ^= 1
     with pytest.raises(AssertionError, match="outside the face"):
-        check(photo, outside, encode(photo, outside), [region], EPSILON, Options())
+        check(photo, outside, Written(encode(photo, outside), photo.path), [region], EPSILON, Options())
 
 
 def test_bytes_that_are_not_the_pixels_are_refused():
@@ -127,18 +127,27 @@ def test_bytes_that_are_not_the_pixels_are_refused():
     after = with_noise(photo.pixels, region, 1)
     other = encode(photo, photo.pixels)
     with pytest.raises(PhotoError, match="did not keep the pixels"):
-        check(photo, after, other, [region], EPSILON, Options())
+        check(photo, after, Written(other, photo.path), [region], EPSILON, Options())
     smaller = replace(photo, pixels=photo.pixels[:50])
     with pytest.raises(PhotoError, match="another size"):
-        check(photo, after, encode(smaller, smaller.pixels), [region], EPSILON, Options())
+        check(photo, after, Written(encode(smaller, smaller.pixels), photo.path), [region], EPSILON, Options())
 
 
 def test_other_lossy_formats_are_decoded_as_a_whole():
     photo, region = photo_of("WEBP"), Region(10, 20, 40, 60)
     after = with_noise(photo.pixels, region, 1)
     encoded = encode(photo, after)
-    found = check(photo, after, encoded, [region], EPSILON, Options())
+    found = check(photo, after, Written(encoded, photo.path), [region], EPSILON, Options())
     whole, untouched = (decode(file.data, photo.path).pixels for file in (encoded, encode(photo, photo.pixels)))
     assert found.lossless is False
     assert found.written_linf_255 == worst(whole, photo.pixels, region)
     assert found.resaved_linf_255 == worst(untouched, photo.pixels, region)
+
+
+def test_a_written_file_is_decoded_once(monkeypatch):
+    photo, calls = photo_of("PNG"), []
+    monkeypatch.setattr(check_module, "decode", lambda data, path: calls.append(path) or decode(data, path))
+    written = Written(encode(photo, photo.pixels), photo.path)
+    assert calls == []
+    assert np.array_equal(written.photo.pixels, written.photo.rgb8())
+    assert calls == [photo.path]

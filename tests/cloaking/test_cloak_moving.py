@@ -171,7 +171,7 @@ def test_first_is_the_first_frame_as_a_still_picture(name, moved):
 @pytest.mark.parametrize("against", ["search", "both"])
 def test_masks_are_refused(against, cli, me, frames, tmp_path, monkeypatch):
     save(tmp_path / "in/a.png", frames)
-    monkeypatch.setattr("faceshield.cloaking.run.build_perturbation", lambda *_: me)
+    monkeypatch.setattr("faceshield.cloaking.strategy.Strategy.build_perturbation", lambda *_: me)
     said = cli("cloak", tmp_path / "in", "-o", tmp_path / "out", "--against", against, code=3).stderr
     assert "averaged away over the frames; use --frames first, or --against training" in said
 

@@ -14,7 +14,7 @@ from PIL import Image
 from faceshield.core.errors import PhotoError
 from faceshield.imaging import animation
 from faceshield.imaging.animation import open_animation
-from faceshield.imaging.palette import indexed
+from faceshield.imaging.palette import index_colours
 from faceshield.imaging.photo import decode
 
 PATH = Path("face.gif")
@@ -79,7 +79,7 @@ def test_a_palette_is_exact_while_it_can_be(colours: int, hidden: int, exact: bo
     rgb = np.stack([values & 255, values >> 8, values * 0], 1).astype(np.uint8).reshape(20, 20, 3)
     alpha = np.full((20, 20), 255, np.uint8)
     alpha.reshape(-1)[400 - hidden :] = 0
-    found = indexed(rgb, alpha)
+    found = index_colours(rgb, alpha)
     assert found.exact is exact
     assert len(found.palette) <= 256
     assert (found.clear is not None) == bool(hidden)

@@ -29,7 +29,7 @@ class KnownFace:
     def __init__(self, face: Face, portrait: np.ndarray, like: float) -> None:
         self.face, self.portrait, self.like = face, portrait, like
 
-    def found(self, path: Path, digest: str) -> None:
+    def recall(self, path: Path, digest: str) -> None:
         return None
 
     def find(self, rgb: np.ndarray, path: Path) -> tuple[list[Face], int]:

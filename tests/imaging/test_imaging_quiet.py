@@ -7,14 +7,14 @@ import warnings
 
 import pytest
 
-from faceshield.imaging.quiet import quiet
+from faceshield.imaging.quiet import silence
 
 
 def test_nothing_is_heard_inside_and_everything_after() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         before = list(warnings.filters)
-        with quiet(), quiet():
+        with silence(), silence():
             warnings.warn("not heard", UserWarning, stacklevel=1)
         assert list(warnings.filters) == before
         with pytest.raises(UserWarning):
@@ -23,7 +23,7 @@ def test_nothing_is_heard_inside_and_everything_after() -> None:
 
 def test_filters_come_back_after_an_error() -> None:
     before = list(warnings.filters)
-    with pytest.raises(KeyError), quiet():
+    with pytest.raises(KeyError), silence():
         raise KeyError
     assert list(warnings.filters) == before
 
@@ -35,14 +35,14 @@ def test_threads_that_overlap_leave_the_filters_as_they_were() -> None:
     failures: list[Warning] = []
 
     def one() -> None:
-        with quiet():
+        with silence():
             one_in.set()
             two_in.wait(10)
         one_out.set()
 
     def two() -> None:
         one_in.wait(10)
-        with quiet():
+        with silence():
             two_in.set()
             one_out.wait(10)
             try:

@@ -176,7 +176,7 @@ def test_16_bit_tiff_orientations(orientation: int, tmp_path: Path) -> None:
     data = deep(".tiff", 3)
     order, offset = ifd.header(data)
     tag = ifd.Entry(ifd.SHORT, 1, struct.pack(order + "H", orientation))
-    photo = loaded(ifd.with_directory(data, {**ifd.read(data, offset, order)[0], 0x0112: tag}, order), tmp_path)
+    photo = loaded(ifd.append_directory(data, {**ifd.read(data, offset, order)[0], 0x0112: tag}, order), tmp_path)
     stored = noise(dtype=np.uint16)[..., ::-1]
     for plane in range(3):  # Pillow turns 16-bit planes one at a time
         seen = Image.fromarray(np.ascontiguousarray(stored[..., plane]))

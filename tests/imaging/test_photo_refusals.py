@@ -181,7 +181,7 @@ def test_unusual_16_bit_tiff(tag: dict[int, int], tmp_path: Path) -> None:
     order, offset = ifd.header(data)
     tree: ifd.Tree = dict(ifd.read(data, offset, order)[0])
     tree |= {name: ifd.Entry(ifd.SHORT, 1, struct.pack(order + "H", value)) for name, value in tag.items()}
-    assert "unusual" in refusal(ifd.with_directory(data, tree, order), tmp_path)
+    assert "unusual" in refusal(ifd.append_directory(data, tree, order), tmp_path)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])

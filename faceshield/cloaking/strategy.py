@@ -1,0 +1,137 @@
+"""What cloaking acts against: training, search or both, and all that depends on that choice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from faceshield.cloaking.ensemble import AlignedCrops, build_ensemble
+from faceshield.cloaking.options import Against, Options
+from faceshield.cloaking.perturbation import IdentityNoise, Perturbation, PhotoMasks
+from faceshield.evaluation.distractors import DISTRACTORS
+from faceshield.models.inception_resnet import InceptionResnetV1
+from faceshield.models.recognisers import RECOGNISERS
+from faceshield.models.resnet29 import RECOGNISER
+from faceshield.models.weights import digest, path_of
+from faceshield.noise import vault
+from faceshield.noise.identity import Identity, new_secret
+from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES
+from faceshield.training.runtime import Runtime
+
+SECRET = "FACESHIELD_SECRET"
+MAX_VIEWED = 60  # photos looked at to learn the person's face; more add time, not protection
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How a run protects against one kind of recogniser, or against both kinds within one ε.
+
+    Attributes:
+        word: the value of ``Options.against``.
+        surrogates: weight files of the networks that an identity's noise is fitted to; () where no noise is made.
+        recognisers: weight files that the masks of photos are made against; () where no masks are made.
+        about: the sentences that open the run's report.
+    """
+
+    word: Against
+    surrogates: tuple[str, ...]
+    recognisers: tuple[str, ...]
+    about: str
+
+    @property
+    def needs_identity(self) -> bool:
+        """Whether the photos carry the noise of an identity."""
+        return bool(self.surrogates)
+
+    @property
+    def makes_masks(self) -> bool:
+        """Whether each photo gets a mask, which needs the person's face from this album."""
+        return bool(self.recognisers)
+
+    def require_weights(self) -> None:
+        """Raise StoreError where a weight file is missing: before photos are looked at, not minutes later."""
+        for name in (*self.surrogates, *([BANK] if self.needs_identity else []), *self.recognisers):
+            path_of(name)
+
+    def max_viewed(self, fast: bool) -> int:
+        """How many photos with the person's face are looked at; a ready noise (``fast``) alone needs just one."""
+        return 1 if fast and not self.makes_masks else MAX_VIEWED
+
+    def explain_surrogates(self, identity: Identity) -> list[str]:
+        """A notice where ``identity``'s noise was fitted to the surrogates of another strategy."""
+        return [
+            f"identity {identity.name!r} has a noise as it is made with --against {other.word}, which holds less with"
+            f" --against {self.word}; use another --identity name for one made for that"
+            for other in STRATEGIES.values()
+            if other is not self and other.needs_identity and identity.surrogate == digest(other.surrogates)
+        ]
+
+    def build_perturbation(
+        self,
+        options: Options,
+        identity: Identity | None,
+        faces: Sequence[AlignedCrops],
+        runtime: Runtime,
+        inception: InceptionResnetV1 | None = None,
+    ) -> Perturbation | None:
+        """What is added to the photos; None where there is no ``identity`` for its noise or no face for masks.
+
+        ``inception`` is one more recogniser for masks that are not made beside an identity's noise. Raises StoreError
+        where weights are absent or damaged.
+        """
+        if not self.makes_masks:
+            return None if identity is None else IdentityNoise(identity)
+        if not faces:
+            return None
+        stored = vault.load(options.identity) if identity is None and vault.exists(options.identity) else identity
+        ensemble = build_ensemble(
+            faces,
+            runtime,
+            shipped_recognisers=RECOGNISERS in self.recognisers,
+            scatter=options.scatter,
+            inception=None if self.needs_identity else inception,
+        )
+        return PhotoMasks(ensemble, stored.secret if stored else choose_secret(), options, runtime.device, identity)
+
+
+def choose_secret() -> str:
+    """A new secret from the operating system, or FACESHIELD_SECRET where a recipe or a test must be repeatable."""
+    return os.environ.get(SECRET) or new_secret()
+
+
+_PRIVATE = "Keep this file to yourself: it links output to input."
+
+STRATEGIES: dict[Against, Strategy] = {
+    strategy.word: strategy
+    for strategy in (
+        Strategy(
+            "training",
+            surrogates=SURROGATES,
+            recognisers=(),
+            about="Cloaking acts on recognisers trained on these photos. It does not hide a face from a search that"
+            f" compares photos without training on them, nor cover copies already online. {_PRIVATE}",
+        ),
+        Strategy(
+            "search",
+            surrogates=(),
+            recognisers=(RECOGNISER, RECOGNISERS, DISTRACTORS),
+            about="Each face was moved away from the person for four frozen recognisers (dlib's ResNet-29 and three"
+            " small ones of our own). Others find it less often than without, not never (faces/search); later ones and"
+            " ones trained on these photos may still find it, and copies already online are not covered."
+            f" {_PRIVATE}",
+        ),
+        # A mask takes the middle of the face. Beside it, noise that was fitted to all surrogates holds less, and the
+        # mask itself has too little room for more than one recogniser.
+        Strategy(
+            "both",
+            surrogates=(SURROGATE,),
+            recognisers=(RECOGNISER, DISTRACTORS),
+            about="The middle of each face was moved away from the person for one frozen recogniser (dlib's"
+            " ResNet-29), and what lies around it carries the person's noise against training. Measured, each does"
+            " less than alone: that recogniser still finds some of the photos (faces/search), and one trained on them"
+            f" still knows the person in a part of the clean ones (faces/selfie). Copies already online are not"
+            f" covered. {_PRIVATE}",
+        ),
+    )
+}
