@@ -45,7 +45,7 @@ class Part:
 
     scale: str
     verdict: Verdict
-    told: str
+    summary: str
     table: tuple[Row, ...]
     figures: tuple[Path, ...]
 
@@ -74,7 +74,7 @@ def render_markdown(sections: Sequence[Section], parts: dict[str, list[Part]], o
     for section in sections:
         lines += ["", f"## {section.id}", "", section.claim]
         for part in parts[section.id]:
-            lines += ["", f"### {section.id} at {part.scale} scale: {part.verdict}", "", part.told]
+            lines += ["", f"### {section.id} at {part.scale} scale: {part.verdict}", "", part.summary]
             lines += ["", render_table(part.table)]
             for figure in part.figures:
                 where = Path(os.path.relpath(figure, out)).as_posix()
