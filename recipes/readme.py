@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faceshield.core.store import read_json
-from faceshield.reports.results import spread, stand_ins, values
+from faceshield.reports.results import find_stand_ins, read_values, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -71,13 +71,13 @@ def _photos(key: dict[str, Any]) -> str:
 
 
 def _mean(result: dict[str, Any], key: dict[str, Any], metric: str) -> float:
-    return statistics.fmean(values(result, key, metric))
+    return statistics.fmean(read_values(result, key, metric))
 
 
 def _row(result: dict[str, Any], key: dict[str, Any], name: str, visible: bool = True) -> str:
     cells = [name]
     for metric in ("protected_accuracy", "others_accuracy"):
-        found = values(result, key, metric)
+        found = read_values(result, key, metric)
         told = f" ± {spread(found):.1%}" if len(found) > 1 else " (one seed)"
         cells.append(f"{statistics.fmean(found):.1%}{told}")
     if visible:
@@ -139,7 +139,7 @@ def _washed(result: dict[str, Any]) -> list[str]:
     lines = ["| the collector | recognised in clean crops | at the best epoch |", "|---|---|---|"]
     for name, told in _WASHED.items():
         key = {"noise": "tailored", "attacker": "scratch", "countermeasure": name}
-        final, peak = (values(result, key, metric) for metric in ("protected_accuracy", "protected_accuracy_peak"))
+        final, peak = (read_values(result, key, metric) for metric in ("protected_accuracy", "protected_accuracy_peak"))
         seeds = f" (mean of {len(final)} seeds)" if len(final) > 1 else ""
         lines.append(f"| {told} | {statistics.fmean(final):.1%}{seeds} | {statistics.fmean(peak):.1%} |")
     for attacker, told in (
@@ -173,7 +173,7 @@ def _searched(result: dict[str, Any]) -> list[str]:
         return own if extractor is None else {**own, "extractor": extractor}
 
     shown = {extractor: [key(noise, sides, extractor) for sides, noise in _SIDES] for extractor in _EXTRACTORS}
-    seeds = min(len(values(result, own, "rank1")) for keys in shown.values() for own in keys)
+    seeds = min(len(read_values(result, own, "rank1")) for keys in shown.values() for own in keys)
     told = "one seed" if seeds == 1 else f"mean of {seeds} seeds, other photos in each"
     crowd = result["cells"][0]["metrics"]["crowd"]
     return [
@@ -254,7 +254,7 @@ def _at_paper_scale(results: Path) -> list[str]:
             if bar["metric"] == "test_accuracy_final" and "paper" in bar and bar["key"].items() <= key.items()
         )
         lines.append(f"| {told} | {theirs:.1%} | {_mean(found[name], key, 'test_accuracy_final'):.1%} |")
-    (read,) = stand_ins(found["fig1"]).values()
+    (read,) = find_stand_ins(found["fig1"]).values()
     lines += [
         "",
         f"All noise made with ResNet-18; one seed on one {found['fig1']['device']}; from a JPEG copy of the data"

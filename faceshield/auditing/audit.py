@@ -82,7 +82,7 @@ def audit(
             f"{clean / sides['clean'].names[first]} and {cloaked / sides['cloaked'].names[second]} show the same"
             " uncloaked face; give clean photos that are not among the cloaked ones"
         )
-    left = strangers.without(sides["clean"].features)
+    left = strangers.exclude(sides["clean"].features)
     different = torch.cdist(sides["clean"].features, left.crowd).flatten()
     own = min(len(sides["clean"].names) - 1, len(sides["cloaked"].names) - 1)
     found = {(a, b): _searched(sides, a, b, left.crowd, own) for a in KINDS for b in KINDS}

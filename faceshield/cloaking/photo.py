@@ -20,7 +20,7 @@ from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256, write_bytes
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import linf_255, psnr, ssim
-from faceshield.faces.align import canvas_matrix
+from faceshield.faces.align import fit_canvas
 from faceshield.imaging.blend import Region, blend
 from faceshield.imaging.photo import Encoded, decode, encode
 
@@ -54,7 +54,7 @@ def cloak_one(
 def laid_on(photo: Photo, faces: Sequence[Face], worn: Perturbation, digest: str) -> tuple[NDArray[Any], list[Region]]:
     """``photo``'s pixels with what is worn on ``faces``, and the region of each that could change."""
     deltas = [worn.delta_of(photo, face, digest) for face in faces]
-    placed = [(delta, canvas_matrix(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
+    placed = [(delta, fit_canvas(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
     return blend(photo, placed, worn.epsilon)
 
 

@@ -55,7 +55,7 @@ def test_photos_are_drawn_by_hash_and_keep_their_person():
 def test_without_drops_all_photos_of_whoever_is_the_person_and_keeps_who_looks_like_one_photo():
     crowd = torch.tensor([[0.0, 0.0], [3.0, 0.0], [5.0, 0.0], [9.0, 0.0]])
     distractors = Distractors(crowd, torch.tensor([7, 7, 8, 9]), torch.tensor([[0.0, 0.1], [4.0, 0.0]]), "x")
-    left = distractors.without(torch.tensor([[0.0, 0.2], [0.1, 0.1], [5.0, 0.1]]))
+    left = distractors.exclude(torch.tensor([[0.0, 0.2], [0.1, 0.1], [5.0, 0.1]]))
     assert left.people.tolist() == [8, 9]
     assert left.crowd.equal(crowd[2:])
     assert left.targets.tolist() == [[4.0, 0.0]]

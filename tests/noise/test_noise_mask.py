@@ -16,7 +16,7 @@ from faceshield.cloaking.perturbation import build_face_view
 from faceshield.core.budget import Budget
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import ssim
-from faceshield.faces.align import align_150, align_box, canvas_matrix
+from faceshield.faces.align import align_150, align_box, fit_canvas
 from faceshield.imaging.blend import blend
 from faceshield.imaging.crop import DLIB_150, CropSpec
 from faceshield.imaging.warp import from_rgb
@@ -52,7 +52,7 @@ def noise(seed):
 def test_a_picture_with_noise_is_the_one_that_is_written(portrait, face_view, face, grey):
     pixels = np.repeat(portrait[..., :1], 3, 2) if grey else portrait
     seen = replace(face_view, photo=from_rgb(pixels).float() / 255, grey=grey)
-    written, _ = blend(Photo(pixels, Path("a.png"), "PNG", grey), [(noise(1), canvas_matrix(face))], EPSILON)
+    written, _ = blend(Photo(pixels, Path("a.png"), "PNG", grey), [(noise(1), fit_canvas(face))], EPSILON)
     ours = seen.with_noise(noise(1))[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(written.astype(float) - pixels).max() >= 3
     assert np.abs(ours - written).max() <= 1.001  # blend rounds towards the original
@@ -109,7 +109,7 @@ def test_a_crop_without_a_template_is_the_box_stretched(portrait, face, face_vie
 
 
 def _canvas(points):
-    return canvas_matrix(Face(np.zeros(4, np.float32), points.astype(np.float32), 1.0))
+    return fit_canvas(Face(np.zeros(4, np.float32), points.astype(np.float32), 1.0))
 
 
 def test_likeness_is_the_similarity_of_finished_files(portrait):

@@ -98,7 +98,7 @@ def search_cell(key: SearchKey, seed: int, settings: SearchSettings, context: Co
     strangers = everybody = load_distractors()
     for files_of_one in photos["gallery"]:
         features = _features(files_of_one, shipped, context)
-        strangers = strangers.without(features[~features.isnan().any(1)])
+        strangers = strangers.exclude(features[~features.isnan().any(1)])
     crowd = extractor.crowd[torch.isin(everybody.people, strangers.people)][: settings.crowd]
     different = torch.cat([torch.cdist(own[~own.isnan().any(1)], crowd).flatten() for own in clean["gallery"]])
     limit = find_limit(different, FAR)
