@@ -6,8 +6,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from readme_paper import ladder, mean, paper_scale
+
 from faceshield.core.store import read_json
-from faceshield.reports.results import find_stand_ins, read_values, spread
+from faceshield.reports.results import read_values, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -50,18 +52,18 @@ def block(results: Path = ROOT / "recipes" / "results") -> str:
         "",
         _undone(read_json(results / "faces" / "undone.mini.json")),
         "",
-        *_washed(read_json(results / "faces" / "battery.mini.json")),
+        *_write_washed(read_json(results / "faces" / "battery.mini.json")),
         "",
-        *_searched(read_json(results / "faces" / "search.mini.json")),
+        *_write_searched(read_json(results / "faces" / "search.mini.json")),
         "",
         _speed(bench),
         "",
-        f"Measured on: {selfie['device']}. Chance is {_mean(selfie, {'noise': 'none'}, 'chance'):.1%} and"
-        f" {_mean(crops, {'noise': 'none'}, 'chance'):.1%}.",
+        f"Measured on: {selfie['device']}. Chance is {mean(selfie, {'noise': 'none'}, 'chance'):.1%} and"
+        f" {mean(crops, {'noise': 'none'}, 'chance'):.1%}.",
         "",
-        *_at_paper_scale(results),
+        *paper_scale(results),
         "",
-        _ladder(read_json(results / "benchmarks" / "noise.mini.json")),
+        ladder(read_json(results / "benchmarks" / "noise.mini.json")),
     ]
     return "\n".join(lines)
 
@@ -70,18 +72,14 @@ def _photos(key: dict[str, Any]) -> str:
     return f", made from {key['photos']} photos" if "photos" in key else ""
 
 
-def _mean(result: dict[str, Any], key: dict[str, Any], metric: str) -> float:
-    return statistics.fmean(read_values(result, key, metric))
-
-
 def _row(result: dict[str, Any], key: dict[str, Any], name: str, visible: bool = True) -> str:
     cells = [name]
     for metric in ("protected_accuracy", "others_accuracy"):
         found = read_values(result, key, metric)
-        told = f" ± {spread(found):.1%}" if len(found) > 1 else " (one seed)"
-        cells.append(f"{statistics.fmean(found):.1%}{told}")
+        text = f" ± {spread(found):.1%}" if len(found) > 1 else " (one seed)"
+        cells.append(f"{statistics.fmean(found):.1%}{text}")
     if visible:
-        cells.append("–" if key["noise"] == "none" else f"{_mean(result, key, 'ssim_face'):.3f}")
+        cells.append("–" if key["noise"] == "none" else f"{mean(result, key, 'ssim_face'):.3f}")
     return f"| {' | '.join(cells)} |"
 
 
@@ -91,34 +89,36 @@ def _people(result: dict[str, Any]) -> str:
     for cell in result["cells"]:
         if cell["key"] == {"noise": "tailored"}:
             rows = cell["metrics"]["confusion"]
-            own = range(len(rows) - 4, len(rows))
-            shares.append([rows[person][person] / sum(rows[person]) for person in own])
-    told = ", ".join(f"{statistics.fmean(runs):.1%}" for runs in zip(*shares, strict=True))
-    return f"Person by person, with a private noise: {told}. **It does not hold equally well on everybody.**"
+            last = range(len(rows) - 4, len(rows))
+            shares.append([rows[person][person] / sum(rows[person]) for person in last])
+    text = ", ".join(f"{statistics.fmean(runs):.1%}" for runs in zip(*shares, strict=True))
+    return f"Person by person, with a private noise: {text}. **It does not hold equally well on everybody.**"
 
 
 def _alone(result: dict[str, Any]) -> str:
     cells = [cell for cell in result["cells"] if cell["key"]["noise"] == "tailored"]
-    worn = [cell["metrics"] for cell in cells]
-    final = [metrics["protected_accuracy"] for metrics in worn]
+    noisy = [cell["metrics"] for cell in cells]
+    final = [metrics["protected_accuracy"] for metrics in noisy]
     people, seeds = {cell["key"]["person"] for cell in cells}, {cell["seed"] for cell in cells}
-    told = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds, another noise in each"
+    text = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds, another noise in each"
     return (
         f"**Alone it holds less.** With each of {len(people)} people the only one to wear a noise, and a longer"
-        f" training (`recipes/faces/alone.yaml`, {told}), {statistics.fmean(final):.1%} of their clean crops are"
+        f" training (`recipes/faces/alone.yaml`, {text}), {statistics.fmean(final):.1%} of their clean crops are"
         f" recognised ({min(final):.1%} to {max(final):.1%}), at the best epoch"
-        f" {statistics.fmean(metrics['protected_accuracy_peak'] for metrics in worn):.1%}; without a noise"
-        f" {_mean(result, {'noise': 'none'}, 'protected_accuracy'):.1%}."
+        f" {statistics.fmean(metrics['protected_accuracy_peak'] for metrics in noisy):.1%}; without a noise"
+        f" {mean(result, {'noise': 'none'}, 'protected_accuracy'):.1%}."
     )
 
 
 def _undone(result: dict[str, Any]) -> str:
     """What uncloaked photos among the cloaked ones teach."""
     left = {cell["key"]["percent"]: cell["metrics"] for cell in result["cells"] if cell["key"]["noise"] == "tailored"}
-    told = ", ".join(f"{100 - worn}%: {left[worn]['protected_accuracy']:.1%}" for worn in sorted(left, reverse=True))
+    text = ", ".join(
+        f"{100 - percent}%: {left[percent]['protected_accuracy']:.1%}" for percent in sorted(left, reverse=True)
+    )
     return (
         "**Uncloaked photos undo it.** Recognised by the share of the six people's training crops without a noise"
-        f" (`recipes/faces/undone.yaml`, one seed): {told}."
+        f" (`recipes/faces/undone.yaml`, one seed): {text}."
     )
 
 
@@ -134,21 +134,21 @@ _WASHED = {
 }
 
 
-def _washed(result: dict[str, Any]) -> list[str]:
+def _write_washed(result: dict[str, Any]) -> list[str]:
     """What a collector's counter-measures win back of people with a private noise."""
     lines = ["| the collector | recognised in clean crops | at the best epoch |", "|---|---|---|"]
-    for name, told in _WASHED.items():
+    for name, text in _WASHED.items():
         key = {"noise": "tailored", "attacker": "scratch", "countermeasure": name}
         final, peak = (read_values(result, key, metric) for metric in ("protected_accuracy", "protected_accuracy_peak"))
         seeds = f" (mean of {len(final)} seeds)" if len(final) > 1 else ""
-        lines.append(f"| {told} | {statistics.fmean(final):.1%}{seeds} | {statistics.fmean(peak):.1%} |")
-    for attacker, told in (
+        lines.append(f"| {text} | {statistics.fmean(final):.1%}{seeds} | {statistics.fmean(peak):.1%} |")
+    for attacker, text in (
         ("frozen-resnet29", "takes a ready-made recogniser, which compares"),
         ("fine-tuned-resnet29", "trains a ready-made recogniser further, all layers"),
     ):
         key = {"noise": "tailored", "attacker": attacker, "countermeasure": "none"}
-        lines.append(f"| {told} | {_mean(result, key, 'protected_accuracy'):.1%} | – |")
-    clean = _mean(result, {"noise": "none", "attacker": "scratch", "countermeasure": "none"}, "protected_accuracy")
+        lines.append(f"| {text} | {mean(result, key, 'protected_accuracy'):.1%} | – |")
+    clean = mean(result, {"noise": "none", "attacker": "scratch", "countermeasure": "none"}, "protected_accuracy")
     return [
         "What a collector can do about a private noise, on the same crops (`recipes/faces/battery.yaml`, one seed"
         f" unless said; without noise {clean:.1%} are recognised):",
@@ -165,32 +165,32 @@ _EXTRACTORS = {
 _SIDES = ((("cloaked", "clean"), "mask"), (("clean", "cloaked"), "mask"), (("clean", "clean"), "none"))
 
 
-def _searched(result: dict[str, Any]) -> list[str]:
+def _write_searched(result: dict[str, Any]) -> list[str]:
     """Who finds masked photos among strangers, and who found them before."""
 
     def key(noise: str, sides: tuple[str, str], extractor: str | None) -> dict[str, Any]:
-        own = {"noise": noise, "query": sides[0], "gallery": sides[1], "countermeasure": "none"}
-        return own if extractor is None else {**own, "extractor": extractor}
+        words = {"noise": noise, "query": sides[0], "gallery": sides[1], "countermeasure": "none"}
+        return words if extractor is None else {**words, "extractor": extractor}
 
     shown = {extractor: [key(noise, sides, extractor) for sides, noise in _SIDES] for extractor in _EXTRACTORS}
-    seeds = min(len(read_values(result, own, "rank1")) for keys in shown.values() for own in keys)
-    told = "one seed" if seeds == 1 else f"mean of {seeds} seeds, other photos in each"
+    seeds = min(len(read_values(result, one, "rank1")) for keys in shown.values() for one in keys)
+    text = "one seed" if seeds == 1 else f"mean of {seeds} seeds, other photos in each"
     crowd = result["cells"][0]["metrics"]["crowd"]
     return [
         f"Face search among {crowd} strangers' photos by a frozen recogniser: how often the person comes first (among"
-        f" the first ten), with `--against search` (`recipes/faces/search.yaml`, four people, {told}):",
+        f" the first ten), with `--against search` (`recipes/faces/search.yaml`, four people, {text}):",
         "",
         "| recogniser | cloaked photo searched for | clean photo, cloaked ones in the index | no cloak |",
         "|---|---|---|---|",
         *(
-            f"| {_EXTRACTORS[extractor]} | {' | '.join(_found(result, own) for own in keys)} |"
+            f"| {_EXTRACTORS[extractor]} | {' | '.join(_found(result, one) for one in keys)} |"
             for extractor, keys in shown.items()
         ),
     ]
 
 
 def _found(result: dict[str, Any], key: dict[str, Any]) -> str:
-    return f"{_mean(result, key, 'rank1'):.1%} ({_mean(result, key, 'rank10'):.1%})"
+    return f"{mean(result, key, 'rank1'):.1%} ({mean(result, key, 'rank10'):.1%})"
 
 
 def _speed(result: dict[str, Any]) -> str:
@@ -201,67 +201,6 @@ def _speed(result: dict[str, Any]) -> str:
         f" memory stays at {metrics['peak_mb']:.0f} MB over {metrics['photos']} photos"
         " (`recipes/benchmarks/cloak.py`)."
     )
-
-
-def _ladder(result: dict[str, Any]) -> str:
-    """What our steps through Algorithm 1 save against the peers' over the same rounds, and what the noise is worth."""
-    rounds = result["settings"]["ladder_rounds"]
-
-    def ratio(loop: str, peer: str = "ratio") -> str:
-        return f"{_mean(result, {'loop': f'{loop}, {rounds} rounds'}, peer):.1f} ×"
-
-    def left(loop: str) -> str:
-        return f"{_mean(result, {'loop': loop}, 'test_accuracy_final'):.1%}"
-
-    ours, fast = "ours, the paper's T and α", "ours, fast"
-    return (
-        f"One noise a picture, at the paper's T and α, is made {ratio(ours)} as fast as by a plain loop, and"
-        f" {ratio(ours, 'ratio_foolbox')} as fast as by foolbox's steps in the same loop: alone, bfloat16 gives"
-        f" {ratio('precision alone')}, batch norms folded into the convolutions {ratio('folding alone')}, channels-last"
-        f" {ratio('channels-last alone')}; the `fast` setting, with fewer and larger steps, {ratio(fast)}"
-        f" (`recipes/benchmarks/noise.py`, {result['device']}). Made to the same stop error, it leaves a network"
-        f" trained on it right on {left(ours)} of clean pictures, {left(fast)} with `fast` and {left('plain loop')} by"
-        f" the plain loop; {left('none (clean data)')} without noise."
-    )
-
-
-_MADE = {"noise": "error-min", "setting": "paper"}
-_PAPER_ROWS: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("fig1", {"noise": "none"}, "ResNet-18, clean"),
-    ("fig1", {**_MADE, "form": "sample"}, "ResNet-18, one noise a picture"),
-    ("fig1", {**_MADE, "form": "class"}, "ResNet-18, one noise a class"),
-    ("table1", {"set": "cifar10", "model": "vgg11", "noise": "none"}, "VGG-11, clean"),
-    ("table1", {**_MADE, "set": "cifar10", "model": "vgg11", "form": "sample"}, "VGG-11, one noise a picture"),
-    ("table1", {**_MADE, "set": "cifar10", "model": "vgg11", "form": "class"}, "VGG-11, one noise a class"),
-    ("table2", {"noise": "none", "percent": 80, "trained_on": "clean"}, "ResNet-18, a fifth of the data, clean"),
-    (
-        "table2",
-        {**_MADE, "percent": 80, "trained_on": "both", "form": "sample"},
-        "and four fifths, one noise a picture",
-    ),
-    ("table2", {**_MADE, "percent": 80, "trained_on": "both", "form": "class"}, "and four fifths, one noise a class"),
-)
-
-
-def _at_paper_scale(results: Path) -> list[str]:
-    """The paper's own CIFAR-10 figures beside ours at its scale."""
-    found = {name: read_json(results / "paper" / f"{name}.paper.json") for name in ("fig1", "table1", "table2")}
-    lines = ["| trained on CIFAR-10 for 60 epochs | test accuracy, the paper | ours |", "|---|---|---|"]
-    for name, key, told in _PAPER_ROWS:
-        theirs = next(
-            bar["paper"]
-            for bar in found[name]["expected"]
-            if bar["metric"] == "test_accuracy_final" and "paper" in bar and bar["key"].items() <= key.items()
-        )
-        lines.append(f"| {told} | {theirs:.1%} | {_mean(found[name], key, 'test_accuracy_final'):.1%} |")
-    (read,) = find_stand_ins(found["fig1"]).values()
-    lines += [
-        "",
-        f"All noise made with ResNet-18; one seed on one {found['fig1']['device']}; from a JPEG copy of the data"
-        f" ({read}: lossless CIFAR-10 gives higher clean accuracies). All tables and figures, what agrees and what does"
-        " not, are in `REPRODUCTION.md`.",
-    ]
-    return ["The paper's own experiment at its own scale (`recipes/paper/`):", "", *lines]
 
 
 def main() -> None:

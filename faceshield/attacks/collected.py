@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faceshield.attacks.base import Countermeasure, Pairs
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
 from faceshield.noise.base import add_rounded
 from faceshield.noise.surrogate import load_bank
@@ -17,8 +17,8 @@ PAIRS = 500
 
 
 def collect(data: Examples, against: Countermeasure, size: int, **framing: int) -> Examples:
-    """``data`` after the counter-measure and the collector's framing (``data.canvas.framed``)."""
-    return replace(data, images=framed(against.apply(data.images), size, **framing))
+    """``data`` after the counter-measure and the collector's framing (``data.canvas.crop_canvas``)."""
+    return replace(data, images=crop_canvas(against.apply(data.images), size, **framing))
 
 
 def make_pairs(background: Tensor, size: int, rng: torch.Generator, **framing: int) -> Pairs:
@@ -33,4 +33,4 @@ def make_pairs(background: Tensor, size: int, rng: torch.Generator, **framing: i
     noises = torch.randint(len(bank), (len(index),), generator=rng)
     clean = background[index]
     cloaked = add_rounded(clean, bank[noises, :, edge : edge + side, edge : edge + side])
-    return Pairs(framed(clean, size, **framing), framed(cloaked, size, **framing))
+    return Pairs(crop_canvas(clean, size, **framing), crop_canvas(cloaked, size, **framing))

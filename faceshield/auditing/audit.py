@@ -12,7 +12,7 @@ from torch import Tensor
 from faceshield.auditing.sides import KINDS, Kind, Side, photos_of, read_side, refuse_originals
 from faceshield.core.errors import UsageError
 from faceshield.core.types import AlignedFace, Progress
-from faceshield.data.examples import drawn_order
+from faceshield.data.examples import shuffle_by_id
 from faceshield.evaluation.distractors import Distractors
 from faceshield.evaluation.enrol import Recogniser, crop
 from faceshield.evaluation.search import EXACT, FAR, Search, find_limit, name_limits, search
@@ -102,7 +102,7 @@ def audit(
 def _searched(sides: dict[Kind, Side], query: Kind, gallery: Kind, crowd: Tensor, own: int) -> Search:
     """Ranks among ``own`` photos of the person, never the query itself; distances of all pairs, each once."""
     queries, there = sides[query].features, sides[gallery].features
-    order = drawn_order(sides[gallery].names, "audit")
+    order = shuffle_by_id(sides[gallery].names, "audit")
     found = []
     for place, one in enumerate(queries):
         chosen = [other for other in order if query != gallery or other != place][:own]

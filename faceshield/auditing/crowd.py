@@ -20,13 +20,12 @@ from faceshield.auditing.trained import AFTER, BEFORE, Trained, with_intervals
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.core.types import Progress
-from faceshield.data.examples import Examples, concatenate, drawn_order
+from faceshield.data.examples import HELD_OUT, Examples, concatenate, shuffle_by_id
 from faceshield.data.layouts import FaceIndex, read_layout
 from faceshield.training.attack import attack
 from faceshield.training.runtime import Runtime
 
 PERSON = "/the person"  # no folder's name
-HELD_OUT = 0.2
 MARGIN = 0.1  # of the detector's box; more would reach beyond crowds that somebody cut to the face
 SEED = 0
 # the attacker of faces/selfie, and the steps its epochs come to: as many epochs of few photos would teach too little
@@ -93,7 +92,7 @@ def trained(
     files = list(zip(crowd.people, crowd.ids, crowd.paths, strict=True))
     everybody = _framed(collector, files, "cutting out the crowd's faces", progress)
     others = _of_two(everybody)
-    held = others.held_out(HELD_OUT, seed=SEED)
+    held = others.hold_out(HELD_OUT, seed=SEED)
     if not held.any():
         raise UsageError("the crowd has no photo to test; give at least one person 3 photos with a face")
     test = concatenate([others.select(held), own["clean"].select(~taken["clean"])])
@@ -168,7 +167,7 @@ def _framed(
 def _drawn(photos: Examples, count: int) -> Tensor:
     """(n,) bool: ``count`` of the photos, drawn from their ids alone."""
     chosen = torch.zeros(len(photos), dtype=torch.bool)
-    chosen[drawn_order(photos.ids, "audit")[:count]] = True
+    chosen[shuffle_by_id(photos.ids, "audit")[:count]] = True
     return chosen
 
 
@@ -180,7 +179,7 @@ def _of_two(everybody: Examples) -> Examples:
         raise UsageError(
             f"people of the crowd with a face in 2 photos or more: {len(names)}; give at least 2, better 30"
         )
-    return everybody.of_classes(names)
+    return everybody.select_classes(names)
 
 
 def _undone(training: Examples, photos: Examples, against: Countermeasure, size: int) -> Examples:

@@ -32,7 +32,7 @@ def get(name: str, data: Path) -> None:
     """
     from faceshield.cli.progress import Bars
     from faceshield.core.download import fetch
-    from faceshield.data.official import DATA_SETS
+    from faceshield.data.sources import DATA_SETS
     from faceshield.models.facenet import WEIGHTS
 
     with Bars(of_bytes=True) as bars:

@@ -142,9 +142,10 @@ def recognition(
 
     from faceshield.core.outputs import open_folder
     from faceshield.core.store import write_json
+    from faceshield.data.examples import HELD_OUT
     from faceshield.data.tree import read_tree
     from faceshield.models.recognition import network_of
-    from faceshield.training.attack import HELD_OUT, attack
+    from faceshield.training.attack import attack
     from faceshield.training.loop import build_seeded
     from faceshield.training.runtime import Runtime
 
@@ -152,7 +153,7 @@ def recognition(
     absent = sorted(set(protected) - set(people.classes))
     if absent:
         raise UsageError(f"{clean}: has no person {absent[0]!r}; its people are {', '.join(people.classes[:5])} …")
-    test = people.select(people.held_out(HELD_OUT, seed=0))
+    test = people.select(people.hold_out(HELD_OUT, seed=0))
     untested = next((name for name in protected if people.classes.index(name) not in test.labels.tolist()), None)
     if untested is not None:
         raise UsageError(f"{clean}: has too few photos of {untested!r} to test with a fifth of them; give at least 3")

@@ -85,9 +85,9 @@ def apply(data: str, file: Path, out: Path, variant: Any, seed: int, size: int |
     --size and --limit are those that the noise was made with, unless given. Sample-wise noise fits the very pictures it
     was made for, class-wise noise all data with its classes.
     """
+    from faceshield.data.sources import open_training_part
     from faceshield.data.tree_out import write_tree
     from faceshield.data.unlearnable import unlearnable
-    from faceshield.data.whole import open_whole
     from faceshield.noise.file import read_noise, refuse_other_data
 
     if out.exists():
@@ -96,7 +96,7 @@ def apply(data: str, file: Path, out: Path, variant: Any, seed: int, size: int |
     noise = read_noise(file)
     kept = noise.provenance
     size, limit = (kept.get(name) if given is None else given for name, given in (("size", size), ("limit", limit)))
-    examples = open_whole(data, size, limit)
+    examples = open_training_part(data, size, limit)
     refuse_other_data(noise, examples, file)
     with Bars() as bars:
         noisy = unlearnable(examples, noise, variant=variant, place_seed=seed)

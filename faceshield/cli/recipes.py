@@ -44,11 +44,11 @@ def list_(results: Path) -> None:
 def show(name: str, scale: Any) -> None:
     """The cells of recipe NAME, its settings, and what is expected of it."""
     from faceshield.experiments.engine.plan import plan
-    from faceshield.experiments.engine.registry import experiment_of
+    from faceshield.experiments.engine.registry import load_experiment
     from faceshield.reports.verdict import format_bar
 
     recipe = _read(name)
-    experiment_of(recipe)  # a misspelt setting is refused here, not hours later
+    load_experiment(recipe)  # a misspelt setting is refused here, not hours later
     click.echo(recipe.claim)
     for number, planned in enumerate(plan(recipe, scale).cells, 1):
         click.echo(f"  {number}: {planned.title}")
@@ -102,7 +102,8 @@ def run(
     from faceshield.cli.recipes_progress import CellBar
     from faceshield.experiments.engine.context import Context
     from faceshield.experiments.engine.dry_run import dry_run
-    from faceshield.experiments.engine.registry import experiment_of
+    from faceshield.experiments.engine.registry import load_experiment
+    from faceshield.experiments.engine.run import Run
     from faceshield.experiments.engine.run import run as run_recipe
     from faceshield.training.runtime import Runtime
 
@@ -112,17 +113,18 @@ def run(
     if threads:
         torch.set_num_threads(threads)
     recipe = _read(name)
-    experiment = experiment_of(recipe)
+    experiment = load_experiment(recipe)
     runtime = Runtime.best(device)
     speaks = runtime.ranks.rank == 0
     with CellBar(silent=not speaks) as bar:
         context = Context(data, work / recipe.id / scale, runtime, bar.say, work / "shared", _pairs(instead))
+        this = Run(recipe, scale, experiment, context, results, chosen)
         if plan_only:
-            found = dry_run(recipe, scale, experiment, context, results, only=cell, seeds=chosen)
+            found = dry_run(this, only=cell)
             if speaks:
                 click.echo(_plan_text(found))
             return
-        path = run_recipe(recipe, scale, experiment, context, results, only=cell, seeds=chosen, on_cell=bar.on_cell)
+        path = run_recipe(this, only=cell, on_cell=bar.on_cell)
     if speaks:
         click.echo(path)
 

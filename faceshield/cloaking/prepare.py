@@ -82,7 +82,7 @@ def make_identity(
         delta, class_index = private_noise(
             crops,
             len(bank.delta),
-            load_ensemble(names, runtime.ready),
+            load_ensemble(names, runtime.prepare),
             Budget(options.epsilon),
             Transforms(),
             secret,

@@ -1,4 +1,4 @@
-"""Where a command is to write: looked at before any work, so that an hour's result has a place to go."""
+"""Check where a command will write, before it works for an hour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def new_file(out: Path, what: str, *suffixes: str) -> None:
     try:
         there = out.exists()
     except OSError as error:
-        raise UsageError(f"{out}: is no place for a file ({error.strerror}); choose another name") from None
+        raise UsageError(f"{out}: cannot be the name of a file ({error.strerror}); choose another name") from None
     if there:
         raise UsageError(f"{out}: exists already; choose another name")
     folder = next(parent for parent in out.absolute().parents if parent.exists())

@@ -1,7 +1,7 @@
-"""The processes of one job: which rows of a batch each computes, and how all come to hold the same numbers.
+"""The processes of one job: which rows of a batch each computes, and how they exchange results.
 
-Every process holds the whole network and all data, and draws the same random numbers: what is random is drawn for the
-whole batch, and only the work on it is shared. A method that sends or waits must be reached by all processes.
+Every process holds the whole network and all data, and draws the same random numbers for the whole batch; only the
+computation is split by rows. All processes must call each method that communicates, in the same order.
 """
 
 from __future__ import annotations
@@ -19,59 +19,59 @@ from faceshield.core.rng import generator
 
 @dataclass(frozen=True)
 class Ranks:
-    """``size`` processes, of which this one is number ``rank``; by default it is alone, and nothing is sent."""
+    """``size`` processes, of which this one is number ``rank``; by default there is one, and nothing is sent."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def share(self) -> slice:
-        """This process's rows of any batch: they are dealt out in turn, since neighbours are often of one class.
+    def rows(self) -> slice:
+        """This process's rows of any batch: every ``size``-th row, since neighbouring rows are often of one class.
 
-        Shares differ by one row at most, and are empty where a batch has fewer rows than there are processes.
+        The processes' counts of rows differ by one at most; a count is 0 where a batch has fewer rows than processes.
         """
         return slice(self.rank, None, self.size)
 
-    def sum(self, own: Tensor) -> Tensor:
-        """The sum of all processes' ``own`` (of one shape), the same bits in each; gradients come back through it."""
+    def sum(self, mine: Tensor) -> Tensor:
+        """The sum of ``mine`` (of one shape) over all processes, bit for bit the same in each; it is differentiable."""
         if self.size == 1:
-            return own
-        total: Tensor = _Sum.apply(own)
+            return mine
+        total: Tensor = _Sum.apply(mine)
         return total
 
-    def any(self, own: bool, device: torch.device) -> bool:
-        """Whether it is so in one of the processes at least: what their clocks say, they must decide together."""
-        return own if self.size == 1 else bool(self.sum(torch.tensor(float(own), device=device)) > 0)
+    def any(self, mine: bool, device: torch.device) -> bool:
+        """Whether ``mine`` is True in at least one process; for decisions by the clock, which differs between them."""
+        return mine if self.size == 1 else bool(self.sum(torch.tensor(float(mine), device=device)) > 0)
 
     def exchange(self, rows: Tensor) -> None:
-        """Send this process's share of ``rows`` (n, …) to all others and take theirs, in place."""
+        """Fill ``rows`` (n, …), in place: each process sends the rows it computed to all others."""
         for rank in range(self.size if self.size > 1 else 0):
             part = rows[rank :: self.size].contiguous()
             if len(part):
                 dist.broadcast(part, rank)
                 rows[rank :: self.size] = part
 
-    def gathered(self, own: Tensor, count: int) -> Tensor:
-        """(count, …): the rows of all processes' shares in their order, from this one's ``own``; no gradient."""
+    def gather(self, mine: Tensor, count: int) -> Tensor:
+        """(count, …): all processes' rows in the batch's order; ``mine`` are this process's. Not differentiable."""
         if self.size == 1:
-            return own
-        whole = own.new_empty(count, *own.shape[1:])
-        whole[self.share] = own
+            return mine
+        whole = mine.new_empty(count, *mine.shape[1:])
+        whole[self.rows] = mine
         self.exchange(whole)
         return whole
 
-    def dealt(self, call: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        """``call``, which maps the rows of a batch one by one, with the rows dealt out; no gradient."""
-        return lambda batch: self.gathered(call(batch[self.share]), len(batch))
+    def deal(self, call: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """``call``, which maps each row of a batch alone, computed by all processes together. Not differentiable."""
+        return lambda batch: self.gather(call(batch[self.rows]), len(batch))
 
-    def own_generator(self, common: Generator) -> Generator:
-        """For draws that are no other process's: ``common`` itself where this one is alone, else one seeded from it."""
+    def fork_generator(self, common: Generator) -> Generator:
+        """A generator for this process alone, seeded from ``common``; ``common`` itself if there is one process."""
         if self.size == 1:
             return common
         return generator(int(torch.randint(1 << 62, (), generator=common)), self.rank)
 
     def once(self, write: Callable[[], object]) -> None:
-        """``write()`` in process 0 alone, after all have come (none still looks for the file), before any goes on."""
+        """Call ``write()`` in process 0 only. All processes wait before it, so that none still reads, and after it."""
         if self.size > 1:
             dist.barrier()
         if self.rank == 0:
@@ -84,11 +84,11 @@ ALONE = Ranks()
 
 
 class _Sum(torch.autograd.Function):
-    """All-reduce whose gradient is the all-reduce of the gradients: each process's result depends on every input."""
+    """All-reduce; its gradient is the all-reduce of the gradients, for each result depends on every process's input."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        total = own.clone(memory_format=torch.contiguous_format)
+    def forward(ctx: Any, mine: Tensor) -> Tensor:
+        total = mine.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total
 

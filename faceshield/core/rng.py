@@ -37,17 +37,17 @@ def keyed_uniform(keys: Sequence[str], count: int, *parts: object) -> Tensor:
     seeds = torch.tensor([derive_seed(*parts, key) for key in keys], dtype=torch.long)[:, None]
     values = torch.empty(len(keys), count)
     for rows in torch.arange(len(keys)).split(max(1, CHUNK // max(1, count))):
-        values[rows] = _mixed(seeds[rows] + GOLDEN * torch.arange(1, count + 1)).add(0.5).mul_(2.0**-23)
+        values[rows] = _mix(seeds[rows] + GOLDEN * torch.arange(1, count + 1)).add(0.5).mul_(2.0**-23)
     return values
 
 
-def _mixed(counter: Tensor) -> Tensor:
+def _mix(counter: Tensor) -> Tensor:
     """The upper 23 bits of SplitMix64's output for each int64 counter, as float32 whole numbers (arithmetic wraps)."""
-    z = (counter ^ _right(counter, 30)) * FIRST
-    z = (z ^ _right(z, 27)) * SECOND
-    return _right(z ^ _right(z, 31), 41).float()
+    z = (counter ^ _shift_right(counter, 30)) * FIRST
+    z = (z ^ _shift_right(z, 27)) * SECOND
+    return _shift_right(z ^ _shift_right(z, 31), 41).float()
 
 
-def _right(value: Tensor, bits: int) -> Tensor:
+def _shift_right(value: Tensor, bits: int) -> Tensor:
     """Shift to the right without the sign (torch's own shift of int64 keeps it)."""
     return (value >> bits) & ((1 << (64 - bits)) - 1)

@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def framed(images: Tensor, size: int, margin: int = 8) -> Tensor:
+def crop_canvas(images: Tensor, size: int, margin: int = 8) -> Tensor:
     """The middle of canvas pictures uint8 (n, 3, S, S), ``margin`` pixels cut off all round, resized to ``size``²."""
-    parts = [middle(chunk.float(), size, margin) for chunk in images.split(512)]
+    parts = [crop_canvas_float(chunk.float(), size, margin) for chunk in images.split(512)]
     return torch.cat(parts).round().clamp(0, 255).to(torch.uint8)
 
 
-def middle(images: Tensor, size: int, margin: int = 8) -> Tensor:
-    """:func:`framed` for float pictures of any range, unrounded."""
+def crop_canvas_float(images: Tensor, size: int, margin: int = 8) -> Tensor:
+    """:func:`crop_canvas` for float pictures of any range, unrounded."""
     side = images.shape[-1] - margin
     return F.interpolate(images[..., margin:side, margin:side], (size, size), mode="bilinear", antialias=True)

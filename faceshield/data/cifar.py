@@ -83,15 +83,15 @@ def read_cifar(path: Path, split: str) -> Examples:
 def _folder(path: Path, layout: _Layout) -> Path | None:
     """Where the .bin files of ``layout`` lie: ``path`` itself or its official folder in ``path``."""
     batches = {name for names in layout.parts.values() for name in names}
-    places = (path, path / layout.folder)
-    return next((place for place in places if any((place / name).is_file() for name in batches)), None)
+    folders = (path, path / layout.folder)
+    return next((folder for folder in folders if any((folder / name).is_file() for name in batches)), None)
 
 
 def _from_folder(path: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for layout in _LAYOUTS:
-        place = _folder(path, layout)
-        for file in sorted(place.iterdir()) if place and not files else ():
+        folder = _folder(path, layout)
+        for file in sorted(folder.iterdir()) if folder and not files else ():
             if file.name in layout.files():
                 _refuse_oversized(file, file.stat().st_size)
                 files[file.name] = file.read_bytes()

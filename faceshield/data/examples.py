@@ -14,6 +14,9 @@ from torch import Tensor
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed, generator
 
+HELD_OUT = 0.2
+"""The fraction of each class's pictures that are for the test where nobody has chosen them (paper §4.5)."""
+
 _CHUNK = 1024  # pictures that are resized at once
 
 
@@ -57,7 +60,7 @@ class Examples:
         """The examples where ``chosen`` (n,) bool is True; labels and classes stay as they are."""
         return self._at(chosen.nonzero()[:, 0])
 
-    def of_classes(self, names: Sequence[str]) -> Examples:
+    def select_classes(self, names: Sequence[str]) -> Examples:
         """The examples of some classes, which are then all the classes there are, in the order of ``names``.
 
         Raises UsageError naming the first class that is not there.
@@ -65,16 +68,16 @@ class Examples:
         absent = next((name for name in names if name not in self.classes), None)
         if absent is not None:
             raise UsageError(f"class {absent!r} is not in the data; check its spelling")
-        place = torch.full((len(self.classes),), -1)
-        place[[self.classes.index(name) for name in names]] = torch.arange(len(names))
-        chosen = self.select(place[self.labels] >= 0)
-        return replace(chosen, labels=place[chosen.labels], classes=tuple(names))
+        position = torch.full((len(self.classes),), -1)
+        position[[self.classes.index(name) for name in names]] = torch.arange(len(names))
+        chosen = self.select(position[self.labels] >= 0)
+        return replace(chosen, labels=position[chosen.labels], classes=tuple(names))
 
-    def sorted(self) -> Examples:
+    def sort(self) -> Examples:
         """The same examples in the order of their ids, whatever order the files came in."""
         return self._at(torch.tensor(sorted(range(len(self)), key=self.ids.__getitem__), dtype=torch.long))
 
-    def limited(self, limit: int | None) -> Examples:
+    def limit(self, limit: int | None) -> Examples:
         """At most ``limit`` examples a class, drawn from the ids alone, in the present order; all where it is None.
 
         A smaller limit takes a subset of a larger one's. Raises UsageError for a limit below 1.
@@ -87,7 +90,7 @@ class Examples:
             kept += [members[i] for i in choose_limited([self.ids[i] for i in members], limit)]
         return self._at(torch.tensor(sorted(kept), dtype=torch.long))
 
-    def resized(self, size: int | None) -> Examples:
+    def resize(self, size: int | None) -> Examples:
         """The middle square of each picture at ``size`` × ``size`` (bicubic, antialiased); unchanged where it is None.
 
         Raises UsageError for a size below 1.
@@ -102,7 +105,7 @@ class Examples:
         parts = [F.interpolate(part, (size, size), mode="bicubic", antialias=True) for part in square.split(_CHUNK)]
         return replace(self, images=torch.cat(parts))
 
-    def held_out(self, fraction: float, seed: int) -> Tensor:
+    def hold_out(self, fraction: float, seed: int) -> Tensor:
         """(n,) bool: the last ``fraction`` of each class in an order drawn from the ids alone (not the file order)."""
         chosen = torch.zeros(len(self), dtype=torch.bool)
         for label in range(len(self.classes)):
@@ -131,7 +134,7 @@ def concatenate(parts: Sequence[Examples]) -> Examples:
     )
 
 
-def drawn_order(ids: Sequence[str], *words: object) -> list[int]:
+def shuffle_by_id(ids: Sequence[str], *words: object) -> list[int]:
     """Positions in ``ids`` in an order drawn from ``words`` and each id alone: one id more moves none of the rest."""
     return sorted(range(len(ids)), key=lambda i: derive_seed(*words, ids[i]))
 
@@ -140,7 +143,7 @@ def choose_limited(ids: Sequence[str], limit: int) -> list[int]:
     """Positions of at most ``limit`` of ``ids``, drawn from them alone, ascending. UsageError for a limit below 1."""
     if limit < 1:
         raise UsageError(f"limit {limit} leaves no pictures; ask for at least 1 a class")
-    return sorted(drawn_order(ids, "limit")[:limit])
+    return sorted(shuffle_by_id(ids, "limit")[:limit])
 
 
 def refuse_size(size: int) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from faceshield.core.errors import UsageError
-from faceshield.data.examples import Examples, drawn_order
+from faceshield.data.examples import Examples, shuffle_by_id
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Exposure:
         protected = torch.zeros(len(examples), dtype=torch.bool)
         for label in range(len(examples.classes)):
             members = (examples.labels == label).nonzero()[:, 0]
-            order = drawn_order([examples.ids[i] for i in members.tolist()], self.seed, "exposure")
+            order = shuffle_by_id([examples.ids[i] for i in members.tolist()], self.seed, "exposure")
             protected[members[order[: round(fraction * len(order))]]] = True
         return protected
 

@@ -63,24 +63,24 @@ def read_layout(root: Path) -> FaceIndex:
         return _celeba(root)
     splits = [name for name in _SPLITS if (root / name).is_dir()]
     if splits and all(re.fullmatch(r"n\d{6}", name) for split in splits for name in _folders(root / split)):
-        return _tree(root, "vggface2", splits)
+        return _read_people(root, "vggface2", splits)
     names = _folders(root)
     if not names:
         raise UsageError(
             f"{root}: has neither folders of people nor {_CELEBA}; expected one folder a person with pictures in it"
         )
     if all(re.fullmatch(r"n\d{6}", name) for name in names):
-        return _tree(root, "vggface2")
+        return _read_people(root, "vggface2")
     if all(re.fullmatch(r"\d{7}", name) for name in names):
-        return _tree(root, "casia-webface")
-    index = _tree(root, "tree")
-    if all(re.fullmatch(rf"{re.escape(person)}_\d{{4}}\.\w+", path.name) for person, path in _named(index)):
+        return _read_people(root, "casia-webface")
+    index = _read_people(root, "tree")
+    if all(re.fullmatch(rf"{re.escape(person)}_\d{{4}}\.\w+", path.name) for person, path in _pairs(index)):
         word = re.sub(r"[^a-z]", "", root.resolve().name.lower()).removeprefix("lfw")
         return FaceIndex(_LFW.get(word, "lfw"), index.ids, index.people, index.paths, None, index.notes)
     return index
 
 
-def _named(index: FaceIndex) -> Iterable[tuple[str, Path]]:
+def _pairs(index: FaceIndex) -> Iterable[tuple[str, Path]]:
     return zip(index.people, index.paths, strict=True)
 
 
@@ -94,19 +94,19 @@ def _pictures(folder: Path) -> list[str]:
         return sorted(e.name for e in entries if e.name.lower().endswith(PICTURES) and not e.name.startswith("."))
 
 
-def _tree(root: Path, kind: str, splits: Iterable[str] = ("",)) -> FaceIndex:
+def _read_people(root: Path, kind: str, splits: Iterable[str] = ("",)) -> FaceIndex:
     found: list[tuple[str, str, Path]] = []
     loose, empty = [], []
     for split in splits:
         loose += [split + name for name in _pictures(root / split)]
         for person in _folders(root / split):
-            own = _pictures(root / split / person)
-            found += [(f"{person}/{name}", person, root / split / person / name) for name in own]
-            if not own:
+            pictures = _pictures(root / split / person)
+            found += [(f"{person}/{name}", person, root / split / person / name) for name in pictures]
+            if not pictures:
                 empty.append(person)
     notes = _note(loose, "lies beside the folders of people: of whom it is is not known, it is left out", "picture")
     notes += _note(empty, "has no pictures in it", "folder")
-    return _indexed(root, kind, found, notes, _vggface2_landmarks(root) if kind == "vggface2" else None)
+    return _index(root, kind, found, notes, _vggface2_landmarks(root) if kind == "vggface2" else None)
 
 
 def _celeba(root: Path) -> FaceIndex:
@@ -128,10 +128,10 @@ def _celeba(root: Path) -> FaceIndex:
     table = None
     if marks.is_file():
         table = {Path(row[0]).stem: _points(marks, row) for row in _rows(marks, 11, 2)}
-    return _indexed(root, "celeba", found, notes, table)
+    return _index(root, "celeba", found, notes, table)
 
 
-def _indexed(
+def _index(
     root: Path,
     kind: str,
     found: list[tuple[str, str, Path]],
@@ -139,9 +139,9 @@ def _indexed(
     table: dict[str, NDArray[np.float32]] | None,
 ) -> FaceIndex:
     if not found:
-        told = f" ({notes[0]})" if notes else ""
+        note = f" ({notes[0]})" if notes else ""
         raise UsageError(
-            f"{root}: holds no picture of a known person{told}; expected PERSON/FILE, {', '.join(PICTURES)}"
+            f"{root}: holds no picture of a known person{note}; expected PERSON/FILE, {', '.join(PICTURES)}"
         )
     found.sort()
     for one, other in itertools.pairwise(found):
@@ -168,8 +168,8 @@ def _note(names: list[str], what: str, noun: str) -> list[str]:
 
 def _vggface2_landmarks(root: Path) -> dict[str, NDArray[np.float32]] | None:
     """From bb_landmark/loose_landmark_*.csv (header NAME_ID,P1X,P1Y,…), beside the splits or beside ``root``."""
-    places = [root / "bb_landmark", root.parent / "bb_landmark"]
-    files = sorted(path for place in places if place.is_dir() for path in place.glob("loose_landmark_*.csv"))
+    folders = [root / "bb_landmark", root.parent / "bb_landmark"]
+    files = sorted(path for folder in folders if folder.is_dir() for path in folder.glob("loose_landmark_*.csv"))
     table: dict[str, NDArray[np.float32]] = {}
     for path in files:
         try:

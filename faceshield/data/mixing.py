@@ -23,10 +23,10 @@ def mixup(
     images (N, 3, H, W) float; labels (N,) int64 below ``classes``. Returns images of that shape and labels
     (N, classes) float that sum to 1. x′ is another picture of the batch. Raises UsageError for an α of 0 or below.
     """
-    own = _shares(len(images), alpha, generator).to(images)
+    weight = _draw_weights(len(images), alpha, generator).to(images)
     partner = to_device(torch.randperm(len(images), generator=generator), images.device)
-    weight = own.view(-1, 1, 1, 1)
-    return weight * images + (1 - weight) * images[partner], _soft(labels, partner, own, classes)
+    factor = weight.view(-1, 1, 1, 1)
+    return factor * images + (1 - factor) * images[partner], _mix_labels(labels, partner, weight, classes)
 
 
 def cutmix(
@@ -38,14 +38,14 @@ def cutmix(
     edge counts for less. Raises UsageError for an α of 0 or below.
     """
     height, width = images.shape[2:]
-    side = (1 - _shares(len(images), alpha, generator).to(images)).sqrt()
+    side = (1 - _draw_weights(len(images), alpha, generator).to(images)).sqrt()
     partner = to_device(torch.randperm(len(images), generator=generator), images.device)
     box = draw_window(images, side * height, side * width, generator)
-    own = 1 - box.to(images.dtype).mean(dim=(1, 2, 3))
-    return torch.where(box, images[partner], images), _soft(labels, partner, own, classes)
+    weight = 1 - box.to(images.dtype).mean(dim=(1, 2, 3))
+    return torch.where(box, images[partner], images), _mix_labels(labels, partner, weight, classes)
 
 
-def _shares(count: int, alpha: float, generator: Generator) -> Tensor:
+def _draw_weights(count: int, alpha: float, generator: Generator) -> Tensor:
     """(count,) float64 from Beta(α, α); torch.distributions would draw from the global generator."""
     if not alpha > 0:
         raise UsageError(f"alpha {alpha} must be above 0, for example 1.0")
@@ -54,7 +54,7 @@ def _shares(count: int, alpha: float, generator: Generator) -> Tensor:
     return shares
 
 
-def _soft(labels: Tensor, partner: Tensor, own: Tensor, classes: int) -> Tensor:
-    """(N, classes): ``own`` of each label, the rest of its partner's."""
-    hot = F.one_hot(labels, classes).to(own.dtype)
-    return own[:, None] * hot + (1 - own[:, None]) * hot[partner]
+def _mix_labels(labels: Tensor, partner: Tensor, weight: Tensor, classes: int) -> Tensor:
+    """(N, classes): ``weight`` of each label, the rest of its partner's."""
+    hot = F.one_hot(labels, classes).to(weight.dtype)
+    return weight[:, None] * hot + (1 - weight[:, None]) * hot[partner]

@@ -39,7 +39,7 @@ class PairSet:
 
         Raises UsageError where an id names no person, as in a pack of bare pictures.
         """
-        sides = [[person_of(id) for id in side] for side in (self.left, self.right)]
+        sides = [[parse_person(id) for id in side] for side in (self.left, self.right)]
         if not all(name for side in sides for name in side):
             raise UsageError("the photos' ids name no person (PERSON/FILE); who they show is not known")
         names, index = np.unique(np.array(sides).reshape(2, -1), return_inverse=True)
@@ -65,7 +65,7 @@ class PairSet:
             )
 
 
-def person_of(id: str) -> str:
+def parse_person(id: str) -> str:
     """The person in an id PERSON/FILE; "" where there is none."""
     return id.rpartition("/")[0]
 
@@ -207,7 +207,7 @@ def _draw(
             " ask for fewer pairs or folds"
         )
     if alike or n * (n - 1) // 2 <= _ENUMERABLE:
-        a, b = _listed(label, alike)
+        a, b = _list_pairs(label, alike)
         chosen = torch.randperm(len(a), generator=rng)[:wanted].numpy()
         return a[chosen], b[chosen]
     codes = np.zeros(0, np.int64)
@@ -219,14 +219,14 @@ def _draw(
     return codes[:wanted] // n, codes[:wanted] % n
 
 
-def _listed(label: NDArray[np.int64], alike: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _list_pairs(label: NDArray[np.int64], alike: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if not alike:
         a, b = np.triu_indices(len(label), 1)
         apart = label[a] != label[b]
         return a[apart], b[apart]
     sides: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     for person in range(int(label.max(initial=-1)) + 1):
-        own = np.flatnonzero(label == person)
-        a, b = np.triu_indices(len(own), 1)
-        sides.append((own[a], own[b]))
+        of_person = np.flatnonzero(label == person)
+        a, b = np.triu_indices(len(of_person), 1)
+        sides.append((of_person[a], of_person[b]))
     return np.concatenate([a for a, _ in sides]), np.concatenate([b for _, b in sides])

@@ -58,5 +58,5 @@ def sharpness(images: Tensor, factor: Tensor) -> Tensor:
 
 def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
     """``other`` at factor 0, ``images`` at exactly 1, beyond them above."""
-    own = factor.to(images.dtype).view(-1, 1, 1, 1)
-    return (images * own + other * (1 - own)).clamp(0, 1)
+    each = factor.to(images.dtype).view(-1, 1, 1, 1)
+    return (images * each + other * (1 - each)).clamp(0, 1)

@@ -48,7 +48,7 @@ def read_records(path: Path) -> Iterator[Record]:
         number = 0
         while file.peek(1):
             start = file.tell()
-            yield _parsed(_whole(file, path, start, number), path, start)
+            yield _parse(_read_whole(file, path, start, number), path, start)
             number += 1
 
 
@@ -56,7 +56,7 @@ def read_record(path: Path, offset: int) -> Record:
     """The record that begins at byte ``offset``, as an .idx file names it. Raises StoreError as read_records does."""
     with _open(path) as file:
         file.seek(offset)
-        return _parsed(_whole(file, path, offset, 0), path, offset)
+        return _parse(_read_whole(file, path, offset, 0), path, offset)
 
 
 def read_index(path: Path) -> dict[int, int]:
@@ -90,7 +90,7 @@ def _open(path: Path) -> io.BufferedReader:
         raise StoreError(f"{path}: cannot be opened ({error.strerror}); give the .rec file") from None
 
 
-def _whole(file: io.BufferedReader, path: Path, start: int, number: int) -> bytes:
+def _read_whole(file: io.BufferedReader, path: Path, start: int, number: int) -> bytes:
     """The bytes of one record, its parts joined."""
     parts: list[bytes] = []
     while True:
@@ -109,7 +109,7 @@ def _whole(file: io.BufferedReader, path: Path, start: int, number: int) -> byte
             return _MAGIC_BYTES.join(parts)
 
 
-def _parsed(record: bytes, path: Path, start: int) -> Record:
+def _parse(record: bytes, path: Path, start: int) -> Record:
     if len(record) >= _HEADER.size:
         flag, label, id, _ = _HEADER.unpack_from(record)
         end = _HEADER.size + 4 * flag

@@ -1,4 +1,4 @@
-"""Drawn faces for smoke runs and tests: nobody's, but a class can be told from another. Never a result."""
+"""Drawn faces of nobody, for smoke runs and tests; classes are distinguishable. They are never used for a result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from faceshield.core.rng import derive_seed
 from faceshield.data.examples import Examples
 
 
-def fabricated_people(people: int | None, photos: int | None, seed: int, size: int = 128) -> Examples:
+def synthesize_people(people: int | None, photos: int | None, seed: int, size: int = 128) -> Examples:
     """``people`` classes of ``photos`` drawings each: features fixed a person, pose, light and background varied.
 
     images (people · photos, 3, size, size) uint8 RGB. Raises UsageError where a number is None: a recipe lacks it.

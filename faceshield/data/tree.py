@@ -50,8 +50,8 @@ class FolderTree:
             raise UsageError(f"{path}: cannot be read as a picture ({error.strerror}); take it out") from None
 
     def _names(self, folder: str, folders: bool) -> list[str]:
-        place = self._root / folder
-        found = place.iterdir() if place.is_dir() else ()
+        path = self._root / folder
+        found = path.iterdir() if path.is_dir() else ()
         return sorted(path.name for path in found if path.is_dir() == folders and not path.name.startswith("."))
 
 
@@ -79,8 +79,8 @@ def read_tree(
     :func:`faceshield.data.pictures.decode_all`; without it all must have one size. ``under`` names a folder to start
     in, such as "train"; ids do not begin with it. ``classes`` takes these folders alone, labelled in the order given
     (ImageNet-100: its hundred wnids). ``limit`` takes at most so many pictures a class, drawn from the ids alone.
-    Raises UsageError for a tree without class folders or pictures, an absent class, mixed sizes, or a file that is
-    named like a picture and is none.
+    Raises UsageError for a tree without class folders or pictures, an absent class, mixed sizes, or a file with
+    a picture's suffix that cannot be decoded.
     """
     with open_tree(root) as tree:
         where = f"{root}/{under}" if under else f"{root}"
@@ -95,11 +95,11 @@ def read_tree(
         labels: list[int] = []
         names = tuple(folders if classes is None else classes)
         for label, folder in enumerate(names):
-            own = [f"{folder}/{file}" for file in tree.files(prefix + folder) if file.lower().endswith(SUFFIXES)]
+            chosen = [f"{folder}/{file}" for file in tree.files(prefix + folder) if file.lower().endswith(SUFFIXES)]
             if limit is not None:
-                own = [own[i] for i in choose_limited(own, limit)]
-            ids += own
-            labels += [label] * len(own)
+                chosen = [chosen[i] for i in choose_limited(chosen, limit)]
+            ids += chosen
+            labels += [label] * len(chosen)
         if not ids:
             raise UsageError(f"{where}: its folders hold no pictures")
         images = decode_all(ids, lambda id: tree.read(prefix + id), where, size)

@@ -50,9 +50,9 @@ def write_tree(data: Examples, out: Path, *, on_written: Callable[[int, int], No
 
 def _name(id: str, label: str) -> str:
     """The file of an example, relative to the folder."""
-    own = id.removeprefix(f"{label}/").replace("/", "-")
-    stem, dot, suffix = own.rpartition(".")
-    return f"{label}/{stem if dot and suffix.isalpha() else own}.png"
+    stem_name = id.removeprefix(f"{label}/").replace("/", "-")
+    stem, dot, suffix = stem_name.rpartition(".")
+    return f"{label}/{stem if dot and suffix.isalpha() else stem_name}.png"
 
 
 def _fill(folder: Path, data: Examples, names: list[str], on_written: Callable[[int, int], None] | None) -> None:

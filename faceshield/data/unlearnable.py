@@ -46,7 +46,7 @@ def unlearnable(
     images = data.images.clone()
     for part in torch.arange(len(chosen)).split(_CHUNK):
         levels = _levels(noise.delta[rows[part]].float(), noise.budget.epsilon, variant)
-        covering = _placed(levels, corners[part.numpy()], images.shape[2], images.shape[3])
+        covering = _place(levels, corners[part.numpy()], images.shape[2], images.shape[3])
         pixels = add_levels(images[chosen[part]].numpy(), covering, noise.budget.epsilon)
         images[chosen[part]] = torch.from_numpy(pixels)
     return replace(data, images=images)
@@ -62,32 +62,36 @@ def _levels(delta: Tensor, epsilon: float, variant: Variant) -> NDArray[np.int32
 def _corners(data: Examples, noise: Noise, ids: list[str], seed: int) -> NDArray[np.int64]:
     """(k, 2) row and column of each noise's upper left corner in its picture."""
     height, width = data.images.shape[2:]
-    channels, own_height, own_width = noise.delta.shape[1:]
+    channels, noise_height, noise_width = noise.delta.shape[1:]
     place = noise.provenance.get("place")
     if place not in (None, "random"):
         raise UsageError(f"the noise asks to be placed {place!r}; only 'random' is known")
-    fits = (own_height, own_width) == (height, width) if place is None else own_height <= height and own_width <= width
+    fits = (
+        (noise_height, noise_width) == (height, width)
+        if place is None
+        else noise_height <= height and noise_width <= width
+    )
     if channels != 3 or not fits:
         hint = "" if place else " (a smaller patch must say place 'random')"
         raise UsageError(
-            f"the noise is {channels}×{own_height}×{own_width}, the pictures are 3×{height}×{width}; "
+            f"the noise is {channels}×{noise_height}×{noise_width}, the pictures are 3×{height}×{width}; "
             f"make the noise for this data{hint}"
         )
-    rows, columns = height - own_height + 1, width - own_width + 1
+    rows, columns = height - noise_height + 1, width - noise_width + 1
     if rows * columns == 1:
         return np.zeros((len(ids), 2), np.int64)
     drawn = [divmod(derive_seed(seed, "place", id) % (rows * columns), columns) for id in ids]
     return np.array(drawn, np.int64).reshape(-1, 2)
 
 
-def _placed(levels: NDArray[np.int32], corners: NDArray[np.int64], height: int, width: int) -> NDArray[np.int32]:
+def _place(levels: NDArray[np.int32], corners: NDArray[np.int64], height: int, width: int) -> NDArray[np.int32]:
     """(k, 3, height, width): ``levels`` (k, 3, h, w) at their corners, 0 around them."""
-    own_height, own_width = levels.shape[2:]
-    if (own_height, own_width) == (height, width):
+    noise_height, noise_width = levels.shape[2:]
+    if (noise_height, noise_width) == (height, width):
         return levels
     canvas = np.zeros((len(levels), 3, height, width), np.int32)
     each = np.arange(len(levels))[:, None, None]
-    rows = corners[:, 0, None] + np.arange(own_height)
-    columns = corners[:, 1, None] + np.arange(own_width)
+    rows = corners[:, 0, None] + np.arange(noise_height)
+    columns = corners[:, 1, None] + np.arange(noise_width)
     canvas[each, :, rows[:, :, None], columns[:, None, :]] = levels.transpose(0, 2, 3, 1)
     return canvas

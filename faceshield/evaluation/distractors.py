@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faceshield.core.errors import StoreError
 from faceshield.core.rng import derive_seed
-from faceshield.data.pairs import person_of
+from faceshield.data.pairs import parse_person
 from faceshield.models.weights import load
 
 DISTRACTORS = "strangers"
@@ -72,9 +72,9 @@ def draw_order(ids: Sequence[str]) -> tuple[list[int], Tensor]:
     in :class:`Distractors` is one of the others' less :data:`TARGETS`.
     """
     order = sorted(range(len(ids)), key=lambda place: derive_seed("stranger", ids[place]))
-    names = sorted({person_of(id) for id in ids}, key=lambda name: derive_seed("person", name))
+    names = sorted({parse_person(id) for id in ids}, key=lambda name: derive_seed("person", name))
     number = {name: place for place, name in enumerate(names)}
-    return order, torch.tensor([number[person_of(ids[place])] for place in order])
+    return order, torch.tensor([number[parse_person(ids[place])] for place in order])
 
 
 def load_distractors() -> Distractors:

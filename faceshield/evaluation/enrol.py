@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from faceshield.core.cache import sharded_path
 from faceshield.core.errors import PhotoError
 from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.core.types import AlignedFace, Face, Progress
@@ -134,4 +135,4 @@ def _find_cached(cache: Path, path: Path, detector: Detector, recogniser: Recogn
         name = sha256(f"{sha256(path)} {type(detector).__name__} {recogniser.name} {which}".encode())
     except OSError:
         return None
-    return cache / name[:2] / f"{name[2:34]}.safetensors"
+    return sharded_path(cache, name)

@@ -30,7 +30,7 @@ class AnyRollDetector:
     """Finds faces of ``min_face`` photo pixels and more (longer side of the box), upright or turned.
 
     A photo on its side, on its head or mirrored gives the faces that it gives upright. Photos up to 640 px are searched
-    down to 12 px; beyond 16 megapixels the smallest face grows with the root of the area. Deterministic; the networks
+    down to 10 px; beyond 16 megapixels the smallest face grows with the root of the area. Deterministic; the networks
     are loaded at the first use.
     """
 

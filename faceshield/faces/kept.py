@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from faceshield.core.cache import load_or_make, sharded_path
 from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.core.types import Face
 from faceshield.faces.detector import Detector
@@ -26,20 +27,23 @@ class KeptDetector:
     def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """As the detector's own."""
         name = sha256(f"{rgb.shape}".encode() + rgb.tobytes())
-        path = self.folder / name[:2] / f"{name[2:34]}.safetensors"
-        if path.is_file():
-            found = read_tensors(path)[0]
-            parts = (found[part].numpy() for part in ("boxes", "landmarks", "scores"))
-            return [Face(box, points, float(score)) for box, points, score in zip(*parts, strict=True)]
-        faces = self.detector.detect(rgb)
-        tensors = {
-            "boxes": torch.tensor(np.array([face.box for face in faces])).view(-1, 4),
-            "landmarks": torch.tensor(np.array([face.landmarks for face in faces])).view(-1, 5, 2),
-            "scores": torch.tensor([face.score for face in faces], dtype=torch.float64),
-        }
-        write_tensors(path, tensors, {})
-        return faces
+        return load_or_make(sharded_path(self.folder, name), _read, lambda: self.detector.detect(rgb), _write)
 
     def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
         """As the detector's own; not kept."""
         return self.detector.look(rgb, box)
+
+
+def _read(path: Path) -> list[Face]:
+    found = read_tensors(path)[0]
+    parts = (found[part].numpy() for part in ("boxes", "landmarks", "scores"))
+    return [Face(box, points, float(score)) for box, points, score in zip(*parts, strict=True)]
+
+
+def _write(path: Path, faces: list[Face]) -> None:
+    tensors = {
+        "boxes": torch.tensor(np.array([face.box for face in faces])).view(-1, 4),
+        "landmarks": torch.tensor(np.array([face.landmarks for face in faces])).view(-1, 5, 2),
+        "scores": torch.tensor([face.score for face in faces], dtype=torch.float64),
+    }
+    write_tensors(path, tensors, {})

@@ -21,7 +21,7 @@ from faceshield.faces.carry import build_enlargement, build_turn, carry, compose
 from faceshield.imaging.warp import Matrix, invert, scale_of, similarity_from_box
 from faceshield.models import yunet
 
-_SMALLEST = 12  # px, the smallest face in the largest copy
+_SMALLEST = 10  # px, the smallest face in the largest copy
 _SMALL_PHOTO = 640  # px, longer side up to which a photo is looked at as it is
 _LARGE_PHOTO = 16e6  # pixels; beyond, a photo is reduced as if it had these many
 _LEAST_COPY = 100  # px, longer side of the smallest copy: the network knows faces up to about 300 px
@@ -51,7 +51,7 @@ class Upright(NamedTuple):
 class YunetDetector:
     """Finds faces of ``min_face`` photo pixels and more, and each one's roll.
 
-    Photos up to 640 px are searched down to 12 px; beyond 16 megapixels the smallest face grows with the root of the
+    Photos up to 640 px are searched down to 10 px; beyond 16 megapixels the smallest face grows with the root of the
     area. Deterministic. The network is loaded at the first use.
     """
 

@@ -33,7 +33,7 @@ class ErrorMax:
 
     def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
         """Noise keyed by example ids. ``learner``'s network has been trained already, and is not fitted any further."""
-        data = data.sorted()
+        data = data.sort()
         images, labels = data.images.to(learner.device), data.labels.to(learner.device)
         delta = torch.zeros(images.shape, device=learner.device)
         if self.random_start:

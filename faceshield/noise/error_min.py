@@ -101,7 +101,7 @@ class ErrorMin:
         ``learner``'s several processes, which must all call this, each does its share, and all return the same noise.
         Raises UsageError for a patch that does not fit, StoreError for another job's checkpoint.
         """
-        data = data.sorted()
+        data = data.sort()
         images, labels = data.images.to(learner.device), data.labels.to(learner.device)
         keys = data.classes if self.form == "class" else data.ids
         owner = labels if self.form == "class" else torch.arange(len(labels), device=labels.device)
@@ -126,7 +126,7 @@ class ErrorMin:
             taken += self._run_pass(images, labels, delta, chosen, forward, learner.ranks, rng)
             wrong = find_misclassified(
                 chosen, labels, lambda index: self._apply(images[index], delta[owner[index]], rng),
-                learner.ranks.dealt(forward), 4 * self.batch,
+                learner.ranks.deal(forward), 4 * self.batch,
             )  # fmt: skip
             errors.append(float(wrong.float().mean()))
             saved.write(delta, errors, taken)
@@ -162,14 +162,14 @@ class ErrorMin:
             return F.cross_entropy(forward(batch), target, reduction="none")
 
         def share_losses(batch: Tensor, target: Tensor) -> Tensor:
-            return losses(batch[ranks.share], target[ranks.share])
+            return losses(batch[ranks.rows], target[ranks.rows])
 
         if self.form == "sample":
             everyone = len(chosen) == len(images)
             own = delta if everyone else delta[chosen]
             x, y = (images, labels) if everyone else (images[chosen], labels[chosen])
-            share = ranks.share
-            taken = self._pass_samples(x[share], y[share], own[share], losses, ranks.own_generator(rng))
+            share = ranks.rows
+            taken = self._pass_samples(x[share], y[share], own[share], losses, ranks.fork_generator(rng))
             ranks.exchange(own)
             if not everyone:
                 delta[chosen] = own
@@ -177,7 +177,7 @@ class ErrorMin:
         together = self.update == "mean"
         for index in chosen.split(self.delta_batch or self.batch) if together else split_by_class(chosen, labels):
             own = self._step_classes(images[index], labels[index], delta[labels[index]], share_losses, rng)
-            total = torch.zeros_like(delta).index_add_(0, labels[index][ranks.share], own[ranks.share])
+            total = torch.zeros_like(delta).index_add_(0, labels[index][ranks.rows], own[ranks.rows])
             total = ranks.sum(total)
             count = torch.bincount(labels[index], minlength=len(delta)).view(-1, 1, 1, 1)
             delta.copy_(torch.where(count > 0, total / count.clamp_min(1), delta))

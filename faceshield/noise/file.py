@@ -62,7 +62,7 @@ def read_noise(path: Path) -> Noise:
 
 def data_digest(data: Examples) -> str:
     """Hexadecimal SHA-256 of the ids and pixels in the order of the ids: what sample-wise noise belongs to."""
-    data = data.sorted()
+    data = data.sort()
     return sha256("\x1f".join(data.ids).encode() + data.images.contiguous().numpy().tobytes())
 
 

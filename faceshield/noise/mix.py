@@ -80,7 +80,7 @@ class Either:
 
     def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
         """Noise keyed by example ids. ``learner``'s network ends as the second method leaves it."""
-        data = data.sorted()
+        data = data.sort()
         one, two = _generate_both(self.first, self.second, data, learner, seed, on_round)
         return choose(one, two, data, seed=seed)
 
@@ -95,7 +95,7 @@ class Added:
 
     def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
         """Noise keyed by class names where both methods' are, else by example ids."""
-        data = data.sorted()
+        data = data.sort()
         one, two = _generate_both(self.first, self.second, data, learner, seed, on_round)
         return add(one, two, data, bound=self.bound)
 

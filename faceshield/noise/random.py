@@ -32,7 +32,7 @@ class Random:
         self, data: Examples, learner: Learner | None = None, *, seed: int, on_round: OnRound | None = None
     ) -> Noise:
         """Noise keyed by class names or example ids. ``learner`` and ``on_round`` are not used."""
-        data = data.sorted()
+        data = data.sort()
         keys = data.classes if self.form == "class" else data.ids
         shape = data.images.shape[1:]
         drawn = keyed_uniform(keys, shape.numel(), seed, "random", self.form)

@@ -53,7 +53,7 @@ def average_surrogates(surrogates: Sequence[Forward]) -> Forward:
 
 def load_ensemble(names: Sequence[str], place: Callable[[ResNet], Forward]) -> Forward:
     """:func:`average_surrogates` of the files' surrogates, each made ready by ``place``: a runtime's
-    :meth:`~faceshield.training.runtime.Runtime.ready`, for noise knows none. Raises StoreError.
+    :meth:`~faceshield.training.runtime.Runtime.prepare`, for noise knows none. Raises StoreError.
     """
     return average_surrogates([place(surrogate) for surrogate in load_surrogates(names)])
 

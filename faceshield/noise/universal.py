@@ -54,7 +54,7 @@ class Universal:
 
         ``on_round(pass, fooling rate, δ)`` follows each pass; ``provenance["errors"]`` holds the fooling rates.
         """
-        data = data.sorted()
+        data = data.sort()
         images, labels = data.images.to(learner.device), data.labels.to(learner.device)
         rng = generator(seed, "error-max", "class")
         count = max(1, round(self.subset * len(images)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ import torch
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.outputs import open_folder
 from faceshield.core.store import read_tensors, write_tensors
+from faceshield.core.user_folder import user_folder
 from faceshield.noise.identity import Identity
 
 FORMAT = "faceshield-identity-1"
@@ -19,18 +19,8 @@ FORBIDDEN = frozenset('/\\:*?"<>|')
 
 
 def folder() -> Path:
-    """The identities' folder: FACESHIELD_HOME if set, else the platform's place for a user's data."""
-    chosen = os.environ.get("FACESHIELD_HOME")
-    if chosen:
-        return Path(chosen).expanduser() / "identities"
-    home = Path.home()
-    if sys.platform == "darwin":
-        base = home / "Library" / "Application Support"
-    elif os.name == "nt":
-        base = Path(os.environ.get("APPDATA", home / "AppData" / "Roaming"))
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return base / "faceshield" / "identities"
+    """The identities' folder, in :func:`faceshield.core.user_folder.user_folder`; it need not exist."""
+    return user_folder() / "identities"
 
 
 def path_of(name: str) -> Path:

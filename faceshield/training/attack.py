@@ -1,4 +1,4 @@
-"""The collector: a classifier trained from scratch on whatever photos it got, tested on clean ones it never saw."""
+"""The collector: a classifier trained from scratch on the photos it collected, tested on other, clean ones."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from faceshield.data.examples import Examples
 from faceshield.models.resnet import resnet18
 from faceshield.training.loop import Augment, build_seeded, predict, train
 from faceshield.training.runtime import Runtime
-
-HELD_OUT = 0.2
-"""The share of each person's photos that are for the test (§4.5)."""
 
 AugmentName = Literal["crop-flip", "flip"]
 AUGMENTS: dict[AugmentName, Augment] = {
@@ -43,13 +40,13 @@ def attack(
 ) -> dict[str, Any]:
     """Train on ``training``, test on ``clean``; ``protected`` are the labels of the cloaked people.
 
-    ``network`` is what is trained, in place: an RN-18 of ``width`` unless given. ``training_settings`` go to
-    :func:`faceshield.training.loop.train`. ``say`` hears a line every tenth epoch, ``on_epoch(epoch, loss)`` each epoch
-    after its test.
+    ``network`` is trained in place; by default it is a ResNet-18 of ``width``. ``training_settings`` go to
+    :func:`faceshield.training.loop.train`. ``say`` gets a line every tenth epoch; ``on_epoch(epoch, loss)`` is called
+    after each epoch's test.
 
-    Final and peak accuracy of both groups (mean over photos; without ``others_accuracy`` where nobody else is tested)
-    and the confusion matrix (rows: who it is, columns: who the classifier says). The peak is that of the protected
-    people over all epochs: the best a collector could stop at.
+    Returns the final accuracy of both groups (a mean over photos; no ``others_accuracy`` where nobody else is tested),
+    the peak over all epochs of the protected people's accuracy, which is the best epoch for a collector to stop at, and
+    the confusion matrix (rows: the person, columns: the classifier's answer).
     """
     who = torch.tensor(sorted(protected))
     target = torch.isin(clean.labels, who)

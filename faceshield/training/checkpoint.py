@@ -36,10 +36,10 @@ def restore(model: nn.Module, optimizer: Optimizer, tensors: Mapping[str, Tensor
 
     Raises StoreError where the tensors are those of another network; then nothing is changed.
     """
-    own = model.state_dict()
+    present = model.state_dict()
     stored = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-    for name in sorted(own.keys() | stored.keys()):
-        shapes = [tuple(part[name].shape) if name in part else "absent" for part in (own, stored)]
+    for name in sorted(present.keys() | stored.keys()):
+        shapes = [tuple(part[name].shape) if name in part else "absent" for part in (present, stored)]
         if shapes[0] != shapes[1]:
             raise StoreError(
                 f"{name} is {shapes[0]} in the model and {shapes[1]} in the stored state; take the same model"
@@ -64,7 +64,7 @@ class Checkpoint:
     config: Mapping[str, Any]
 
     @staticmethod
-    def of(path: Path | None, settings: Mapping[str, Any], model: nn.Module, data: Examples) -> Checkpoint:
+    def start(path: Path | None, settings: Mapping[str, Any], model: nn.Module, data: Examples) -> Checkpoint:
         """The checkpoint of a run that starts from ``model`` as it is now; settings are JSON values and functions."""
         if path is None:
             return Checkpoint(None, {})

@@ -13,7 +13,7 @@ from faceshield.core.outputs import new_file
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Form, Noise, Progress
 from faceshield.data.examples import Examples
-from faceshield.data.whole import open_whole
+from faceshield.data.sources import open_training_part
 from faceshield.models.zoo import build
 from faceshield.noise.file import data_digest, write_noise
 from faceshield.noise.presets import find_preset
@@ -57,9 +57,9 @@ def generate_noise(
     resume: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> Noise:
-    """Make noise for the data at ``source`` (see :func:`faceshield.data.whole.open_whole`) and write it to ``out``.
+    """Make noise for the training part of ``source`` (:func:`faceshield.data.sources.open_training_part`) into ``out``.
 
-    ``version`` is the tool's, for the file to tell.
+    ``version`` is the tool's; the file records it.
 
     A checkpoint beside ``out`` is written after every round and deleted at the end; with ``resume`` the job goes on
     from it, to the same bytes. ``progress(stage, done, total)`` follows along. Raises UsageError for data or settings
@@ -71,13 +71,13 @@ def generate_noise(
     left = [path for path in _parts(checkpoint) if path.is_file()]
     if left and not resume:
         raise UsageError(f"{left[0]}: was left by an interrupted run; go on with --resume, or delete it")
-    own: dict[str, Any] = find_preset(request.setting, request.method, request.form, request.epsilon)
-    own |= {name: value for name in ("rounds", "patch") if (value := getattr(request, name)) is not None}
+    options: dict[str, Any] = find_preset(request.setting, request.method, request.form, request.epsilon)
+    options |= {name: value for name in ("rounds", "patch") if (value := getattr(request, name)) is not None}
     if request.method not in UNRESUMED:
-        own["checkpoint"] = checkpoint
-    method = noise_method(request.method, request.form, epsilon=request.epsilon, **own)
+        options["checkpoint"] = checkpoint
+    method = noise_method(request.method, request.form, epsilon=request.epsilon, **options)
     progress("reading", 0, 1)
-    data = open_whole(source, request.size, request.limit)
+    data = open_training_part(source, request.size, request.limit)
     progress("reading", 1, 1)
     network = build_seeded(
         lambda: build(request.model, len(data.classes), width=request.width), derive_seed(request.seed, "surrogate")

@@ -35,9 +35,9 @@ def learner(
     ranks = runtime.ranks
 
     def fit(images: Tensor, labels: Tensor) -> Tensor:
-        losses = F.cross_entropy(runtime.forward(model, images[ranks.share]), labels[ranks.share], reduction="none")
+        losses = F.cross_entropy(runtime.forward(model, images[ranks.rows]), labels[ranks.rows], reduction="none")
         descend(losses.sum() / len(images), model, optimizer, ranks, clip)
-        return ranks.gathered(losses.detach(), len(images))
+        return ranks.gather(losses.detach(), len(images))
 
     def state() -> dict[str, Tensor]:
         return checkpoint.state(model, optimizer)
@@ -45,4 +45,4 @@ def learner(
     def restore(tensors: Mapping[str, Tensor]) -> None:
         checkpoint.restore(model, optimizer, tensors)
 
-    return Learner(model, partial(runtime.frozen, model), fit, state, restore, runtime.device, ranks)
+    return Learner(model, partial(runtime.freeze, model), fit, state, restore, runtime.device, ranks)

@@ -65,18 +65,24 @@ def train(
     """Train ``model``, in place, as a classifier by SGD (momentum 0.9); it is left in eval mode.
 
     The paper (appendix B): lr 0.025, weight decay 5e-4, schedule "cosine", nesterov False. ``milestones`` (in epochs)
-    are the schedule "steps"'s, ``clip`` bounds the gradient's length. A batch of uint8 pictures goes through
-    ``augment(images, generator)``, then as float in [0, 1] through ``mix(images, labels, classes, generator)`` (to
-    pictures and soft labels) and ``adversary(forward, images, labels, generator)`` (with the model frozen, in eval
-    mode); ``criterion(logits, labels)`` sums its losses. After each epoch, in eval mode, ``test(model)`` gives the
-    accuracy (and that on each class) that the history keeps, and ``on_epoch(epoch, mean training loss)`` is called.
+    belong to the schedule "steps"; ``clip`` bounds the gradient's length.
 
-    ``checkpoint`` is written after an epoch, unless it has been within the last ``every`` seconds; found again, the run
-    goes on from there and, on a CPU, ends with the very bytes of an uninterrupted one. StoreError where it is of a run
-    with other settings, data or initial weights; UsageError for a rate, decay or schedule that is none.
+    Each batch passes through, in this order:
+        ``augment(images, generator)``, on uint8 pictures, which then become float in [0, 1];
+        ``mix(images, labels, classes, generator)``, which returns pictures and soft labels;
+        ``adversary(forward, images, labels, generator)``, with the model frozen and in eval mode;
+        ``criterion(logits, labels)``, which returns the sum of the losses.
+    After each epoch, in eval mode, ``test(model)`` gives the accuracy (and that on each class) for the history, and
+    ``on_epoch(epoch, mean training loss)`` is called.
 
-    Of the runtime's several processes each computes its share of a batch, and all make the same step, that of one
-    process on the whole batch; ``adversary`` is run on the whole batch by each, and ``test`` on all of its pictures.
+    ``checkpoint`` is written after an epoch, at most every ``every`` seconds. A run that finds it continues from it
+    and, on a CPU, ends with the same bytes as an uninterrupted one.
+
+    With several processes each computes some rows of a batch, and all take the same step as one process would on the
+    whole batch. Each runs ``adversary`` on the whole batch and ``test`` on all of its pictures.
+
+    Raises UsageError for an invalid rate, decay or schedule; StoreError for a checkpoint of a run with other settings,
+    data or initial weights.
     """
     if min(len(data), epochs, batch) < 1:
         raise UsageError(f"{len(data)} examples, {epochs} epochs, batch {batch}: each must be at least 1")
@@ -85,38 +91,38 @@ def train(
     forward, ranks = partial(runtime.forward, model), runtime.ranks
     rng = generator(seed, "train")
     optimizer = sgd(model, lr=lr, weight_decay=weight_decay, nesterov=nesterov)
-    pace = -(-len(data) // batch)  # steps an epoch
-    turns = [pace * milestone for milestone in milestones]
+    steps_per_epoch = -(-len(data) // batch)
+    milestone_steps = [steps_per_epoch * milestone for milestone in milestones]
     settings = {
         "epochs": epochs, "seed": seed, "lr": lr, "batch": batch, "weight_decay": weight_decay, "nesterov": nesterov,
         "schedule": schedule, "milestones": list(milestones), "clip": clip, "augment": augment, "mix": mix,
         "adversary": adversary, "criterion": criterion, "precision": str(runtime.dtype),
     }  # fmt: skip
-    saved = Checkpoint.of(checkpoint, settings, model, data)
+    saved = Checkpoint.start(checkpoint, settings, model, data)
     history = saved.resume(model, optimizer, rng)
     model.eval()
     written = time.monotonic()
     for epoch in range(len(history), epochs):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         model.train()
         total = torch.zeros((), device=runtime.device)
         order = torch.randperm(len(data), generator=rng).to(runtime.device)  # once: each copy would wait for the device
-        for step, index in enumerate(order.split(batch), epoch * pace):
-            set_rate(optimizer, rate(schedule, step, epochs * pace, lr=lr, milestones=turns))
+        for step, index in enumerate(order.split(batch), epoch * steps_per_epoch):
+            set_rate(optimizer, rate(schedule, step, epochs * steps_per_epoch, lr=lr, milestones=milestone_steps))
             x, target = augment(images[index], rng).float() / 255, labels[index]
             if mix is not None:
                 x, target = mix(x, target, len(data.classes), rng)
             if adversary is not None:
                 with freeze(model):
                     x = adversary(forward, x, target, rng)
-            own = criterion(forward(x[ranks.share]), target[ranks.share])
-            loss = own / len(index)
+            summed = criterion(forward(x[ranks.rows]), target[ranks.rows])
+            loss = summed / len(index)
             descend(loss, model, optimizer, ranks, clip)
             total += loss.detach() * len(index)
         model.eval()
         mean = float(ranks.sum(total)) / len(data)  # waits for the device, so that the seconds are all of the epoch's
-        seconds = time.perf_counter() - begun
-        history = history.then(mean, None if test is None else test(model), seconds)
+        seconds = time.perf_counter() - started
+        history = history.append(mean, None if test is None else test(model), seconds)
         if on_epoch is not None:
             on_epoch(epoch, history.train_loss[-1])
         if checkpoint is not None and ranks.any(time.monotonic() - written >= every, runtime.device):

@@ -14,7 +14,7 @@ from faceshield.core.errors import UsageError
 Schedule = Literal["one-cycle", "cosine", "steps"]
 
 MOMENTUM = 0.9
-RISE = 0.2  # share of a one-cycle run in which the rate rises
+RISE = 0.2  # the fraction of a one-cycle run in which the rate rises
 
 
 def sgd(
@@ -25,7 +25,7 @@ def sgd(
     weight_decay: float = 5e-4,
     nesterov: bool = False,
 ) -> SGD:
-    """SGD over all of the model's parameters. Raises UsageError for a rate or decay that is none."""
+    """SGD over all of the model's parameters. Raises UsageError for a negative, infinite or NaN rate or decay."""
     if not (math.isfinite(lr) and lr > 0):
         raise UsageError(f"learning rate {lr} must be a positive number, for example 0.1")
     if not (math.isfinite(weight_decay) and weight_decay >= 0):

@@ -51,8 +51,8 @@ class Runtime:
         ``compile`` lets placed networks run through torch.compile where a compiler works; it takes minutes, and a small
         RN-18 on a CPU gains nothing by it. ``threads`` is for the CPU and the whole process; None leaves torch's
         choice. On CUDA the fastest convolutions are measured, and "best" multiplies what stays float32 in TF32. Raises
-        UsageError for a device that is unknown or that this machine lacks, and for a precision or a number of threads
-        that is none.
+        UsageError for a device that is unknown or that this machine lacks, for an unknown precision, and for fewer than
+        one thread.
 
         Under torchrun the processes that it started are joined into one job (gloo on a CPU, NCCL on CUDA): ``device``
         "cuda" is then each one's own, and "cuda:N", which would be all processes', is refused.
@@ -78,7 +78,7 @@ class Runtime:
             torch.backends.cudnn.allow_tf32 = precision != "float32"
             torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
         bf16 = precision == "bfloat16" or (precision == "best" and has_bf16(where))
-        return Runtime(where, torch.bfloat16 if bf16 else torch.float32, compile=compile, ranks=_joined(where))
+        return Runtime(where, torch.bfloat16 if bf16 else torch.float32, compile=compile, ranks=_join_processes(where))
 
     def place(self, model: nn.Module) -> nn.Module:
         """``model`` itself, on this device in this memory format (parameters stay float32), compiled if so wished.
@@ -88,7 +88,7 @@ class Runtime:
         if self.ranks.size > 1:
             whole_batches(model, self.ranks)
         model = model.to(self.device).to(memory_format=self.layout(model))
-        return self.compiled(model) if self.compile else model
+        return self.compile_forward(model) if self.compile else model
 
     def layout(self, model: nn.Module) -> torch.memory_format:
         """The memory format of ``model`` and its batches here: this runtime's, or contiguous where that is unsafe.
@@ -101,7 +101,7 @@ class Runtime:
             return torch.contiguous_format
         return self.memory_format
 
-    def compiled(self, model: nn.Module) -> nn.Module:
+    def compile_forward(self, model: nn.Module) -> nn.Module:
         """``model`` itself, its forward pass through torch.compile; as it is where no compiler works here.
 
         The names of its parameters stay, so that stored states fit compiled and plain networks alike.
@@ -120,16 +120,16 @@ class Runtime:
             out: Tensor = model(batch.contiguous(memory_format=self.layout(model)))
         return out.float()
 
-    def frozen(self, model: nn.Module) -> Forward:
+    def freeze(self, model: nn.Module) -> Forward:
         """:meth:`forward` of the placed ``model`` as it is now, in eval mode, with its batch norms folded away.
 
         It is never compiled: it is another network after every change of ``model``.
         """
         return functools.partial(self.forward, fold_batch_norm(model))
 
-    def ready(self, model: nn.Module) -> Forward:
-        """:meth:`frozen` of ``model``, placed here first."""
-        return self.frozen(self.place(model))
+    def prepare(self, model: nn.Module) -> Forward:
+        """:meth:`freeze` of ``model``, placed here first."""
+        return self.freeze(self.place(model))
 
     def describe(self) -> str:
         """One line for result files: device, threads, instruction set, precision, number of processes."""
@@ -153,7 +153,7 @@ def _of_this_process(device: str) -> str:
     return f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
 
 
-def _joined(device: torch.device) -> Ranks:
+def _join_processes(device: torch.device) -> Ranks:
     """The processes that torchrun started together, connected the first time that this is called."""
     if not dist.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
         return ALONE

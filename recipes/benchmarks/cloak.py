@@ -78,7 +78,7 @@ def speed(folder: Path, runs: int) -> dict[str, float]:
 
     def ours() -> None:
         (folder / "again" / "photo.jpg").unlink(missing_ok=True)
-        cloak_one(item, OutputNames(folder / "again"), IdentityNoise(identity), finder, options)
+        cloak_one(photo.read_bytes(), item, OutputNames(folder / "again"), IdentityNoise(identity), finder, options)
 
     rounds = in_turn({"pillow": pillow, "detection": lambda: finder.find(rgb, photo), "cloak": ours}, runs)
     medians = {f"seconds_{name}": statistics.median(times[name] for times in rounds) for name in rounds[0]}

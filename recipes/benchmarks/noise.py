@@ -31,7 +31,7 @@ from faceshield.data.examples import Examples
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.paper.fitted import Training, TrainingSettings, fit_network
+from faceshield.experiments.paper.network import Training, TrainingSettings, fit_network
 from faceshield.models.frozen import freeze
 from faceshield.models.zoo import build
 from faceshield.noise.error_min import ErrorMin
@@ -85,7 +85,7 @@ class Plain:
     def __call__(
         self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, budget: Budget, *, batch: int
     ) -> int:
-        kept = [own.clone().numpy() for own in delta]
+        kept = [delta_k.clone().numpy() for delta_k in delta]
         alpha, epsilon = budget.epsilon / 10, budget.epsilon
         for index in torch.arange(len(images)).split(batch):
             x = images[index].float() / 255
@@ -98,8 +98,8 @@ class Plain:
                 optimizer.zero_grad()
                 losses(noisy, labels[index]).mean().backward()
                 assert noisy.grad is not None
-                own = (noisy.detach() - alpha * noisy.grad.sign() - x).clamp(-epsilon, epsilon)
-                noisy = (x + own).clamp(0, 1)
+                delta_k = (noisy.detach() - alpha * noisy.grad.sign() - x).clamp(-epsilon, epsilon)
+                noisy = (x + delta_k).clamp(0, 1)
             for row, i in enumerate(index.tolist()):
                 kept[i] = (noisy[row] - x[row]).clone().detach().cpu().numpy()
         for i, own_kept in enumerate(kept):
@@ -111,7 +111,7 @@ class Plain:
 class Arm:
     """How the network is run, and the settings of ErrorMin; ``solver`` replaces our steps.
 
-    ``fold``: whether batch norms are folded into convolutions while θ stays, as ``Runtime.frozen`` does.
+    ``fold``: whether batch norms are folded into convolutions while θ stays, as ``Runtime.freeze`` does.
     """
 
     runtime: Runtime
@@ -158,21 +158,23 @@ def generate(
     return noise, time.perf_counter() - begun
 
 
-def timed(arm: Arm, data: Examples, choice: argparse.Namespace, seed: int, **until: Any) -> tuple[Noise, Metrics]:
+def measure_noise(
+    arm: Arm, data: Examples, choice: argparse.Namespace, seed: int, **until: Any
+) -> tuple[Noise, Metrics]:
     """The arm's noise and what it cost, after a round on a few pictures that is not counted.
 
     Kernels are chosen and compiled at first use, for which no arm should pay.
     """
-    few = data.limited(max(1, choice.batch // len(data.classes)))
+    few = data.limit(max(1, choice.batch // len(data.classes)))
     generate(arm, few, choice, seed, rounds=1, stop_error=0)
     noise, seconds = generate(arm, data, choice, seed, **until)
-    told = noise.provenance
+    provenance = noise.provenance
     return noise, {
         "seconds": round(seconds, 2),
-        "rounds": len(told["errors"]),
-        "seconds_per_round": round(seconds / len(told["errors"]), 3),
-        "error_final": told["errors"][-1],
-        "steps_taken": told["steps_taken"],
+        "rounds": len(provenance["errors"]),
+        "seconds_per_round": round(seconds / len(provenance["errors"]), 3),
+        "error_final": provenance["errors"][-1],
+        "steps_taken": provenance["steps_taken"],
     }
 
 
@@ -180,9 +182,9 @@ def ladder(data: Examples, choice: argparse.Namespace, device: torch.device, see
     """Every arm over the same number of rounds; ``ratio`` is the plain loop's time ÷ its own."""
     cells = []
     for name, arm in arms(device).items():
-        _, metrics = timed(arm, data, choice, seed, rounds=choice.ladder_rounds, stop_error=-1)
+        _, metrics = measure_noise(arm, data, choice, seed, rounds=choice.ladder_rounds, stop_error=-1)
         cells.append(cell(f"{NAMES.get(name, name)}, {choice.ladder_rounds} rounds", seed, metrics))
-    return compared(cells)
+    return compare(cells)
 
 
 def until_done(data: Examples, test: Examples, choice: argparse.Namespace, runtime: Runtime, seed: int) -> list[Cell]:
@@ -194,7 +196,7 @@ def until_done(data: Examples, test: Examples, choice: argparse.Namespace, runti
     cells = []
     for name in NAMES:
         arm = arms(runtime.device)[name]
-        noise, metrics = timed(arm, data, choice, seed, rounds=choice.rounds, stop_error=choice.stop_error)
+        noise, metrics = measure_noise(arm, data, choice, seed, rounds=choice.rounds, stop_error=choice.stop_error)
         history = fit_network(Training(unlearnable(data, noise), test, settings, seed), context).history
         metrics |= {
             "test_accuracy_final": history.test_accuracy_final,
@@ -202,7 +204,7 @@ def until_done(data: Examples, test: Examples, choice: argparse.Namespace, runti
         }
         cells.append(cell(NAMES[name], seed, metrics))
     clean = fit_network(Training(data, test, settings, seed), context).history
-    return [*compared(cells), cell("none (clean data)", seed, {"test_accuracy_final": clean.test_accuracy_final})]
+    return [*compare(cells), cell("none (clean data)", seed, {"test_accuracy_final": clean.test_accuracy_final})]
 
 
 def cell(loop: str, seed: int, metrics: Metrics) -> Cell:
@@ -211,11 +213,11 @@ def cell(loop: str, seed: int, metrics: Metrics) -> Cell:
     return {"key": {"loop": loop}, "seed": seed, "metrics": metrics, "wall_s": metrics.get("seconds", 0.0)}
 
 
-def compared(cells: list[Cell]) -> list[Cell]:
+def compare(cells: list[Cell]) -> list[Cell]:
     """``cells`` with their ratios to the second one, the plain loop, and to the first one, foolbox."""
-    for own in cells:
+    for one in cells:
         for name, peer in (("ratio", cells[1]), ("ratio_foolbox", cells[0])):
-            own["metrics"][name] = round(peer["metrics"]["seconds"] / own["metrics"]["seconds"], 2)
+            one["metrics"][name] = round(peer["metrics"]["seconds"] / one["metrics"]["seconds"], 2)
     return cells
 
 
@@ -245,7 +247,7 @@ def main() -> None:
         " the fast setting, and it protects as well.",
         "python recipes/benchmarks/noise.py DATA",
     )
-    data = open_data(choice.data, "train", limit=choice.limit).sorted()
+    data = open_data(choice.data, "train", limit=choice.limit).sort()
     test = open_data(choice.data, "test", limit=choice.test_limit)
     cells = [one for seed in choice.seeds for one in until_done(data, test, choice, runtime, seed)]
     if choice.ladder_rounds:

@@ -109,7 +109,7 @@ def convert(name: str, folder: Path) -> None:
     model = source.read(path)
     full = dict(zip(source.network().state_dict(), _flat(model, source.network()), strict=True))
     network = fill(source.network(), full, name)
-    told = {"layers": _compared(network, model, source)}
+    told = {"layers": _compare(network, model, source)}
     half = {key: value.half() if value.dim() > 1 else value for key, value in full.items()}
     golden = network.embed(make_golden_input(source.size))[0]
     rounded = fill(source.network(), half, name).embed(make_golden_input(source.size))[0]
@@ -141,20 +141,20 @@ def _flat(model: onnx.ModelProto, network: Embedder) -> Iterator[Tensor]:
         elif node.op_type == "PRelu" or (node.op_type == "Mul" and "prelu" in node.input[0]):
             layers.append({"slope": given[0].reshape(-1)})
         elif node.op_type == "Mul" and given and layers and "weight" in layers[-1]:
-            _scaled(layers[-1], given[0], 0)
+            _scale(layers[-1], given[0], 0)
         elif node.op_type == "Add" and given:
             layers[-1]["bias"] = layers[-1]["bias"] + given[0]
         elif node.op_type == "BatchNormalization":
             gamma, beta, mean, variance = given
             scale = gamma / np.sqrt(variance + next(a.f for a in node.attribute if a.name == "epsilon"))
             if "weight" in layers[-1]:
-                _scaled(layers[-1], scale, beta - mean * scale)
+                _scale(layers[-1], scale, beta - mean * scale)
             else:
                 ahead = scale, beta - mean * scale
     yield from _in_order(layers, network)
 
 
-def _scaled(layer: dict[str, Array], scale: Array, shift: Array | int) -> None:
+def _scale(layer: dict[str, Array], scale: Array, shift: Array | int) -> None:
     weight = layer["weight"]
     layer["weight"] = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
     layer["bias"] = layer["bias"] * scale + shift
@@ -171,7 +171,7 @@ def _in_order(layers: list[dict[str, Array]], network: Embedder) -> Iterator[Ten
             yield torch.from_numpy(np.ascontiguousarray(value, np.float32))
 
 
-def _compared(network: Embedder, model: onnx.ModelProto, source: Source) -> str:
+def _compare(network: Embedder, model: onnx.ModelProto, source: Source) -> str:
     """How far layers and embedding lie from onnxruntime's. Raises ValueError beyond :data:`NEAR`."""
     image = make_golden_input(source.size)
     wanted = [node.output[0] for node in model.graph.node if source.marks(node)]

@@ -36,7 +36,7 @@ def surrogates() -> None:
     """All fresh surrogates in one file."""
     made = _made("surrogates")
     fields = {name: made[0][1][name] for name in ("width", "classes")}
-    write_tensors(WEIGHTS / f"{FRESH}.safetensors", _half(_numbered(made)), fields)
+    write_tensors(WEIGHTS / f"{FRESH}.safetensors", _half(_number(made)), fields)
     _enter(FRESH, "surrogates", "RGB (N, 3, 64–112, 64–112) float32 in [0, 1], the middle of the face canvas")
 
 
@@ -45,7 +45,7 @@ def recognisers() -> None:
     made = _made("recognisers")
     (width,) = {own["network.stem.0.weight"].shape[0] for own, _ in made}
     fields = {"sizes": [f["size"] for _, f in made], "width": width}
-    write_tensors(WEIGHTS / f"{RECOGNISERS}.safetensors", _half(_numbered(made)), fields)
+    write_tensors(WEIGHTS / f"{RECOGNISERS}.safetensors", _half(_number(made)), fields)
     _enter(RECOGNISERS, "recognisers", "RGB (N, 3, size, size) float32 in [0, 1], the 112×112 crop at each one's size")
 
 
@@ -54,7 +54,7 @@ def _made(recipe: str) -> list[tuple[dict[str, Tensor], dict[str, object]]]:
     return [read_tensors(Path(f"runs/faces/{recipe}/mini") / cell["metrics"]["file"]) for cell in cells]
 
 
-def _numbered(made: list[tuple[dict[str, Tensor], dict[str, object]]]) -> dict[str, Tensor]:
+def _number(made: list[tuple[dict[str, Tensor], dict[str, object]]]) -> dict[str, Tensor]:
     return {f"{number}.{name}": value for number, (own, _) in enumerate(made) for name, value in own.items()}
 
 

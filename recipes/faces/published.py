@@ -77,7 +77,7 @@ def _convolution(node: Any, constants: dict[str, Array]) -> list[onnx.NodeProto]
     return [before, own, helper.make_node("Transpose", [f"{name}/out"], [name], perm=[0, 2, 3, 1])]
 
 
-def _padded(node: Any, constants: dict[str, Array]) -> list[onnx.NodeProto]:
+def _pad(node: Any, constants: dict[str, Array]) -> list[onnx.NodeProto]:
     name, (data, pads) = node["name"], node["input"]
     constants[f"{name}/pads"] = constants[pads].T.reshape(-1)
     return [helper.make_node("Pad", [data, f"{name}/pads"], [name])]
@@ -97,4 +97,4 @@ PLAIN = {
     "Minimum": "Min", "Reshape": "Reshape",
 }  # fmt: skip
 WRITTEN = {op: _plain(name) for op, name in PLAIN.items()}
-WRITTEN |= {"Conv2D": _convolution, "DepthwiseConv2dNative": _convolution, "Pad": _padded, "Mean": _mean}
+WRITTEN |= {"Conv2D": _convolution, "DepthwiseConv2dNative": _convolution, "Pad": _pad, "Mean": _mean}

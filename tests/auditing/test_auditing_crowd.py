@@ -14,7 +14,7 @@ from faceshield.auditing.crowd import SETTINGS, epochs_of, read_crowd, trained
 from faceshield.auditing.framing import STORED, Collector
 from faceshield.auditing.sides import Side
 from faceshield.core.errors import PhotoError, UsageError
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.training.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
@@ -36,7 +36,7 @@ class Plain(Collector):
 @pytest.fixture
 def folders(put, tmp_path):
     """Six clean and four cloaked drawings of f03; f00 and f01 with five photos each, f02 with two and a blank."""
-    people = fabricated_people(4, 10, seed=1, size=STORED)
+    people = synthesize_people(4, 10, seed=1, size=STORED)
     pictures = people.images.permute(0, 2, 3, 1).numpy()
     for id, picture in zip(people.ids, pictures, strict=True):
         person, number = id.split("/")
@@ -125,7 +125,7 @@ def test_a_small_crowd_is_trained_on_for_as_many_steps(photos, epochs):
 
 
 def test_every_line_of_the_battery_runs_at_the_collectors_size():
-    photos = fabricated_people(3, 4, seed=2, size=STORED)
+    photos = synthesize_people(3, 4, seed=2, size=STORED)
     for against in COUNTERMEASURES.values():
         if against.pictures is not None:
             handled = collect(photos, against, 32, margin=0)

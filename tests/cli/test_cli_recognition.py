@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.training import attack as attacking
 
 
 @pytest.fixture
 def folders(tmp_path, put):
     """Clean photos of three people, and the published ones as PNG, the last person's all of one grey."""
-    people = fabricated_people(3, 10, seed=3, size=32)
+    people = synthesize_people(3, 10, seed=3, size=32)
     for image, id, label in zip(people.images, people.ids, people.labels.tolist(), strict=True):
         pixels = image.permute(1, 2, 0).numpy()
         put(tmp_path / f"clean/{id}.jpg", pixels, quality=95)

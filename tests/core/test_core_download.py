@@ -14,7 +14,7 @@ from faceshield.cli import progress
 from faceshield.core import download
 from faceshield.core.download import Checksum, OfficialFile
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.data.official import DATA_SETS
+from faceshield.data.sources import DATA_SETS
 from faceshield.models.facenet import WEIGHTS
 
 SIZE = 3_000_000

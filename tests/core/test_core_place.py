@@ -19,7 +19,7 @@ def test_a_file_that_is_there_or_has_no_place_is_refused(tmp_path):
     (tmp_path / "a.html").touch()
     with pytest.raises(UsageError, match="exists already"):
         new_file(tmp_path / "a.html", "is a page", ".html")
-    with pytest.raises(UsageError, match="is no place for a file"):
+    with pytest.raises(UsageError, match="cannot be the name of a file"):
         new_file(tmp_path / ("a" * 300 + ".html"), "is a page", ".html")
     with pytest.raises(StoreError, match="cannot be written"):
         new_file(tmp_path / "a.html/b.html", "is a page", ".html")

@@ -31,19 +31,19 @@ def shuffled(data, seed):
 def test_what_is_held_out_does_not_depend_on_the_order(order, fraction, seed):
     data = examples()
     other = shuffled(data, order)
-    chosen = {id for id, held in zip(data.ids, data.held_out(fraction, seed).tolist(), strict=True) if held}
-    again = {id for id, held in zip(other.ids, other.held_out(fraction, seed).tolist(), strict=True) if held}
+    chosen = {id for id, held in zip(data.ids, data.hold_out(fraction, seed).tolist(), strict=True) if held}
+    again = {id for id, held in zip(other.ids, other.hold_out(fraction, seed).tolist(), strict=True) if held}
     assert chosen == again
-    mask = data.held_out(fraction, seed)
+    mask = data.hold_out(fraction, seed)
     assert torch.bincount(data.labels[mask], minlength=3).tolist() == [round(fraction * 10)] * 3
 
 
 def test_another_seed_holds_out_others_and_a_new_photo_changes_nothing_for_the_rest():
     data = examples(1, 40)
-    assert not data.held_out(0.5, 0).equal(data.held_out(0.5, 1))
-    first = data.held_out(0.2, 0)
+    assert not data.hold_out(0.5, 0).equal(data.hold_out(0.5, 1))
+    first = data.hold_out(0.2, 0)
     fewer = data.select(torch.arange(40) != 39)
-    assert int((fewer.held_out(0.2, 0) != first[:39]).sum()) <= 1
+    assert int((fewer.hold_out(0.2, 0) != first[:39]).sum()) <= 1
 
 
 def test_select_keeps_ids_beside_their_pictures():
@@ -68,7 +68,7 @@ def test_concatenate_puts_the_classes_side_by_side():
 @given(st.integers(0, 10**6))
 def test_sorted_undoes_every_order(order):
     data = examples()
-    again = shuffled(data, order).sorted()
+    again = shuffled(data, order).sort()
     assert again.ids == data.ids
     assert again.images.equal(data.images)
     assert again.labels.equal(data.labels)
@@ -77,19 +77,19 @@ def test_sorted_undoes_every_order(order):
 @given(st.integers(0, 10**6), st.integers(1, 12))
 def test_a_limit_takes_the_same_examples_in_any_order_and_a_smaller_one_some_of_them(order, limit):
     data = examples()
-    taken = data.limited(limit)
+    taken = data.limit(limit)
     assert torch.bincount(taken.labels).tolist() == [min(limit, 10)] * 3
     assert list(taken.ids) == sorted(taken.ids)
-    assert set(shuffled(data, order).limited(limit).ids) == set(taken.ids)
-    assert set(taken.ids) <= set(data.limited(limit + 1).ids)
+    assert set(shuffled(data, order).limit(limit).ids) == set(taken.ids)
+    assert set(taken.ids) <= set(data.limit(limit + 1).ids)
 
 
 def test_a_limit_is_no_mere_head_and_must_leave_something():
     data = examples()
-    assert data.limited(None) is data
-    assert data.limited(3).ids != tuple(id for id in data.ids if int(id) % 10 < 3)
+    assert data.limit(None) is data
+    assert data.limit(3).ids != tuple(id for id in data.ids if int(id) % 10 < 3)
     with pytest.raises(UsageError, match="limit 0 leaves no pictures"):
-        data.limited(0)
+        data.limit(0)
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (30, 52), (51, 36)])
@@ -99,7 +99,7 @@ def test_resizing_agrees_with_pillow(shape):
     side = min(shape)
     top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
     for size in (32, 64):
-        for image, source in zip(data.resized(size).images, pixels, strict=True):
+        for image, source in zip(data.resize(size).images, pixels, strict=True):
             square = Image.fromarray(source[top : top + side, left : left + side])
             expected = np.asarray(square.resize((size, size), Image.Resampling.BICUBIC)).astype(int)
             assert np.abs(image.permute(1, 2, 0).numpy() - expected).max() <= 1
@@ -107,10 +107,10 @@ def test_resizing_agrees_with_pillow(shape):
 
 def test_the_own_size_changes_nothing_and_none_is_no_size():
     data = examples()
-    assert data.resized(None) is data
-    assert data.resized(2) is data
+    assert data.resize(None) is data
+    assert data.resize(2) is data
     with pytest.raises(UsageError, match="size 0 is no picture size"):
-        data.resized(0)
+        data.resize(0)
 
 
 GOOD = {

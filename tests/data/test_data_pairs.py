@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from faceshield.core.errors import UsageError
 from faceshield.data import pairs as module
-from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
+from faceshield.data.pairs import PairSet, parse_person, read_pairs, sample_pairs
 
 LFW = """2\t2
 Ann\t1\t4
@@ -140,7 +140,7 @@ def test_no_pair_twice_none_with_itself_and_no_person_in_two_folds(sizes, folds,
         return
     assert len({frozenset(ends) for ends in zip(pairs.left, pairs.right, strict=True)}) == len(pairs) == 18 * folds
     assert all(len({a, b}) == 2 for a, b in zip(pairs.left, pairs.right, strict=True))
-    truth = [person_of(a) == person_of(b) for a, b in zip(pairs.left, pairs.right, strict=True)]
+    truth = [parse_person(a) == parse_person(b) for a, b in zip(pairs.left, pairs.right, strict=True)]
     assert pairs.same.tolist() == truth
     assert np.bincount(pairs.fold).tolist() == [18] * folds
     assert np.bincount(pairs.fold, pairs.same).tolist() == [6] * folds
@@ -166,8 +166,8 @@ def test_every_pair_is_equally_likely(listed, monkeypatch):
         for ends in zip(pairs.left, pairs.right, strict=True):
             counts[frozenset(ends)] = counts.get(frozenset(ends), 0) + 1
     assert len(counts) == 15
-    alike = [n for ends, n in counts.items() if len({person_of(id) for id in ends}) == 1]
-    unlike = [n for ends, n in counts.items() if len({person_of(id) for id in ends}) == 2]
+    alike = [n for ends, n in counts.items() if len({parse_person(id) for id in ends}) == 1]
+    unlike = [n for ends, n in counts.items() if len({parse_person(id) for id in ends}) == 2]
     np.testing.assert_allclose(alike, 600 * 2 / 4, rtol=0.2)
     np.testing.assert_allclose(unlike, 600 * 3 / 11, rtol=0.3)
 

@@ -109,7 +109,7 @@ def test_a_zip_reads_as_the_folder_does(tree, zip_of, top, under):
 def test_a_limit_is_the_same_before_and_after_reading_and_in_a_zip(tree, zip_of):
     path = zip_of()
     for limit in (1, 2):
-        expected = read_tree(tree).limited(limit)
+        expected = read_tree(tree).limit(limit)
         for root in (tree, path):
             got = read_tree(root, limit=limit)
             assert got.ids == expected.ids

@@ -11,10 +11,9 @@ from PIL import Image
 
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.data.examples import Examples
-from faceshield.data.sources import open_data
+from faceshield.data.sources import open_data, open_training_part
 from faceshield.data.tree import read_tree
 from faceshield.data.tree_out import write_tree
-from faceshield.data.whole import open_whole
 
 
 @pytest.fixture
@@ -32,8 +31,8 @@ def test_what_is_written_is_read_with_the_same_ids(data, tmp_path):
     heard = []
     write_tree(data, tmp_path / "below/out", on_written=lambda *count: heard.append(count))
     again = read_tree(tmp_path / "below/out")
-    assert again.ids == data.sorted().ids
-    assert again.images.equal(data.sorted().images)
+    assert again.ids == data.sort().ids
+    assert again.images.equal(data.sort().images)
     assert again.classes == data.classes
     assert heard[-1] == (5, 5)
     with Image.open(tmp_path / "below/out/dog/x.y.png") as picture:
@@ -101,12 +100,12 @@ def test_a_full_disk_or_a_stop_leaves_nothing(data, tmp_path, monkeypatch, failu
 
 def test_a_plain_folder_is_protected_whole_and_a_split_one_in_its_training_part(data, tmp_path):
     write_tree(data, tmp_path / "plain")
-    assert open_whole(tmp_path / "plain").ids == data.sorted().ids
-    assert len(open_whole(tmp_path / "plain", size=3, limit=1)) == 2
+    assert open_training_part(tmp_path / "plain").ids == data.sort().ids
+    assert len(open_training_part(tmp_path / "plain", size=3, limit=1)) == 2
     write_tree(data, tmp_path / "split/train")
     write_tree(data, tmp_path / "split/test")
-    assert open_whole(tmp_path / "split").ids == data.sorted().ids
-    digits = open_whole("digits", 8, 3)
+    assert open_training_part(tmp_path / "split").ids == data.sort().ids
+    digits = open_training_part("digits", 8, 3)
     assert digits.ids == open_data("digits", "train", 8, 3).ids
     with pytest.raises(UsageError, match="is not there"):
-        open_whole(tmp_path / "nothing")
+        open_training_part(tmp_path / "nothing")

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from faceshield.core.errors import StoreError
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.faces.recognisers import EXPERIMENT
@@ -34,7 +34,7 @@ def test_those_that_ship_are_frozen_and_give_unit_features_that_pass_gradients()
 
 
 def test_drawn_people_whom_none_of_them_saw_are_told_apart():
-    people = fabricated_people(5, 6, seed=3)
+    people = synthesize_people(5, 6, seed=3)
     for own in load_recognisers():
         features = own(PlainCrop(size=own.size)(people.images.float() / 255, torch.Generator()))
         near = torch.cdist(features, features).fill_diagonal_(9).argmin(1)
@@ -42,7 +42,7 @@ def test_drawn_people_whom_none_of_them_saw_are_told_apart():
 
 
 def test_means_and_centre_are_of_the_training_pictures():
-    data = fabricated_people(3, 4, seed=1)
+    data = synthesize_people(3, 4, seed=1)
     crops = PlainCrop(size=64)(data.images.float() / 255, torch.Generator()).mul(255).byte()
     network = resnet18(3, width=4, stem="stride2").eval()
     own = build_recogniser(network, 64, crops, data.labels)

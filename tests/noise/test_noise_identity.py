@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.noise.identity import choose_class, correlation, new_secret, private_delta
 from faceshield.noise.surrogate import average_surrogates, load_bank, load_surrogates
 from faceshield.noise.transforms import PlainCrop, Transforms
@@ -31,7 +31,7 @@ def surrogate(surrogates):
 
 @pytest.fixture(scope="module")
 def crops():
-    return fabricated_people(1, 6, seed=5).images
+    return synthesize_people(1, 6, seed=5).images
 
 
 def make(crops, surrogate, secret="one", class_index=3, view=None, epsilon=EPSILON, **options):
@@ -128,7 +128,7 @@ def test_what_ships(surrogates):
 def test_every_surrogate_finds_the_banks_noises(surrogates):
     """On faces unlike all that they saw, drawn ones, too, a noise of the bank leads each of them towards its slot."""
     bank = load_bank().delta
-    faces = fabricated_people(2, 2, seed=9).images.float() / 255
+    faces = synthesize_people(2, 2, seed=9).images.float() / 255
     view = PlainCrop(size=80)
     for surrogate in surrogates:
         with torch.no_grad():

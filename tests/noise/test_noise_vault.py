@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -38,21 +36,6 @@ def test_only_the_user_can_read_it(me):
     assert stat.S_IMODE(path.parent.stat().st_mode) & 0o077 == 0
     vault.save(replace(me, photos=2))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_where_identities_are_kept(monkeypatch, tmp_path):
-    monkeypatch.setenv("FACESHIELD_HOME", str(tmp_path))
-    assert vault.folder() == tmp_path / "identities"
-    monkeypatch.delenv("FACESHIELD_HOME")
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert vault.folder() == tmp_path / "Library/Application Support/faceshield/identities"
-    if os.name != "nt":
-        monkeypatch.setattr("sys.platform", "linux")
-        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-        assert vault.folder() == tmp_path / "data/faceshield/identities"
-        monkeypatch.delenv("XDG_DATA_HOME")
-        assert vault.folder() == tmp_path / ".local/share/faceshield/identities"
 
 
 def test_names_are_sorted_and_other_files_ignored(keep, home):

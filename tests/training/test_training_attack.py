@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from faceshield.data.canvas import framed
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.canvas import crop_canvas
+from faceshield.data.synthetic import synthesize_people
 from faceshield.training.attack import AUGMENTS, attack
 from faceshield.training.runtime import Runtime
 
@@ -19,11 +19,11 @@ SETTINGS = {"width": 8, "epochs": 40, "lr": 0.1}
 
 @pytest.fixture(scope="module")
 def people():
-    return fabricated_people(4, 16, seed=4, size=32)
+    return synthesize_people(4, 16, seed=4, size=32)
 
 
 def test_it_learns_who_is_who_and_counts_them(people):
-    held = people.held_out(0.25, seed=0)
+    held = people.hold_out(0.25, seed=0)
     metrics = attack(people.select(~held), people.select(held), [3], 0, RUNTIME, **SETTINGS)
     assert metrics["others_accuracy"] > 0.6
     confusion = torch.tensor(metrics["confusion"])
@@ -53,9 +53,9 @@ def test_flip_alone_never_shifts():
 
 def test_framed_is_the_middle_resized():
     images = torch.randint(0, 256, (600, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    out = framed(images, 20, margin=4)
+    out = crop_canvas(images, 20, margin=4)
     middle = images[..., 4:28, 4:28].float()
     theirs = F.interpolate(middle, (20, 20), mode="bilinear", antialias=True, align_corners=False)
     assert out.dtype == torch.uint8
     assert (out.float() - theirs).abs().max() <= 0.5 + 1e-4
-    assert framed(images, 24, margin=4).equal(images[..., 4:28, 4:28])
+    assert crop_canvas(images, 24, margin=4).equal(images[..., 4:28, 4:28])

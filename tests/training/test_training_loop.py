@@ -221,7 +221,7 @@ def test_histories_without_a_test_have_no_accuracy(data):
     for name in ("test_accuracy_peak", "test_accuracy_final"):
         with pytest.raises(UsageError, match="this run has no test accuracy; give train a test"):
             getattr(history, name)
-    history = History((1.0,), (0.5,)).then(0.5, 0.9).then(0.4, 0.3)
+    history = History((1.0,), (0.5,)).append(0.5, 0.9).append(0.4, 0.3)
     assert (history.test_accuracy_peak, history.test_accuracy_final) == (0.9, 0.3)
 
 

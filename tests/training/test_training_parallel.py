@@ -60,7 +60,7 @@ TRAINING = {"epochs": 2, "seed": 3, "batch": 40, "augment": as_they_are, "clip":
 
 
 def digits(split, limit):
-    return open_data("digits", split, 8, limit).sorted()
+    return open_data("digits", split, 8, limit).sort()
 
 
 def network(seed=0):

@@ -8,7 +8,7 @@ from torch import nn
 
 from faceshield.core.errors import UsageError
 from faceshield.data.mixing import mixup
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.models.margin import CosineHead, with_margin
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.optim import rate
@@ -38,7 +38,7 @@ def test_published_is_a_tenth_at_30_and_40_of_50_epochs():
 
 
 def test_loop_descends_the_margin_loss_and_tells_its_mean():
-    people = fabricated_people(2, 8, seed=0, size=16)
+    people = synthesize_people(2, 8, seed=0, size=16)
     x, y = people.images.float() / 255, people.labels
     network = build_seeded(lambda: Small(CosineHead(8, 2)), 0)
     with torch.no_grad():
@@ -53,7 +53,7 @@ def test_loop_descends_the_margin_loss_and_tells_its_mean():
 
 
 def test_margin_loss_refuses_mixed_pictures():
-    people = fabricated_people(2, 4, seed=0, size=16)
+    people = synthesize_people(2, 4, seed=0, size=16)
     network = build_seeded(lambda: Small(CosineHead(8, 2)), 0)
     with pytest.raises(UsageError, match="mixed pictures"):
         train(network, people, RUNTIME, epochs=1, seed=0, mix=mixup, criterion=MarginLoss())

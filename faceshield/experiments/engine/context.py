@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Generic
 
 from faceshield.core.errors import UsageError
+from faceshield.core.fingerprint import fingerprint
 from faceshield.core.results import Key
-from faceshield.experiments.engine.fingerprint import fingerprint
-from faceshield.experiments.engine.settings import MADE_HERE, K, S, check_key, check_settings
+from faceshield.core.schema import validate
+from faceshield.experiments.engine.settings import MADE_HERE, K, S, check_settings
 from faceshield.training.runtime import Runtime
 
 Say = Callable[[str], None]
@@ -33,46 +34,49 @@ class Context:
     shared: Path | None = None
     instead: Mapping[str, str] = field(default_factory=dict)
 
-    def where(self, name: str) -> Path:
+    def locate(self, name: str) -> Path:
         """Where a data set lies, or would lie."""
         return self.data / self.instead.get(name, name)
 
     def source(self, name: str) -> Path:
         """A data folder. Raises UsageError where it is absent."""
-        path = self.where(name)
+        path = self.locate(name)
         if not path.exists():
             raise UsageError(f"{path}: is not there; give the folder that holds {path.name!r} by --data")
         return path
 
     def content(self, name: str) -> str:
-        """A text that changes with the data set ``name``; the name itself of one that needs no file, or is absent.
+        """A text that changes with the files of the data set ``name``.
 
-        A run can thus be planned before its data is there.
+        It is the name itself where the data set needs no file or is absent, so that a run can be planned without it.
         """
-        path = self.where(name)
+        path = self.locate(name)
         return fingerprint(path) if name not in MADE_HERE and path.exists() else name
 
     def epochs(self, last: int) -> OnEpoch:
         """A training's ``on_epoch`` that says a line every tenth epoch and after the ``last`` one."""
 
-        def tell(epoch: int, loss: float) -> None:
+        def report(epoch: int, loss: float) -> None:
             if epoch % 10 == 9 or epoch + 1 == last:
                 self.say(f"  epoch {epoch + 1} of {last}: loss {loss:.3f}")
 
-        return tell
+        return report
 
-    def kept(self, name: str) -> Path:
-        """Where a file lies, or is to lie, whose name tells all that decides it: the recipe's own copy goes first."""
-        own = self.work / name
-        return own if self.shared is None or own.is_file() else self.shared / name
+    def cache_path(self, name: str) -> Path:
+        """The path of a cached file: in this recipe's folder if it is there already, else in ``shared``.
+
+        Its name must contain all that decides its content, usually as a digest.
+        """
+        recipe_copy = self.work / name
+        return recipe_copy if self.shared is None or recipe_copy.is_file() else self.shared / name
 
 
 @dataclass(frozen=True)
 class Experiment(Generic[S, K]):
     """``cell(key, seed, settings, context)`` returns a cell's metrics; ``settings`` and ``key`` declare its arguments.
 
-    ``inputs`` returns a text that changes with the data a cell reads: a cell is then run again when its data changed
-    (``Context.content`` of each source will do). Give it to new experiments only: it changes the names of their caches.
+    ``inputs`` returns a text that changes with the data a cell reads, such as ``Context.content`` of each source; a
+    cell is then run again when its data changed. Give it to new experiments only: it changes the names of their caches.
     """
 
     cell: Callable[[K, int, S, Context], dict[str, Any]]
@@ -82,17 +86,17 @@ class Experiment(Generic[S, K]):
 
     def run(self, key: Key, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """The metrics of one cell, from a recipe's own words. Raises UsageError for words that are not declared."""
-        known, own = self._checked(key, settings)
-        return self.cell(known, seed, own, context)
+        known, checked = self._check(key, settings)
+        return self.cell(known, seed, checked, context)
 
     def fingerprint(self, key: Key, settings: Mapping[str, Any], context: Context) -> str:
-        """What ``inputs`` says of a cell, "" where there is none."""
-        return "" if self.inputs is None else self.inputs(*self._checked(key, settings), context)
+        """The text that ``inputs`` gives for a cell; "" for an experiment without ``inputs``."""
+        return "" if self.inputs is None else self.inputs(*self._check(key, settings), context)
 
     def sources(self, key: Key, settings: Mapping[str, Any]) -> tuple[str, ...]:
         """Names of what a cell reads below ``--data``."""
-        known, own = self._checked(key, settings)
-        return own.sources(known)
+        known, checked = self._check(key, settings)
+        return checked.sources(known)
 
-    def _checked(self, key: Key, settings: Mapping[str, Any]) -> tuple[K, S]:
-        return check_key(self.key, key, "key"), check_settings(self.settings, settings, "settings")
+    def _check(self, key: Key, settings: Mapping[str, Any]) -> tuple[K, S]:
+        return validate(self.key, key, "key"), check_settings(self.settings, settings, "settings")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from faceshield.core.cache import digest_json
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Key
-from faceshield.core.store import sha256
 from faceshield.experiments.engine.recipe import Recipe, Scale
 
 Inputs = Callable[[Key, dict[str, Any]], str]
@@ -31,7 +30,7 @@ class Planned:
     @property
     def cache(self) -> str:
         """The name of the file that keeps the finished cell."""
-        return f"{(digest_of([self.digest, self.inputs]) if self.inputs else self.digest)[:16]}.json"
+        return f"{(digest_json([self.digest, self.inputs]) if self.inputs else self.digest)[:16]}.json"
 
     @property
     def title(self) -> str:
@@ -43,11 +42,11 @@ class Planned:
 class Plan:
     """A recipe's cells at one scale in order: every key of the matrix for every seed; a cell's number counts from 1.
 
-    The first ``own`` are the recipe's, the rest those of further seeds.
+    The first ``recipe_cells`` are the recipe's, the rest those of further seeds.
     """
 
     cells: tuple[Planned, ...]
-    own: int
+    recipe_cells: int
 
     @property
     def config_sha256(self) -> str:
@@ -55,9 +54,9 @@ class Plan:
 
         The fingerprint of the data is no part of it: the recipe is the same where its data is not at hand.
         """
-        return digest_of([planned.digest for planned in self.cells[: self.own]])
+        return digest_json([planned.digest for planned in self.cells[: self.recipe_cells]])
 
-    def asked(self, only: int | None, seeds: Sequence[int] | None) -> list[int]:
+    def select(self, only: int | None, seeds: Sequence[int] | None) -> list[int]:
         """The numbers of the cells that ``only`` (one number) or ``seeds`` ask for; all of them where both are None.
 
         Raises UsageError where no cell has the number.
@@ -78,58 +77,39 @@ def plan(recipe: Recipe, scale: Scale, seeds: Sequence[int] | None = None, input
     UsageError where the recipe lacks the scale or the scale's seeds are no list of whole numbers.
     """
     settings = recipe.at(scale)
-    own = settings.get("seeds", recipe.seeds)
-    if not isinstance(own, list) or not own or any(type(seed) is not int for seed in own):
-        raise UsageError(f"recipe {recipe.id} at {scale}: seeds is {own!r}; give a list such as [0, 1, 2]")
-    extra = [seed for seed in dict.fromkeys(seeds or ()) if seed not in own]
+    recipe_seeds = settings.get("seeds", recipe.seeds)
+    if not isinstance(recipe_seeds, list) or not recipe_seeds or any(type(seed) is not int for seed in recipe_seeds):
+        raise UsageError(f"recipe {recipe.id} at {scale}: seeds is {recipe_seeds!r}; give a list such as [0, 1, 2]")
+    extra = [seed for seed in dict.fromkeys(seeds or ()) if seed not in recipe_seeds]
     read = [(key, inputs(key, settings) if inputs is not None else "") for key in recipe.cells(scale)]
     cells = tuple(
         Planned(
             key,
             seed,
             settings,
-            digest_of({"experiment": recipe.experiment, "key": key, "seed": seed, **_own(key, settings)}),
+            digest_json({"experiment": recipe.experiment, "key": key, "seed": seed, **_keep_decisive(key, settings)}),
             fingerprint,
         )
-        for part in (own, extra)
+        for part in (recipe_seeds, extra)
         for key, fingerprint in read
         for seed in part
     )
-    return Plan(cells, len(read) * len(own))
+    return Plan(cells, len(read) * len(recipe_seeds))
 
 
-def _own(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
-    """``settings`` without what ``generate``, which maps "NOISE FORM" to settings, says of another noise.
+def _keep_decisive(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
+    """``settings`` without those that do not affect a cell of this ``key``.
 
-    Nor has a cell ``trained``, what an extractor that the recipe trains is made of, unless its extractor is that one. A
-    cell that is finished stays so when another noise's or extractor's settings change.
+    These are the entries of ``generate`` ("NOISE FORM" → settings) for other noises, and ``trained`` where the cell
+    uses the shipped extractor. A finished cell thus stays valid when another noise's or extractor's settings change.
     """
     if key.get("extractor", "resnet29") == "resnet29":
         settings = {name: value for name, value in settings.items() if name != "trained"}
     if "generate" not in settings:
         return settings
-    own = {
+    generate = {
         name: value
         for name, value in settings["generate"].items()
         if name.split()[0] == key.get("noise") and name.split()[-1] == key.get("form", name.split()[-1])
     }
-    return {**settings, "generate": own}
-
-
-def estimate(open_: Sequence[Key], done: Sequence[tuple[Key, float]]) -> float | None:
-    """Seconds for cells of the keys ``open_`` by (key, seconds) of others: the mean of the same key, else of all."""
-    if not open_:
-        return 0.0
-    if not done:
-        return None
-    overall = sum(seconds for _, seconds in done) / len(done)
-    total = 0.0
-    for key in open_:
-        same = [seconds for other, seconds in done if other == key]
-        total += sum(same) / len(same) if same else overall
-    return total
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of a value's JSON with sorted keys."""
-    return sha256(json.dumps(value, sort_keys=True).encode())
+    return {**settings, "generate": generate}

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, field_validator
 
 from faceshield.core.errors import UsageError
-from faceshield.core.results import Expected, Key, Near, Value
-from faceshield.experiments.engine.settings import nearest, worst
+from faceshield.core.results import Expected, Key, Value
+from faceshield.core.schema import validate
 from faceshield.reports.plot import Kind, Plot
 
 Scale = Literal["smoke", "mini", "paper"]
@@ -45,15 +45,15 @@ class Recipe(BaseModel):
 
     @field_validator("plot", mode="before")
     @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
+    def _listify(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
     @field_validator("scales")
     @classmethod
-    def _own_matrices(cls, scales: dict[Scale, dict[str, Any]]) -> dict[Scale, dict[str, Any]]:
-        for own in scales.values():
-            if "matrix" in own:
-                TypeAdapter(Matrix).validate_python(own["matrix"])
+    def _check_matrices(cls, scales: dict[Scale, dict[str, Any]]) -> dict[Scale, dict[str, Any]]:
+        for changes in scales.values():
+            if "matrix" in changes:
+                TypeAdapter(Matrix).validate_python(changes["matrix"])
         return scales
 
     def cells(self, scale: Scale | None = None) -> list[Key]:
@@ -87,15 +87,7 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"{path}: is not YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(value, dict):
         raise UsageError(f"{path}: is not a recipe; expected keys such as id, claim, experiment")
-    try:
-        return Recipe.model_validate(value)
-    except ValidationError as error:
-        first = worst(error)
-        where = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            fields = {1: Recipe.model_fields, 4: Near.model_fields}.get(len(first["loc"]), Expected.model_fields)
-            raise UsageError(f"{path}: unknown key {where!r}{nearest(str(first['loc'][-1]), fields)}") from None
-        raise UsageError(f"{path}: {where}: {first['msg']}") from None
+    return validate(Recipe, value, str(path))
 
 
 def find_recipes(root: Path) -> list[Path]:

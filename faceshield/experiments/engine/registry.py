@@ -7,9 +7,10 @@ from typing import Any
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Key
+from faceshield.core.schema import check_name, check_part, suggest, validate
 from faceshield.experiments.engine.context import Experiment
 from faceshield.experiments.engine.recipe import Recipe
-from faceshield.experiments.engine.settings import check_key, check_name, check_part, check_settings, nearest
+from faceshield.experiments.engine.settings import check_settings
 
 # each is imported when a recipe names it: one experiment's libraries are no other's business
 WHERE = {
@@ -34,51 +35,51 @@ WHERE = {
 }
 
 
-def load(name: str) -> Experiment[Any, Any]:
+def import_experiment(name: str) -> Experiment[Any, Any]:
     """The experiment of a name. Raises UsageError for an unknown one."""
     if name not in WHERE:
-        raise UsageError(f"experiment {name!r} is unknown; use {', '.join(WHERE)}{nearest(name, WHERE)}")
+        raise UsageError(f"experiment {name!r} is unknown; use {', '.join(WHERE)}{suggest(name, WHERE)}")
     module, _, attribute = WHERE[name].partition(":")
     experiment: Experiment[Any, Any] = getattr(importlib.import_module(f"faceshield.experiments.{module}"), attribute)
     return experiment
 
 
-def experiment_of(recipe: Recipe) -> Experiment[Any, Any]:
+def load_experiment(recipe: Recipe) -> Experiment[Any, Any]:
     """The experiment named in a recipe, its settings, keys and expectations checked at every scale.
 
     Raises UsageError for an unknown experiment; settings and keys that it does not have, lacks, or has of another kind;
     an expectation or a figure that is about no cell.
     """
-    experiment = load(recipe.experiment)
+    experiment = import_experiment(recipe.experiment)
     every: list[Key] = []
-    for scale, own in recipe.scales.items():
+    for scale, of_scale in recipe.scales.items():
         where = f"recipe {recipe.id} at {scale}"
-        settings = check_settings(experiment.settings, recipe.at(scale), where, own)
+        settings = check_settings(experiment.settings, recipe.at(scale), where, of_scale)
         for key in recipe.cells(scale):
-            settings.fits(check_key(experiment.key, key, f"{where}, matrix"))
+            settings.fits(validate(experiment.key, key, f"{where}, matrix"))
             every.append(key)
     # a matrix that each scale replaces is checked too
     every += recipe.cells()
     for key in recipe.cells():
-        check_key(experiment.key, key, f"recipe {recipe.id}, matrix")
+        validate(experiment.key, key, f"recipe {recipe.id}, matrix")
     for number, bar in enumerate(recipe.expected, 1):
         where = f"recipe {recipe.id}, expected {number}"
         for name in bar.without or ():
             check_name(experiment.key, name, where)
-        _about(bar.key, experiment, where, [key for key in every if key.keys().isdisjoint(bar.without or ())])
+        _check_subject(bar.key, experiment, where, [key for key in every if key.keys().isdisjoint(bar.without or ())])
         if bar.near is not None:
-            _about(bar.near.key, experiment, f"{where}, near", every)
+            _check_subject(bar.near.key, experiment, f"{where}, near", every)
     for what, axis in (("plot_x", recipe.plot_x), ("plot_by", recipe.plot_by)):
         if axis is not None:
             check_name(experiment.key, axis, f"recipe {recipe.id}, {what}")
     return experiment
 
 
-def _about(part: Key, experiment: Experiment[Any, Any], where: str, cells: list[Key]) -> None:
+def _check_subject(part: Key, experiment: Experiment[Any, Any], where: str, cells: list[Key]) -> None:
     """Raises UsageError where no cell's key contains ``part``."""
     check_part(experiment.key, part, where)
     for name, value in part.items():
         known = list(dict.fromkeys(str(key[name]) for key in cells if name in key))
         if not any(key.get(name) == value for key in cells):
-            raise UsageError(f"{where}: no cell has {name} {value!r}{nearest(str(value), known)}")
+            raise UsageError(f"{where}: no cell has {name} {value!r}{suggest(str(value), known)}")
         cells = [key for key in cells if key.get(name) == value]

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from faceshield.attacks.table import countermeasure
 from faceshield.core.rng import keyed_uniform
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
 from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.faces.battery import data_of
-from faceshield.experiments.faces.crops import CloakedKey, CropsSettings, cloaked_people
+from faceshield.experiments.faces.battery import describe_data
+from faceshield.experiments.faces.crops import CloakedKey, CropsSettings, cloak_people
 from faceshield.models.resnet import resnet18
 from faceshield.noise.transforms import Transforms
 from faceshield.training.attack import attack
@@ -53,31 +53,31 @@ def ablation(key: AblationKey, seed: int, settings: CropsSettings, context: Cont
     Every photo, training or test, is handled in one of :data:`WAYS`, drawn by its id. Beside the metrics of
     :func:`faceshield.training.attack.attack`, protected_accuracy_WAY: all test photos of the protected handled so.
     """
-    made = cloaked_people(key, seed, settings, context, VIEWS[key.views])
+    made = cloak_people(key, seed, settings, context, VIEWS[key.views])
     training, clean, size = made.training(), made.clean(), settings.size
     network = build_seeded(lambda: resnet18(len(clean.classes), width=settings.width, stem="stride2"), seed)
     metrics = attack(
-        _handled(training, size), _handled(clean, size), made.protected, seed, context.runtime, epochs=settings.epochs,
+        _handle(training, size), _handle(clean, size), made.protected, seed, context.runtime, epochs=settings.epochs,
         lr=settings.lr, network=network, say=context.say,
     )  # fmt: skip
-    own = clean.select(clean.labels >= made.protected.start)
+    protected = clean.select(clean.labels >= made.protected.start)
     for way in WAYS:
-        right = predict(network, _kept(own.images, way, size), context.runtime) == own.labels
+        right = predict(network, _collect(protected.images, way, size), context.runtime) == protected.labels
         metrics[f"protected_accuracy_{way}"] = float(right.double().mean())
     return metrics
 
 
-def _handled(data: Examples, size: int) -> Examples:
+def _handle(data: Examples, size: int) -> Examples:
     way = (keyed_uniform(data.ids, 1, "handled")[:, 0] * len(WAYS)).long()
     images = data.images.new_empty(len(data), 3, size, size)
     for number, name in enumerate(WAYS):
         if (way == number).any():
-            images[way == number] = _kept(data.images[way == number], name, size)
+            images[way == number] = _collect(data.images[way == number], name, size)
     return replace(data, images=images)
 
 
-def _kept(pictures: Tensor, way: str, size: int) -> Tensor:
-    return framed(countermeasure(way).apply(pictures), size)
+def _collect(pictures: Tensor, way: str, size: int) -> Tensor:
+    return crop_canvas(countermeasure(way).apply(pictures), size)
 
 
-EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, data_of)
+EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, describe_data)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from faceshield.core.budget import Budget
+from faceshield.core.cache import Tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.store import write_tensors
 from faceshield.data.examples import Examples
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
@@ -75,20 +75,28 @@ class BankKey(CellKey):
 def bank(key: BankKey, seed: int, settings: BankSettings, context: Context) -> dict[str, Any]:
     """Make and keep a bank."""
     data = source_faces(settings, context)
-    stem = f"bank-{key.views}-{seed}"
-    made = make_bank(data, VIEWS[key.views], seed, settings, context, context.work / f"{stem}.safetensors")
-    return {**made, "identities": len(data.classes), "photos": len(data)}
+    path = context.work / f"bank-{key.views}-{seed}.safetensors"
+    made = make_bank(data, VIEWS[key.views], seed, settings, context)
+    context.runtime.ranks.once(lambda: write_tensors(path, *made.content))
+    return {**made.metrics, "file": path.name, "identities": len(data.classes), "photos": len(data)}
 
 
 def source_faces(settings: NetworkSettings, context: Context) -> Examples:
     """The people whose faces the noise is made on: CelebA-100 in place, or fabricated ones at smoke scale."""
     if settings.people == "fabricated":
-        return fabricated_people(settings.classes, settings.photos, seed=7)
+        return synthesize_people(settings.classes, settings.photos, seed=7)
     data = read_tree(context.source(settings.people))
     if settings.classes > len(data.classes):
         raise UsageError(f"{settings.people} has {len(data.classes)} people, {settings.classes} were asked for")
     chosen = data.select(data.labels < settings.classes)
     return Examples(chosen.images, chosen.labels, chosen.ids, data.classes[: settings.classes])
+
+
+class Bank(NamedTuple):
+    """``content`` of its file: δ, the surrogate's state as ``model.NAME``, and metadata; ``metrics`` of the run."""
+
+    content: Tensors
+    metrics: dict[str, Any]
 
 
 def make_bank(
@@ -97,10 +105,9 @@ def make_bank(
     seed: int,
     settings: BankSettings,
     context: Context,
-    path: Path,
     shape: Shape | None = None,
-) -> dict[str, Any]:
-    """Run Algorithm 1 on ``data`` and write δ and the surrogate to ``path``; returns the run's figures."""
+) -> Bank:
+    """Run Algorithm 1 on ``data``."""
     classes, budget = len(data.classes), Budget(settings.epsilon_255 / 255)
     surrogate = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), seed)
     begun = time.monotonic()
@@ -124,15 +131,14 @@ def make_bank(
     delta = amplify(smooth(noise.delta if shape is None else shape(noise.delta)), budget)
     tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
     fields = {"epsilon": budget.epsilon, "width": settings.width, "classes": classes, "seed": seed}
-    context.runtime.ranks.once(lambda: write_tensors(path, tensors, fields))
     errors = noise.provenance["errors"]
-    return {
+    metrics = {
         "rounds": len(errors),
         "error_final": errors[-1],
         "delta_rms_255": float(delta.pow(2).mean().sqrt()) * 255,
         "seconds": round(time.monotonic() - begun, 1),
-        "file": path.name,
     }
+    return Bank((tensors, fields), metrics)
 
 
 EXPERIMENT = Experiment(bank, BankSettings, BankKey)

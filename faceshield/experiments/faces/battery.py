@@ -15,9 +15,9 @@ from faceshield.attacks.finetune import BATCH, CLIP, EPOCHS, RATE, FineTuned
 from faceshield.attacks.frozen import find_nearest, fit_probe
 from faceshield.attacks.table import Name, countermeasure
 from faceshield.auditing.pretrained import pretrained
+from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
-from faceshield.core.store import read_tensors, write_tensors
 from faceshield.data.examples import Examples
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.experiments.engine.context import Context, Experiment
@@ -27,7 +27,7 @@ from faceshield.experiments.faces.crops import (
     CloakedSettings,
     CropsSettings,
     OwnBankKey,
-    cloaked_people,
+    cloak_people,
 )
 from faceshield.faces.align import CANVAS
 from faceshield.imaging.crop import DLIB_150, template
@@ -63,12 +63,12 @@ def battery(key: BatteryKey, seed: int, settings: BatterySettings, context: Cont
     :func:`faceshield.training.attack.attack` for the metrics of training.
     """
     against = countermeasure(key.countermeasure)
-    made = cloaked_people(key, seed, settings, context)
+    made = cloak_people(key, seed, settings, context)
     if key.attacker in ON_FEATURES:
-        return _on_features(key.attacker, against, made, context)
+        return _attack_by_features(key.attacker, against, made, context)
     training, clean = made.training(), made.clean()
     if key.attacker == FINE_TUNED:
-        return _fine_tuned(against, training, clean, made.protected, seed, settings, context)
+        return _attack_by_fine_tuning(against, training, clean, made.protected, seed, settings, context)
     training, clean = collect(training, against, settings.size), collect(clean, against, settings.size)
     rng = generator("battery", seed)
     if against.undo is not None:
@@ -81,34 +81,34 @@ def battery(key: BatteryKey, seed: int, settings: BatterySettings, context: Cont
     )  # fmt: skip
 
 
-def data_of(key: CloakedKey, settings: CloakedSettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+def describe_data(key: CloakedKey, settings: CloakedSettings, context: Context) -> str:
+    """A text that changes with the data that a cell reads."""
     return context.content(settings.people)
 
 
-def _fine_tuned(
+def _attack_by_fine_tuning(
     against: Countermeasure, training: Examples, clean: Examples, protected: range, seed: int,
     settings: BatterySettings, context: Context,
 ) -> dict[str, Any]:  # fmt: skip
     if against.undo is not None:
         raise UsageError(f"attacker {FINE_TUNED!r} takes off no noise; give it another countermeasure")
-    start = fit_probe(_embedded(against.apply(training.images), context), training.labels)
-    training, clean = (replace(data, images=_saved_chips(against.apply(data.images))) for data in (training, clean))
+    start = fit_probe(_embed(against.apply(training.images), context), training.labels)
+    training, clean = (replace(data, images=_save_chips(against.apply(data.images))) for data in (training, clean))
     return attack(
         training, clean, protected, seed, context.runtime, epochs=min(EPOCHS, settings.epochs), lr=RATE,
         network=FineTuned(resnet29.load(), start), say=context.say, batch=BATCH, clip=CLIP, **against.training(),
     )  # fmt: skip
 
 
-def _on_features(attacker: str, against: Countermeasure, made: Cloaked, context: Context) -> dict[str, Any]:
+def _attack_by_features(attacker: str, against: Countermeasure, made: Cloaked, context: Context) -> dict[str, Any]:
     if against.undo is not None or against.training():
         raise UsageError(f"attacker {attacker!r} trains no network; give it a countermeasure that changes pictures")
     labels, held = made.people.labels, made.held
     changed = (made.images != made.people.images).flatten(1).any(1)
-    clean = _features(against, made.people.images, context)
+    clean = _load_or_embed(against, made.people.images, context)
     features = clean.clone()
     if changed.any():
-        features[changed] = _embedded(against.apply(made.images[changed]), context)
+        features[changed] = _embed(against.apply(made.images[changed]), context)
     guess = ON_FEATURES[attacker](features[made.used], labels[made.used], clean[held])
     right, who = guess == labels[held], torch.isin(labels[held], torch.tensor(list(made.protected)))
     return {
@@ -120,34 +120,36 @@ def _on_features(attacker: str, against: Countermeasure, made: Cloaked, context:
     }
 
 
-def _features(against: Countermeasure, images: Tensor, context: Context) -> Tensor:
+def _load_or_embed(against: Countermeasure, images: Tensor, context: Context) -> Tensor:
     """Those of the clean pictures, kept for the cells of the same countermeasure."""
     path = context.work / f"features-{len(images)}-{against.about.replace(' ', '-')}.safetensors"
-    if not path.is_file():
+
+    def make() -> Tensors:
         context.say(f"  embedding {len(images)} crops")
-        write_tensors(path, {"features": _embedded(against.apply(images), context)}, {})
-    return read_tensors(path)[0]["features"]
+        return {"features": _embed(against.apply(images), context)}, {}
+
+    return load_or_make_tensors(path, make, context.runtime.ranks)[0]["features"]
 
 
-def _embedded(images: Tensor, context: Context) -> Tensor:
+def _embed(images: Tensor, context: Context) -> Tensor:
     """(N, 128) of canvas pictures (N, 3, S, S) uint8."""
     recogniser = pretrained(context.runtime.device)
     parts = [
-        combine(embed_pairs(_chips(part.to(recogniser.device)), recogniser.forward), unit=False)
+        combine(embed_pairs(_crop_chips(part.to(recogniser.device)), recogniser.forward), unit=False)
         for part in images.split(64)
     ]
     return torch.cat(parts)
 
 
-def _saved_chips(images: Tensor) -> Tensor:
+def _save_chips(images: Tensor) -> Tensor:
     """(N, 3, 150, 150) uint8, as pictures to train on."""
-    return torch.cat([_chips(part).mul(255).round().byte() for part in images.split(256)])
+    return torch.cat([_crop_chips(part).mul(255).round().byte() for part in images.split(256)])
 
 
-def _chips(images: Tensor) -> Tensor:
+def _crop_chips(images: Tensor) -> Tensor:
     """(N, 3, 150, 150) in [0, 1] of canvas pictures (N, 3, S, S) uint8: the canvas's template on ResNet-29's chip."""
     points = template(images.shape[-1], (CANVAS - 112) / 2)
     return warp(images, fit_similarity(points, DLIB_150), (resnet29.CHIP, resnet29.CHIP))
 
 
-EXPERIMENT = Experiment(battery, BatterySettings, BatteryKey, data_of)
+EXPERIMENT = Experiment(battery, BatterySettings, BatteryKey, describe_data)

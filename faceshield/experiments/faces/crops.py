@@ -1,4 +1,4 @@
-"""The tensor path: aligned crops of people whom no generator saw, some protected; does a classifier learn them?"""
+"""Does a classifier learn the people whose aligned crops carry noise? They took no part in making the noise."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from faceshield.core.budget import Budget
+from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_tensors, sha256, write_tensors
-from faceshield.data.canvas import framed
-from faceshield.data.examples import Examples
+from faceshield.core.store import sha256
+from faceshield.data.canvas import crop_canvas
+from faceshield.data.examples import HELD_OUT, Examples
 from faceshield.data.exposure import Exposure
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
@@ -44,12 +45,12 @@ class CloakedKey(CellKey):
     """Who is protected, by which noise, and where.
 
     Attributes:
-        noise: left-out: no photo of a protected person is there to train on, which is the most that any noise can do.
-        photos: of tailored noise, how many of the person's crops make it.
-        percent: of each protected person's training photos that carry noise, by seed; else all.
-        noises: how many a person has: each is on an equal part of the photos.
-        people_percent: of the people who are protected, one at least, in place of the settings' number.
-        person: the only one who is protected, counted from the last, 1.
+        noise: left-out trains without the protected people's photos, which no noise can surpass.
+        photos: the number of a person's crops to which tailored noise is fitted.
+        percent: the percentage of each protected person's training photos that carry noise, drawn by the seed.
+        noises: the number of noises a person has; each is added to an equal part of the photos.
+        people_percent: the percentage of people who are protected, at least one; replaces the setting ``protect``.
+        person: protect this person only, counted from the last, who is 1.
     """
 
     noise: Literal["none", "left-out", "bank", "tailored"]
@@ -87,8 +88,8 @@ class CropsSettings(CloakedSettings):
 
 def crops(key: CropsKey, seed: int, settings: CropsSettings, context: Context) -> dict[str, Any]:
     """One cell."""
-    made = cloaked_people(key, seed, settings, context)
-    training, clean = _small(made.training(), settings), _small(made.clean(), settings)
+    made = cloak_people(key, seed, settings, context)
+    training, clean = _crop(made.training(), settings), _crop(made.clean(), settings)
     metrics = attack(
         training, clean, made.protected, seed, context.runtime, epochs=settings.epochs, lr=settings.lr,
         width=settings.width, augment=AUGMENTS[key.augment], say=context.say,
@@ -98,9 +99,14 @@ def crops(key: CropsKey, seed: int, settings: CropsSettings, context: Context) -
 
 @dataclass(frozen=True)
 class Cloaked:
-    """``people`` as they are and their ``images`` (N, 3, S, S) uint8 on the canvas, the training photos of the
-    ``protected`` labels with noise; ``held`` (N,) bool are for the test, ``used`` for training. ``similar``: each
-    noise's correlation with the bank's most similar one.
+    """People, some of whom are protected.
+
+    Attributes:
+        people: the photos without noise.
+        images: (N, 3, S, S) uint8 on the canvas; training photos of protected people carry noise.
+        held, used: (N,) bool, the photos for the test and those for training.
+        protected: the labels of the protected people.
+        similar: of each noise, its correlation with the most similar noise of the bank.
     """
 
     people: Examples
@@ -119,38 +125,38 @@ class Cloaked:
         return self.people.select(self.held)
 
 
-def cloaked_people(
+def cloak_people(
     key: CloakedKey, seed: int, settings: CloakedSettings, context: Context, view: Transforms | None = None
 ) -> Cloaked:
     """The people of a cell, the last ``settings.protect`` of them protected, tailored noise made under ``view``.
 
     Raises UsageError for a setting that the key needs and the recipe lacks.
     """
-    people = _people(settings, context)
-    protected = _protected(key, len(people.classes), settings)
-    held = people.held_out(0.2, seed=0)
+    people = _read_people(settings, context)
+    protected = _choose_protected(key, len(people.classes), settings)
+    held = people.hold_out(HELD_OUT, seed=0)
     images, used = people.images.clone(), ~held
     similar: list[float] = []
     if key.noise == "left-out":
         used = used & (people.labels < protected.start)
     elif key.noise != "none":
-        bank = _bank(key, settings, context)
-        worn = _worn(key, people, held, seed)
+        bank = _load_bank(key, settings, context)
+        carried = _assign_noises(key, people, held, seed)
         for label in protected:
-            own = (people.labels == label) & ~held
+            of_person = (people.labels == label) & ~held
             for number in range(key.noises):
                 secret = f"{seed}-{people.classes[label]}" + (f"-{number}" if number else "")
                 delta = bank[choose_class(secret, len(bank))]
                 if key.noise == "tailored":
-                    photos = people.images[own][: key.photos]
-                    delta = _tailored(photos, len(bank), secret, view or Transforms(), settings, context)
+                    photos = people.images[of_person][: key.photos]
+                    delta = _load_or_fit(photos, len(bank), secret, view or Transforms(), settings, context)
                 similar.append(max(correlation(delta, other) for other in bank))
-                chosen = own & (worn == number)
+                chosen = of_person & (carried == number)
                 images[chosen] = add_rounded(images[chosen], delta)
     return Cloaked(people, images, held, used, protected, similar)
 
 
-def _protected(key: CloakedKey, people: int, settings: CloakedSettings) -> range:
+def _choose_protected(key: CloakedKey, people: int, settings: CloakedSettings) -> range:
     """The labels of the last people, or of one of them."""
     if key.person is not None:
         return range(people - key.person, people - key.person + 1)
@@ -160,64 +166,62 @@ def _protected(key: CloakedKey, people: int, settings: CloakedSettings) -> range
     return range(people - count, people)
 
 
-def _worn(key: CloakedKey, people: Examples, held: Tensor, seed: int) -> Tensor:
-    """(N,) the number of the noise that a photo carries where its person is protected; as many as there are: none."""
+def _assign_noises(key: CloakedKey, people: Examples, held: Tensor, seed: int) -> Tensor:
+    """(N,) the number of the noise that a photo carries if its person is protected; ``key.noises`` stands for none."""
     share, noises = key.percent / 100, key.noises
     training = people.select(~held)
-    # a smaller fraction's photos lie inside a larger one's: the first part is in all of them, the last in one
+    # a smaller fraction's photos lie inside a larger one's: photos of the first part are counted most often
     inside = [Exposure(fraction=share * part / noises, seed=seed).mask(training) for part in range(1, noises + 1)]
-    worn = torch.full((len(people),), noises)
-    worn[~held] = noises - torch.stack(inside).sum(0)
-    return worn
+    carried = torch.full((len(people),), noises)
+    carried[~held] = noises - torch.stack(inside).sum(0)
+    return carried
 
 
-def _people(settings: CloakedSettings, context: Context) -> Examples:
+def _read_people(settings: CloakedSettings, context: Context) -> Examples:
     if settings.people == "fabricated":
-        return fabricated_people(settings.classes, settings.photos, seed=1)
+        return synthesize_people(settings.classes, settings.photos, seed=1)
     return read_tree(context.source(settings.people))
 
 
-def _bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> Tensor:
+def _load_bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> Tensor:
     """The shipped bank, or one made here for a recipe that varies how it is made."""
     if key.noise != "bank" or not isinstance(key, OwnBankKey) or (key.views, key.channels) == (None, None):
         return load_bank().delta
     if settings.bank is None:
         raise UsageError("a bank of its own views or channels needs the setting bank: how it is made")
     views, channels = key.views or "collector", key.channels or "free"
-    path = context.work / f"bank-{views}-{channels}.safetensors"
-    if not path.is_file():
-        data, seed = source_faces(settings.bank, context), derive_seed("bank")
-        make_bank(data, VIEWS[views], seed, settings.bank, context, path, CHANNELS[channels])
-    return read_tensors(path)[0]["delta"]
+    path, making = context.work / f"bank-{views}-{channels}.safetensors", settings.bank
+
+    def make() -> Tensors:
+        data, seed = source_faces(making, context), derive_seed("bank")
+        return make_bank(data, VIEWS[views], seed, making, context, CHANNELS[channels]).content
+
+    return load_or_make_tensors(path, make, context.runtime.ranks)[0]["delta"]
 
 
-def _tailored(
-    photos: Tensor, slots: int, secret: str, view: Transforms, settings: CloakedSettings, context: Context
+def _load_or_fit(
+    photos: Tensor, classes: int, secret: str, view: Transforms, settings: CloakedSettings, context: Context
 ) -> Tensor:
-    """A private noise made from ``photos``; it is made once for all that decides it."""
+    """A private noise fitted to ``photos``, from the cache if it has been fitted before."""
     runtime, steps = context.runtime, settings.steps
     if steps is None:
         raise UsageError("tailored noise needs the setting steps; 60 are enough")
     decides = [secret, steps, repr(view), weights.digest(SURROGATES), str(runtime.dtype)]
     digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
-    path = context.kept(f"tailored-{digest[:16]}.safetensors")
-    if path.is_file():
-        return read_tensors(path)[0]["delta"]
-    delta, _ = private_noise(
-        photos.to(runtime.device),
-        slots,
-        load_ensemble(SURROGATES, runtime.ready),
-        Budget(),
-        view,
-        secret,
-        steps=steps,
-    )
-    runtime.ranks.once(lambda: write_tensors(path, {"delta": delta}, {"secret": secret, "photos": len(photos)}))
-    return delta.cpu()
+    path = context.cache_path(f"tailored-{digest[:16]}.safetensors")
+
+    def make() -> Tensors:
+        ensemble = load_ensemble(SURROGATES, runtime.prepare)
+        delta, _ = private_noise(
+            photos.to(runtime.device), classes, ensemble, Budget(), view, secret, steps=steps
+        )  # fmt: skip
+        return {"delta": delta.cpu()}, {"secret": secret, "photos": len(photos)}
+
+    return load_or_make_tensors(path, make, runtime.ranks)[0]["delta"]
 
 
-def _small(data: Examples, settings: CropsSettings) -> Examples:
-    return Examples(framed(data.images, settings.size), data.labels, data.ids, data.classes)
+def _crop(data: Examples, settings: CropsSettings) -> Examples:
+    return Examples(crop_canvas(data.images, settings.size), data.labels, data.ids, data.classes)
 
 
 EXPERIMENT = Experiment(crops, CropsSettings, CropsKey)

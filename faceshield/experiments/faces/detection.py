@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from faceshield.core.errors import PhotoError
 from faceshield.core.types import Face
 from faceshield.data.layouts import read_layout
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
 from faceshield.faces.align import make_face
@@ -36,7 +36,7 @@ class DetectionSettings(Settings):
     photos: int
 
 
-class Known(NamedTuple):
+class Reference(NamedTuple):
     """A photo (H, W, 3) and its face's five points and box, by MTCNN on the photo as it is."""
 
     rgb: NDArray[np.uint8]
@@ -76,15 +76,15 @@ def detection(key: DetectionKey, seed: int, settings: DetectionSettings, context
     within NEAR eye distances of the reference on average; landmark_error is that average over the faces found; extra is
     the clear faces a photo beside it; seconds are those of one thread of this machine, the median photo's.
     """
-    photos = _known(settings, context)
+    photos = _find_references(settings, context)
     if key.profile:
-        photos = sorted(photos, key=lambda known: known.side)[-round(PROFILE * len(photos)) :]
+        photos = sorted(photos, key=lambda reference: reference.side)[-round(PROFILE * len(photos)) :]
     detector = _DETECTORS[key.detector]()
     errors: list[float] = []
     seconds: list[float] = []
     extra = 0
-    for known in photos:
-        rgb, truth = _changed(known, key)
+    for reference in photos:
+        rgb, truth = _change(reference, key)
         begun = time.perf_counter()
         found = detector.detect(rgb)
         seconds.append(time.perf_counter() - begun)
@@ -111,57 +111,59 @@ _DETECTORS: dict[str, Callable[[], Detector]] = {
 }
 
 
-def data_of(key: DetectionKey, settings: DetectionSettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+def describe_data(key: DetectionKey, settings: DetectionSettings, context: Context) -> str:
+    """A text that changes with the data that a cell reads."""
     return context.content(settings.lfw)
 
 
-_kept: dict[tuple[str, int], list[Known]] = {}
+_references: dict[tuple[str, int], list[Reference]] = {}
 
 
-def _known(settings: DetectionSettings, context: Context) -> list[Known]:
+def _find_references(settings: DetectionSettings, context: Context) -> list[Reference]:
     """The photos with their reference, found once a process."""
     count = settings.photos
     if settings.lfw in MADE_HERE:  # no detector finds a face in them
-        drawn = fabricated_people(1, count, seed=0).images.permute(0, 2, 3, 1).numpy()
-        return [Known(np.ascontiguousarray(rgb), make_face((32, 24, 96, 112))) for rgb in drawn]
+        drawn = synthesize_people(1, count, seed=0).images.permute(0, 2, 3, 1).numpy()
+        return [Reference(np.ascontiguousarray(rgb), make_face((32, 24, 96, 112))) for rgb in drawn]
     source = context.source(settings.lfw)
-    if (str(source), count) not in _kept:
-        detector, known = MtcnnDetector(), []
+    if (str(source), count) not in _references:
+        detector, references = MtcnnDetector(), []
         for path in read_layout(source / "images").paths[:count]:
             rgb = load(path).rgb8()
             middle = np.array([rgb.shape[1] - 1, rgb.shape[0] - 1]) / 2
             faces = is_clear(detector.detect(rgb))
             if faces:
-                known.append(
-                    Known(rgb, min(faces, key=lambda face: float(abs(face.box.reshape(2, 2).mean(0) - middle).sum())))
+                references.append(
+                    Reference(
+                        rgb, min(faces, key=lambda face: float(abs(face.box.reshape(2, 2).mean(0) - middle).sum()))
+                    )
                 )
-        if not known:
+        if not references:
             raise PhotoError(f"{source}: none of the first {count} photos shows a clear face; give LFW's images")
-        _kept[str(source), count] = known
-    return _kept[str(source), count]
+        _references[str(source), count] = references
+    return _references[str(source), count]
 
 
-def _changed(known: Known, key: DetectionKey) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _change(reference: Reference, key: DetectionKey) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """The photo as ``key`` wants it, its border repeated where it ends, and where the five points are in it."""
-    rgb = known.rgb
+    rgb = reference.rgb
     if key.occlusion is not None:
         rgb = rgb.copy()
-        x0, y0, x1, y1 = known.face.box.clip(0).astype(int)
+        x0, y0, x1, y1 = reference.face.box.clip(0).astype(int)
         rgb[round(y1 - key.occlusion * (y1 - y0)) : y1, x0:x1] = 128
     if key.blur is not None:
-        rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), key.blur * known.eyes), np.uint8)
-    scale = key.size / known.face.size if key.size else 1.0
+        rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), key.blur * reference.eyes), np.uint8)
+    scale = key.size / reference.face.size if key.size else 1.0
     if scale != 1:
         small = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
         rgb = np.asarray(cv2.resize(rgb, small, interpolation=cv2.INTER_AREA), np.uint8)
     shrunk = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]], np.float32)
-    matrix, side = _rolled(key.roll, rgb.shape[1], rgb.shape[0])
+    matrix, side = _roll_matrix(key.roll, rgb.shape[1], rgb.shape[0])
     turned: Any = cv2.warpAffine(rgb, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(turned, np.uint8), carry(known.face, compose(shrunk, matrix)).landmarks
+    return np.asarray(turned, np.uint8), carry(reference.face, compose(shrunk, matrix)).landmarks
 
 
-def _rolled(degrees: float, width: int, height: int) -> tuple[Matrix, tuple[int, int]]:
+def _roll_matrix(degrees: float, width: int, height: int) -> tuple[Matrix, tuple[int, int]]:
     """The map (2, 3) that turns a picture counter-clockwise and the size (width, height) that holds all of it."""
     matrix: Any = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
     c, s = abs(matrix[0, 0]), abs(matrix[0, 1])
@@ -170,4 +172,4 @@ def _rolled(degrees: float, width: int, height: int) -> tuple[Matrix, tuple[int,
     return matrix.astype(np.float32), size
 
 
-EXPERIMENT = Experiment(detection, DetectionSettings, DetectionKey, data_of)
+EXPERIMENT = Experiment(detection, DetectionSettings, DetectionKey, describe_data)

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from faceshield.auditing.pretrained import pretrained
+from faceshield.core.cache import Tensors, digest_json, load_or_make_tensors
 from faceshield.core.errors import UsageError
-from faceshield.core.store import read_tensors, sha256, write_tensors
-from faceshield.data.canvas import framed, middle
+from faceshield.core.fingerprint import fingerprint
+from faceshield.core.store import sha256
+from faceshield.data.canvas import crop_canvas, crop_canvas_float
 from faceshield.data.examples import concatenate
 from faceshield.data.pairs import read_pairs
 from faceshield.data.tree import read_tree
@@ -20,10 +22,8 @@ from faceshield.evaluation.distractors import TARGETS, draw_order, load_distract
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Recogniser
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.fingerprint import fingerprint
-from faceshield.experiments.engine.plan import digest_of
 from faceshield.experiments.engine.settings import Settings, Source
-from faceshield.experiments.faces.lfw import aligned
+from faceshield.experiments.faces.lfw import align_photos
 from faceshield.faces.align import align
 from faceshield.models.resnet import resnet18
 from faceshield.noise.file import data_digest
@@ -62,8 +62,10 @@ class Extractor:
     unit: bool
 
 
-def extractor_of(name: ExtractorName, trained: TrainedSettings | None, context: Context) -> Extractor:
-    """resnet29, or trained, as ``trained`` has it, on all people; disjoint on fewer.
+def load_extractor(name: ExtractorName, trained: TrainedSettings | None, context: Context) -> Extractor:
+    """The extractor ``name``: resnet29, or a network trained with the settings ``trained``.
+
+    "trained" learns all people, "disjoint" only those whom the shipped recognisers do not know.
 
     Raises UsageError for a trained one without settings, and where data is not there.
     """
@@ -73,49 +75,50 @@ def extractor_of(name: ExtractorName, trained: TrainedSettings | None, context: 
         raise UsageError(f"extractor {name} needs the setting trained: who it is trained on, and how")
     sources = [trained.people] if name == "disjoint" else [trained.people, trained.others]
     recogniser = train_recogniser(trained, sources, context)
-    return Extractor(recogniser, _strangers(recogniser, trained.lfw, context), unit=True)
+    return Extractor(recogniser, _embed_distractors(recogniser, trained.lfw, context), unit=True)
 
 
 def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context: Context) -> Recogniser:
-    """The recogniser trained on ``sources`` now, or kept by an earlier cell.
+    """The recogniser trained on ``sources``, from the cache if an earlier cell trained it.
 
     It embeds the canvas of :func:`faces.align.align`.
 
     Raises UsageError where the people are not there.
     """
     data = concatenate([read_tree(context.source(name)) for name in sources])
-    data = replace(data, images=framed(data.images, settings.size))
-    own = settings.model_dump(exclude={"people", "others", "lfw"})
-    decides = [own, SEED, data_digest(data), str(context.runtime.dtype)]
-    path = context.kept(f"extractor-{digest_of(decides)[:16]}.safetensors")
+    data = replace(data, images=crop_canvas(data.images, settings.size))
+    options = settings.model_dump(exclude={"people", "others", "lfw"})
+    decides = [options, SEED, data_digest(data), str(context.runtime.dtype)]
+    path = context.cache_path(f"extractor-{digest_json(decides)[:16]}.safetensors")
     network = build_seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
-    if path.is_file():
-        network.load_state_dict(read_tensors(path)[0])
-    else:
+
+    def make() -> Tensors:
         context.say(f"  an extractor learns {len(data.classes)} people from {len(data)} photos")
         history = train(
             network, data, context.runtime, epochs=settings.epochs, seed=SEED, lr=settings.lr,
             on_epoch=context.epochs(settings.epochs),
         )  # fmt: skip
-        told = {"train_loss": history.train_loss}
-        context.runtime.ranks.once(lambda: write_tensors(path, network.state_dict(), told))
+        return network.state_dict(), {"train_loss": history.train_loss}
+
+    network.load_state_dict(load_or_make_tensors(path, make, context.runtime.ranks)[0])
     runtime = Runtime(context.runtime.device, torch.float32)  # as ResNet-29: thresholds need three digits
     runtime.place(network).eval()
 
     def forward(canvases: Tensor) -> Tensor:
-        crops = middle(canvases, settings.size)
+        crops = crop_canvas_float(canvases, settings.size)
         return network.features(crops.contiguous(memory_format=runtime.memory_format))
 
     return Recogniser(forward, runtime.device, sha256(path), network.head.in_features, align)
 
 
-def _strangers(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
+def _embed_distractors(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
     """(n, D): the features of the shipped crowd's own photos, row by row, so that both extractors search one crowd."""
     source = context.source(lfw)
-    path = context.work / f"strangers-{digest_of([recogniser.name, fingerprint(source)])[:16]}.safetensors"
-    if not path.is_file():
+    path = context.work / f"strangers-{digest_json([recogniser.name, fingerprint(source)])[:16]}.safetensors"
+
+    def make() -> Tensors:
         named = set(read_pairs(source / "pairs.txt").ids())
-        crops = aligned(lfw, context)
+        crops = align_photos(lfw, context)
         crops = crops.select(torch.tensor([id in named for id in crops.ids]))
         order, people = draw_order(crops.ids)
         crowd = people >= TARGETS
@@ -123,5 +126,6 @@ def _strangers(recogniser: Recogniser, lfw: str, context: Context) -> Tensor:
             raise UsageError(f"{source}: shows other people than the shipped strangers; give LFW, deep-funnelled")
         images = crops.images[order][crowd].to(recogniser.device)
         features = combine(embed_pairs(images, recogniser.forward, batch=128))
-        context.runtime.ranks.once(lambda: write_tensors(path, {"crowd": features}, {"recogniser": recogniser.name}))
-    return read_tensors(path)[0]["crowd"]
+        return {"crowd": features}, {"recogniser": recogniser.name}
+
+    return load_or_make_tensors(path, make, context.runtime.ranks)[0]["crowd"]

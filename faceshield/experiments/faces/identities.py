@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from faceshield.core.budget import Budget
+from faceshield.core.cache import digest_json, load_or_make
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Noise
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples, concatenate
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import FolderTree, read_tree
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.plan import digest_of
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.models.inception_resnet import Head
 from faceshield.models.recognition import Network
@@ -83,8 +83,8 @@ class HandedKey(CellKey):
     model: Network = "resnet18"
 
 
-def training_of(model: str, settings: IdentitySettings) -> dict[str, Any]:
-    """What the settings ask of training.loop.train beside its defaults."""
+def training_options(model: str, settings: IdentitySettings) -> dict[str, Any]:
+    """The arguments of :func:`faceshield.training.loop.train` that differ from its defaults."""
     asked: dict[str, Any] = {"batch": settings.batch}
     if settings.schedule == "steps":
         asked |= published_settings(settings.epochs)
@@ -93,7 +93,7 @@ def training_of(model: str, settings: IdentitySettings) -> dict[str, Any]:
     return asked
 
 
-def people_of(settings: IdentitySettings, context: Context) -> Examples:
+def read_people(settings: IdentitySettings, context: Context) -> Examples:
     """The collector's people, framed. Raises UsageError where they are not there or not more than ``protect``."""
     data = _read(settings.people, settings.classes, settings, context, seed=1)
     if settings.protect >= len(data.classes):
@@ -101,17 +101,17 @@ def people_of(settings: IdentitySettings, context: Context) -> Examples:
     return data
 
 
-def others_of(settings: IdentitySettings, context: Context) -> Examples:
+def read_others(settings: IdentitySettings, context: Context) -> Examples:
     """The people on whom noise is made, framed. Raises UsageError where there are fewer than ``identities``."""
     count = settings.identities
     return _read(settings.others, count, settings, context, seed=7, first=count)
 
 
-def fabricated_faces(settings: IdentitySettings, classes: int | None, seed: int) -> Examples:
+def synthesize_faces(settings: IdentitySettings, classes: int | None, seed: int) -> Examples:
     """``classes`` drawn people with ``photos`` each, framed; other seeds draw others of other names."""
-    drawn = fabricated_people(classes, settings.photos, seed)
+    drawn = synthesize_people(classes, settings.photos, seed)
     named, ids = ([f"{seed}-{name}" for name in names] for names in (drawn.classes, drawn.ids))
-    return replace(drawn, images=framed(drawn.images, settings.size), classes=tuple(named), ids=tuple(ids))
+    return replace(drawn, images=crop_canvas(drawn.images, settings.size), classes=tuple(named), ids=tuple(ids))
 
 
 def _read(
@@ -119,21 +119,21 @@ def _read(
 ) -> Examples:
     """The ``first`` people of a source, or all."""
     if source == "fabricated":
-        return fabricated_faces(settings, classes, seed)
+        return synthesize_faces(settings, classes, seed)
     names = FolderTree(context.source(source)).folders("")[:first]
     if first is not None and len(names) < first:
         raise UsageError(f"{source} has {len(names)} people, {first} identities were asked for")
     data = read_tree(context.source(source), classes=names)
-    return replace(data, images=framed(data.images, settings.size))
+    return replace(data, images=crop_canvas(data.images, settings.size))
 
 
-def data_of(key: HandedKey, settings: IdentitySettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it; what is absent is a word, so that a run can be planned."""
+def describe_data(key: HandedKey, settings: IdentitySettings, context: Context) -> str:
+    """A text that changes with the data that a cell reads; an absent data set stands as its name."""
     names = [getattr(settings, name) for name in ("people", "others", "lfw") if hasattr(settings, name)]
     return " ".join(context.content(name) for name in names)
 
 
-def handed_noise(
+def assign_noise(
     key: HandedKey, seed: int, training: Examples, names: Sequence[str], settings: IdentitySettings, context: Context
 ) -> Noise:
     """Class-wise noise for the people ``names`` of ``training``, made here or by an earlier cell of the same noise.
@@ -143,41 +143,43 @@ def handed_noise(
     if key.noise == "bank":
         bank = load_bank()
         delta = PlainCrop(size=settings.size)(bank.delta, torch.Generator())
-        return _by_rank(Noise(delta, "class", [str(slot) for slot in range(len(delta))], Budget(bank.epsilon)), names)
+        return _assign_by_rank(
+            Noise(delta, "class", [str(slot) for slot in range(len(delta))], Budget(bank.epsilon)), names
+        )
     if key.variant is None:
         raise UsageError("noise error-min needs a variant in the cell's key; use transferred or joint")
-    data = others_of(settings, context)
+    data = read_others(settings, context)
     if key.variant == "joint":
-        data = concatenate([data, training.of_classes(names)])
-        made = _made(data, seed, settings, context)
+        data = concatenate([data, training.select_classes(names)])
+        made = _load_or_make_noise(data, seed, settings, context)
         return replace(made, delta=made.for_batch(names), keys=tuple(names))
-    return _by_rank(_made(data, seed, settings, context), names)
+    return _assign_by_rank(_load_or_make_noise(data, seed, settings, context), names)
 
 
-def _by_rank(noise: Noise, names: Sequence[str]) -> Noise:
+def _assign_by_rank(noise: Noise, names: Sequence[str]) -> Noise:
     if len(names) > len(noise.keys):
         raise UsageError(f"{len(names)} people are to be protected by {len(noise.keys)} noises; raise identities")
     return replace(noise, delta=noise.delta[: len(names)], keys=tuple(names))
 
 
-def _made(data: Examples, seed: int, settings: IdentitySettings, context: Context) -> Noise:
+def _load_or_make_noise(data: Examples, seed: int, settings: IdentitySettings, context: Context) -> Noise:
     """Algorithm 1 on ``data`` with an RN-18 of its own, or its kept result."""
     rate, width, runtime = settings.surrogate_lr, settings.surrogate_width, context.runtime
     budget = Budget(settings.epsilon_255 / 255)
     view = settings.augment if settings.known_augment else None
     steps = settings.model_dump(include={"fit_steps", "subset", "stop_error", "rounds"})
     decides = [rate, width, settings.epsilon_255, view, steps, seed, data_digest(data), str(runtime.dtype)]
-    path = context.kept(f"noise-{digest_of(decides)[:16]}.safetensors")
-    if path.is_file():
-        return read_noise(path)
+    path = context.cache_path(f"noise-{digest_json(decides)[:16]}.safetensors")
 
     def tell(number: int, error: float, delta: Tensor) -> None:
         if number % 5 == 4:
             context.say(f"  round {number + 1}: error {error:.3f}")
 
-    method = ErrorMin(budget=budget, alpha=budget.epsilon / 10, view=None if view is None else AUGMENTS[view], **steps)
-    own_seed = derive_seed(seed, "surrogate")
-    surrogate = build_seeded(lambda: resnet18(len(data.classes), width=width, stem="stride2"), own_seed)
-    noise = method.generate(data, learner(surrogate, runtime, lr=rate), seed=seed, on_round=tell)
-    context.runtime.ranks.once(lambda: write_noise(path, noise))
-    return noise
+    def make() -> Noise:
+        transform = None if view is None else AUGMENTS[view]
+        method = ErrorMin(budget=budget, alpha=budget.epsilon / 10, view=transform, **steps)
+        start = derive_seed(seed, "surrogate")
+        surrogate = build_seeded(lambda: resnet18(len(data.classes), width=width, stem="stride2"), start)
+        return method.generate(data, learner(surrogate, runtime, lr=rate), seed=seed, on_round=tell)
+
+    return load_or_make(path, read_noise, make, write_noise, runtime.ranks)

@@ -9,24 +9,24 @@ import numpy as np
 
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
+from faceshield.core.fingerprint import fingerprint
 from faceshield.core.types import Progress
 from faceshield.data.examples import Examples
 from faceshield.data.layouts import read_layout
-from faceshield.data.pairs import PairSet, person_of, read_pairs, sample_pairs
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.pairs import PairSet, parse_person, read_pairs, sample_pairs
+from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, score_pairs, verify_pairs
 from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.dataset import Frame, align_dataset
 from faceshield.faces.kept import KeptDetector
 from faceshield.models.pretrained import pretrained as known
 
-CANVAS = Frame(112, margin=8)  # the pictures whose middle ``data.canvas.framed`` takes
+CANVAS = Frame(112, margin=8)  # the pictures whose middle ``data.canvas.crop_canvas`` takes
 
 
 class LfwSettings(Settings):
@@ -55,44 +55,46 @@ def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Conte
     """One cell."""
     recogniser = pretrained(context.runtime.device, name=key.recogniser)
     if settings.lfw in MADE_HERE:
-        pairs, enrolled = _drawn(settings, recogniser, known(key.recogniser).spec.size)
+        pairs, enrolled = _synthesize_pairs(settings, recogniser, known(key.recogniser).spec.size)
     else:
-        pairs, enrolled = _official(settings, recogniser, context)
+        pairs, enrolled = _read_official(settings, recogniser, context)
     features = combine(enrolled.raw, flip=key.flip, unit=key.score == "cosine")
     scores = score_pairs(features, enrolled.found, enrolled.ids, pairs, key.score)
     metrics = verify_pairs(scores, pairs, replicates=settings.replicates, seed=seed).metrics()
     return {**metrics, "recogniser": recogniser.name, "precision": "float32"}
 
 
-def data_of(key: LfwKey, settings: LfwSettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+def describe_data(key: LfwKey, settings: LfwSettings, context: Context) -> str:
+    """A text that changes with the data that a cell reads."""
     return context.content(settings.lfw)
 
 
-def _official(settings: LfwSettings, recogniser: Recogniser, context: Context) -> tuple[PairSet, Enrolled]:
+def _read_official(settings: LfwSettings, recogniser: Recogniser, context: Context) -> tuple[PairSet, Enrolled]:
     source = context.source(settings.lfw)
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
-    detector = KeptDetector(AnyRollDetector(recogniser.device), context.kept("faces-at-any-roll"))
+    detector = KeptDetector(AnyRollDetector(recogniser.device), context.cache_path("faces-at-any-roll"))
     cache = context.work / "enrolled"
-    return pairs, enrol(source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=_patient(context))
+    return pairs, enrol(
+        source / "images", pairs.ids(), detector, recogniser, cache=cache, progress=_report_slowly(context)
+    )
 
 
-def aligned(name: str, context: Context) -> Examples:
+def align_photos(name: str, context: Context) -> Examples:
     """The photos of ``name``'s images/ that show a face, on the noise canvas: 128 pixels, uint8; they are kept.
 
     Raises UsageError where they are not there.
     """
     source = context.source(name)
-    out = context.kept(f"aligned-{fingerprint(source)[-12:]}")
+    out = context.cache_path(f"aligned-{fingerprint(source)[-12:]}")
     align_dataset(
         read_layout(source / "images"), out, lambda: AnyRollDetector(context.runtime.device), CANVAS,
-        progress=_patient(context),
+        progress=_report_slowly(context),
     )  # fmt: skip
     return read_tree(out)
 
 
-def _patient(context: Context) -> Progress:
+def _report_slowly(context: Context) -> Progress:
     """Progress told twice a minute at most."""
     said = time.monotonic()
 
@@ -105,16 +107,16 @@ def _patient(context: Context) -> Progress:
     return tell
 
 
-def _drawn(settings: LfwSettings, recogniser: Recogniser, size: int) -> tuple[PairSet, Enrolled]:
+def _synthesize_pairs(settings: LfwSettings, recogniser: Recogniser, size: int) -> tuple[PairSet, Enrolled]:
     """Drawn faces as chips: no detector finds a face in them."""
-    people = fabricated_people(settings.classes, settings.photos, seed=1, size=size)
+    people = synthesize_people(settings.classes, settings.photos, seed=1, size=size)
     each, folds = settings.pairs, settings.folds
     if each is None or folds is None:
         raise UsageError("fabricated pairs need pairs and folds; add them to the settings")
-    names = [person_of(id) for id in people.ids]
+    names = [parse_person(id) for id in people.ids]
     pairs = sample_pairs(people.ids, names, same=each, different=each, folds=folds)
     raw = embed_pairs(people.images.to(recogniser.device), recogniser.forward)
     return pairs, Enrolled(people.ids, raw, np.ones(len(people), np.bool_))
 
 
-EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, data_of)
+EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, describe_data)

@@ -20,8 +20,8 @@ from faceshield.evaluation.residual import (
     spectrum,
 )
 from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.faces.battery import data_of
-from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CloakedSettings, cloaked_people
+from faceshield.experiments.faces.battery import describe_data
+from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CloakedSettings, cloak_people
 from faceshield.noise.surrogate import load_bank
 
 BEST = 3  # of the bank's noises, by their correlation with a photo's residual
@@ -47,12 +47,12 @@ def linkable(key: LinkableKey, seed: int, settings: LinkableSettings, context: C
     the users. noise_correlation: of the mean residual of all photos of a user with that of their noise, mean of users.
     """
     name = key.residual
-    made = cloaked_people(key, seed, settings, context)
+    made = cloak_people(key, seed, settings, context)
     labels = made.people.labels
     users = ~made.held & (labels >= made.protected.start)
-    strangers = ~made.held & ~users
-    usual = _residual(made.people.images[strangers], name).mean(0)
-    marks, owners = _residual(made.images[users], name) - usual, labels[users]
+    others = ~made.held & ~users
+    usual = _extract_residuals(made.people.images[others], name).mean(0)
+    marks, owners = _extract_residuals(made.images[users], name) - usual, labels[users]
     metrics: dict[str, Any] = {
         "auc": linkability_roc(marks, owners).auc,
         "auc_averaged": linkability_roc(*average(marks, owners, settings.averaged)).auc,
@@ -61,19 +61,19 @@ def linkable(key: LinkableKey, seed: int, settings: LinkableSettings, context: C
     }
     if key.noise == "none":
         return metrics
-    clean = _residual(made.people.images[users], name) - usual
+    clean = _extract_residuals(made.people.images[users], name) - usual
     return {
         **metrics,
-        "auc_cloaked": _cloaked_auc(marks, clean, owners, name),
-        "noise_correlation": _read(marks, made, users, name),
+        "auc_cloaked": _measure_detectability(marks, clean, owners, name),
+        "noise_correlation": _correlate_with_noise(marks, made, users, name),
     }
 
 
-def _residual(images: Tensor, name: str) -> Tensor:
+def _extract_residuals(images: Tensor, name: str) -> Tensor:
     return torch.cat([RESIDUALS[name](part.float() / 255) for part in images.split(256)])
 
 
-def _cloaked_auc(marks: Tensor, clean: Tensor, owners: Tensor, name: str) -> float:
+def _measure_detectability(marks: Tensor, clean: Tensor, owners: Tensor, name: str) -> float:
     """Every second photo goes without its noise; no photo is seen both ways."""
     cloaked = torch.arange(len(owners)) % 2 == 0
     seen = torch.where(cloaked.view(-1, 1, 1, 1), marks, clean)
@@ -84,14 +84,14 @@ def _cloaked_auc(marks: Tensor, clean: Tensor, owners: Tensor, name: str) -> flo
     return detectability_roc(features, cloaked, known).auc
 
 
-def _read(marks: Tensor, made: Cloaked, users: Tensor, name: str) -> float:
+def _correlate_with_noise(marks: Tensor, made: Cloaked, users: Tensor, name: str) -> float:
     added = (made.images[users].float() - made.people.images[users].float()) / 255
     owners = made.people.labels[users]
     each = [
-        correlate(marks[own].mean(0)[None], RESIDUALS[name](added[own].mean(0)[None]))
-        for own in (owners == label for label in made.protected)
+        correlate(marks[of_user].mean(0)[None], RESIDUALS[name](added[of_user].mean(0)[None]))
+        for of_user in (owners == label for label in made.protected)
     ]
     return float(torch.cat(each).mean())
 
 
-EXPERIMENT = Experiment(linkable, LinkableSettings, LinkableKey, data_of)
+EXPERIMENT = Experiment(linkable, LinkableSettings, LinkableKey, describe_data)

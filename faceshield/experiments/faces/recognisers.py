@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from faceshield.core.store import write_tensors
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey
 from faceshield.experiments.faces.bank import NetworkSettings, source_faces
@@ -32,8 +32,8 @@ def recogniser(key: RecogniserKey, seed: int, settings: RecogniserSettings, cont
     """Train and keep one."""
     size = key.size
     data = source_faces(settings, context)
-    data = replace(data, images=framed(data.images, size))
-    held = data.held_out(settings.held_out, seed=0)
+    data = replace(data, images=crop_canvas(data.images, size))
+    held = data.hold_out(settings.held_out, seed=0)
     training, clean = data.select(~held), data.select(held)
     network = build_seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), seed + size)
     history = train(

@@ -6,18 +6,19 @@ from typing import Any
 
 import torch
 
+from faceshield.data.examples import HELD_OUT
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,
-    data_of,
-    handed_noise,
-    people_of,
-    training_of,
+    assign_noise,
+    describe_data,
+    read_people,
+    training_options,
 )
 from faceshield.models.recognition import network_of
-from faceshield.training.attack import AUGMENTS, HELD_OUT, attack
+from faceshield.training.attack import AUGMENTS, attack
 from faceshield.training.loop import build_seeded
 
 
@@ -25,28 +26,28 @@ class RecognitionSettings(IdentitySettings):
     """Nothing beside what people, noise and training need."""
 
 
-def recognition(key: HandedKey, seed: int, own: RecognitionSettings, context: Context) -> dict[str, Any]:
+def recognition(key: HandedKey, seed: int, settings: RecognitionSettings, context: Context) -> dict[str, Any]:
     """One cell.
 
     protected_accuracy and others_accuracy are shares of clean held-out photos; see
     :func:`faceshield.training.attack.attack`.
     """
-    people = people_of(own, context)
-    held = people.held_out(HELD_OUT, seed=0)
+    people = read_people(settings, context)
+    held = people.hold_out(HELD_OUT, seed=0)
     training, clean = people.select(~held), people.select(held)
-    protected = range(len(people.classes) - own.protect, len(people.classes))
-    told: dict[str, Any] = {}
+    protected = range(len(people.classes) - settings.protect, len(people.classes))
+    extra: dict[str, Any] = {}
     if key.noise != "none":
-        noise = handed_noise(key, seed, training, [people.classes[label] for label in protected], own, context)
+        noise = assign_noise(key, seed, training, [people.classes[label] for label in protected], settings, context)
         errors = noise.provenance.get("errors", [])
-        told = {"rounds": len(errors), "error_final": errors[-1]} if errors else {}
+        extra = {"rounds": len(errors), "error_final": errors[-1]} if errors else {}
         training = unlearnable(training, noise, torch.isin(training.labels, torch.tensor(protected)))
-    network = build_seeded(lambda: network_of(key.model, len(people.classes), own.width, own.head), seed)
+    network = build_seeded(lambda: network_of(key.model, len(people.classes), settings.width, settings.head), seed)
     metrics = attack(
-        training, clean, protected, seed, context.runtime, epochs=own.epochs, lr=own.lr, network=network,
-        augment=AUGMENTS[own.augment], say=context.say, **training_of(key.model, own),
+        training, clean, protected, seed, context.runtime, epochs=settings.epochs, lr=settings.lr, network=network,
+        augment=AUGMENTS[settings.augment], say=context.say, **training_options(key.model, settings),
     )  # fmt: skip
-    return {**metrics, **told}
+    return {**metrics, **extra}
 
 
-EXPERIMENT = Experiment(recognition, RecognitionSettings, HandedKey, data_of)
+EXPERIMENT = Experiment(recognition, RecognitionSettings, HandedKey, describe_data)

@@ -22,7 +22,7 @@ from faceshield.evaluation.search import FAR, Search, concatenate_searches, find
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
-from faceshield.experiments.faces.extractor import Extractor, ExtractorName, TrainedSettings, extractor_of
+from faceshield.experiments.faces.extractor import Extractor, ExtractorName, TrainedSettings, load_extractor
 from faceshield.faces.any_roll import AnyRollDetector
 
 Side = Literal["query", "gallery"]
@@ -40,7 +40,7 @@ class SearchKey(CellKey):
 
     @field_validator("countermeasure")
     @classmethod
-    def _known(cls, countermeasure: str) -> str:
+    def _check_countermeasure(cls, countermeasure: str) -> str:
         if not re.fullmatch("none|jpeg-[1-9][0-9]?", countermeasure):
             raise ValueError(f"{countermeasure!r} is unknown; use none or jpeg-QUALITY; did you mean 'jpeg-85'?")
         return countermeasure
@@ -76,58 +76,58 @@ def search_cell(key: SearchKey, seed: int, settings: SearchSettings, context: Co
     is what a trained one finds of the photos as they were, and ``rank1_of_clean`` the share of it that the cloak leaves
     (absent where the former is 0).
     """
-    extractor = extractor_of(key.extractor, settings.trained, context)
+    extractor = load_extractor(key.extractor, settings.trained, context)
     root = context.source(settings.selfies)
     people = sorted(folder.name for folder in root.iterdir() if folder.is_dir())
     sides: dict[Side, list[Tensor]] = {}
     visible: dict[str, Any] = {}
     for side in SIDES:
-        files = {person: _photos(root / person, settings.photos, side, seed) for person in people}
+        files = {person: _choose_photos(root / person, settings.photos, side, seed) for person in people}
         if getattr(key, side) == "cloaked":
             if key.noise == "none":
                 raise UsageError(f"noise none cloaks nothing; {side} must be clean")
             name = f"{key.noise}-{side}-{seed}"
             context.say(f"  cloaking: {name}")
-            files, seen = _cloaked(files, name, key.noise, context)
-            visible = {metric: _worst(metric, visible.get(metric), value) for metric, value in seen.items()}
-            files = _handled(files, name, key.countermeasure, context)
-        sides[side] = [_features(files[person], extractor, context) for person in people]
-    photos = {side: [_photos(root / person, settings.photos, side, seed) for person in people] for side in SIDES}
-    clean = {side: [_features(own, extractor, context) for own in photos[side]] for side in SIDES}
-    shipped = extractor_of("resnet29", None, context)
+            files, seen = _cloak_all(files, name, key.noise, context)
+            visible = {metric: _keep_worst(metric, visible.get(metric), value) for metric, value in seen.items()}
+            files = _apply_countermeasure(files, name, key.countermeasure, context)
+        sides[side] = [_enrol_features(files[person], extractor, context) for person in people]
+    photos = {side: [_choose_photos(root / person, settings.photos, side, seed) for person in people] for side in SIDES}
+    clean = {side: [_enrol_features(files, extractor, context) for files in photos[side]] for side in SIDES}
+    shipped = load_extractor("resnet29", None, context)
     strangers = everybody = load_distractors()
     for files_of_one in photos["gallery"]:
-        features = _features(files_of_one, shipped, context)
+        features = _enrol_features(files_of_one, shipped, context)
         strangers = strangers.exclude(features[~features.isnan().any(1)])
     crowd = extractor.crowd[torch.isin(everybody.people, strangers.people)][: settings.crowd]
-    different = torch.cat([torch.cdist(own[~own.isnan().any(1)], crowd).flatten() for own in clean["gallery"]])
+    different = torch.cat([torch.cdist(one[~one.isnan().any(1)], crowd).flatten() for one in clean["gallery"]])
     limit = find_limit(different, FAR)
     limits = name_limits(limit)
     if extractor.recogniser.name != shipped.recogniser.name:
         limits.pop("match_rate")  # dlib's limit says nothing of other features
-    metrics = _found(sides, crowd).metrics(limits)
+    metrics = _search_all(sides, crowd).metrics(limits)
     if key.trained():
-        metrics["rank1_clean"] = _found(clean, crowd).metrics({})["rank1"]
+        metrics["rank1_clean"] = _search_all(clean, crowd).metrics({})["rank1"]
         if metrics["rank1_clean"]:
             metrics["rank1_of_clean"] = metrics["rank1"] / metrics["rank1_clean"]
     return {**metrics, **visible, "crowd": len(crowd), "limit": round(limit, 4)}
 
 
-def _found(sides: Mapping[Side, Sequence[Tensor]], crowd: Tensor) -> Search:
-    """Each person's queries looked for among the gallery of everybody and the crowd."""
+def _search_all(sides: Mapping[Side, Sequence[Tensor]], crowd: Tensor) -> Search:
+    """Search for each person's queries among everybody's gallery photos and the crowd."""
     found = []
-    for place, (query, gallery) in enumerate(zip(sides["query"], sides["gallery"], strict=True)):
-        others = [own for number, own in enumerate(sides["gallery"]) if number != place]
+    for person, (query, gallery) in enumerate(zip(sides["query"], sides["gallery"], strict=True)):
+        others = [other for number, other in enumerate(sides["gallery"]) if number != person]
         found.append(search(query, gallery, torch.cat([crowd, *others])))
     return concatenate_searches(found)
 
 
-def data_of(key: SearchKey, settings: SearchSettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
+def describe_data(key: SearchKey, settings: SearchSettings, context: Context) -> str:
+    """A text that changes with the data that a cell reads."""
     return " ".join(context.content(name) for name in settings.sources(key))
 
 
-def _photos(folder: Path, count: int, side: str, seed: int) -> list[Path]:
+def _choose_photos(folder: Path, count: int, side: str, seed: int) -> list[Path]:
     """``side``'s half of the ``seed``-th ``count`` photos of a person, drawn by their names alone."""
     drawn = sorted(folder.iterdir(), key=lambda path: derive_seed("searched", f"{folder.name}/{path.name}"))
     if len(drawn) < (seed + 1) * count:
@@ -135,40 +135,42 @@ def _photos(folder: Path, count: int, side: str, seed: int) -> list[Path]:
     return sorted(drawn[seed * count : (seed + 1) * count][SIDES.index(side) :: 2])
 
 
-def _cloaked(
+def _cloak_all(
     files: dict[str, list[Path]], name: str, noise: Cloak, context: Context
 ) -> tuple[dict[str, list[Path]], dict[str, Any]]:
     """The command's outputs, and how visible they are. What it leaves unprotected its user would not upload."""
     outputs: dict[str, list[Path]] = {}
     faces: list[dict[str, Any]] = []
-    for person, own in files.items():
+    for person, photos in files.items():
         out = context.work / f"cloaked-{name}" / person
-        context.say(f"  {len(own)} photos of {person}")
-        report = cloak(own, out, noise, person, context)
-        photos = [photo for photo in report["photos"] if photo["status"] == "cloaked"]
-        faces += [face for photo in photos for face in photo["faces"]]
-        outputs[person] = [out / photo["output"] for photo in photos]
+        context.say(f"  {len(photos)} photos of {person}")
+        report = cloak(photos, out, noise, person, context)
+        cloaked = [photo for photo in report["photos"] if photo["status"] == "cloaked"]
+        faces += [face for photo in cloaked for face in photo["faces"]]
+        outputs[person] = [out / photo["output"] for photo in cloaked]
     return outputs, visibility(faces)
 
 
-def _handled(files: dict[str, list[Path]], name: str, countermeasure: str, context: Context) -> dict[str, list[Path]]:
+def _apply_countermeasure(
+    files: dict[str, list[Path]], name: str, countermeasure: str, context: Context
+) -> dict[str, list[Path]]:
     """The photos as they are found again: as they were written, or saved once more as JPEG of a lower quality."""
     if countermeasure == "none":
         return files
     quality = int(countermeasure.removeprefix("jpeg-"))
     handled: dict[str, list[Path]] = {}
-    for person, own in files.items():
+    for person, photos in files.items():
         folder = context.work / f"{countermeasure}-{name}" / person
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        handled[person] = [folder / f"{path.stem}.jpg" for path in own]
-        for path, place in zip(own, handled[person], strict=True):
+        handled[person] = [folder / f"{path.stem}.jpg" for path in photos]
+        for path, target in zip(photos, handled[person], strict=True):
             with Image.open(path) as picture:
-                picture.convert("RGB").save(place, "JPEG", quality=quality, exif=picture.getexif())
+                picture.convert("RGB").save(target, "JPEG", quality=quality, exif=picture.getexif())
     return handled
 
 
-def _features(files: list[Path], extractor: Extractor, context: Context) -> Tensor:
+def _enrol_features(files: list[Path], extractor: Extractor, context: Context) -> Tensor:
     """(n, D): mean of each crop's and its mirror image's outputs, ``unit`` or raw; NaN where no face was found."""
     recogniser = extractor.recogniser
     enrolled = enrol(
@@ -180,10 +182,10 @@ def _features(files: list[Path], extractor: Extractor, context: Context) -> Tens
     return features
 
 
-def _worst(name: str, one: float | None, other: float) -> float:
+def _keep_worst(name: str, one: float | None, other: float) -> float:
     if one is None:
         return other
     return max(one, other) if name == "linf_255" else min(one, other)
 
 
-EXPERIMENT = Experiment(search_cell, SearchSettings, SearchKey, data_of)
+EXPERIMENT = Experiment(search_cell, SearchSettings, SearchKey, describe_data)

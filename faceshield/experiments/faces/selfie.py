@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from faceshield.auditing.framing import Collector
+from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.rng import derive_seed
-from faceshield.core.store import read_tensors, write_tensors
-from faceshield.data.examples import Examples, concatenate
+from faceshield.data.examples import HELD_OUT, Examples, concatenate
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
@@ -38,20 +38,20 @@ class SelfieKey(CellKey):
 
 def selfie(key: SelfieKey, seed: int, settings: SelfieSettings, context: Context) -> dict[str, Any]:
     """One cell."""
-    train, test = _split(_files(context.source(settings.selfies)), settings.held_out)
+    train, test = _split(_list_files(context.source(settings.selfies)), settings.held_out)
     collector = Collector(settings.size)
     # the crowd comes aligned by whoever made it; turned by an ordinary roll it looks like everybody else's photos
     turned = Collector(settings.size, roll=settings.roll)
-    crowd = _framed(_files(context.source(settings.people)), turned, context, "crowd")
-    held = crowd.held_out(0.2, seed=0)
-    clean = _framed(test, collector, context, "selfies-test")
+    crowd = _load_or_frame(_list_files(context.source(settings.people)), turned, context, "crowd")
+    held = crowd.hold_out(HELD_OUT, seed=0)
+    clean = _load_or_frame(test, collector, context, "selfies-test")
     visible: dict[str, Any] = {}
     if key.noise == "none":
-        own = _framed(train, collector, context, "selfies-train")
+        selfies = _load_or_frame(train, collector, context, "selfies-train")
     else:
-        cloaked, visible = _cloaked(train, key.noise, context)
-        own = _framed(cloaked, collector, context, f"selfies-{key.noise}")
-    training = concatenate([crowd.select(~held), own])
+        cloaked, visible = _cloak_all(train, key.noise, context)
+        selfies = _load_or_frame(cloaked, collector, context, f"selfies-{key.noise}")
+    training = concatenate([crowd.select(~held), selfies])
     protected = range(len(crowd.classes), len(training.classes))
     return {
         **attack(
@@ -66,11 +66,11 @@ def selfie(key: SelfieKey, seed: int, settings: SelfieSettings, context: Context
             say=context.say,
         ),
         **visible,
-        "dropped_by_collector": len(train) - len(own),
+        "dropped_by_collector": len(train) - len(selfies),
     }
 
 
-def _files(root: Path) -> Files:
+def _list_files(root: Path) -> Files:
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     return [
         (path.parent.name, f"{path.parent.name}/{path.name}", path) for f in folders for path in sorted(f.iterdir())
@@ -82,26 +82,28 @@ def _split(files: Files, count: int) -> tuple[Files, Files]:
     train: Files = []
     test: Files = []
     for person in dict.fromkeys(name for name, _, _ in files):
-        own = sorted((file for file in files if file[0] == person), key=lambda file: derive_seed("held out", file[1]))
-        test += sorted(own[:count])
-        train += sorted(own[count:])
+        of_person = sorted(
+            (file for file in files if file[0] == person), key=lambda file: derive_seed("held out", file[1])
+        )
+        test += sorted(of_person[:count])
+        train += sorted(of_person[count:])
     return train, test
 
 
-def _framed(files: Files, collector: Collector, context: Context, name: str) -> Examples:
+def _load_or_frame(files: Files, collector: Collector, context: Context, name: str) -> Examples:
     """The collector's crops of ``files``, cached: detection takes longer than training."""
     path = context.work / f"framed-{name}-{collector.size}.safetensors"
-    if not path.is_file():
+
+    def make() -> Tensors:
         context.say(f"  the collector looks for faces in {len(files)} photos ({name})")
         made = collector.frame_all(files)
-        fields = {"ids": made.ids, "classes": made.classes}
-        tensors = {"images": made.images, "labels": made.labels}
-        context.runtime.ranks.once(lambda: write_tensors(path, tensors, fields))
-    tensors, fields = read_tensors(path)
+        return {"images": made.images, "labels": made.labels}, {"ids": made.ids, "classes": made.classes}
+
+    tensors, fields = load_or_make_tensors(path, make, context.runtime.ranks)
     return Examples(tensors["images"], tensors["labels"], tuple(fields["ids"]), tuple(fields["classes"]))
 
 
-def _cloaked(files: Files, noise: Cloak, context: Context) -> tuple[Files, dict[str, Any]]:
+def _cloak_all(files: Files, noise: Cloak, context: Context) -> tuple[Files, dict[str, Any]]:
     """Run ``faceshield cloak`` once a person, as its user would, and say how visible the result is.
 
     The cloak is the same for every seed; what varies is the collector's training.
@@ -111,10 +113,10 @@ def _cloaked(files: Files, noise: Cloak, context: Context) -> tuple[Files, dict[
     faces: list[dict[str, Any]] = []
     unprotected = 0
     for person in dict.fromkeys(name for name, _, _ in files):
-        own = [file for file in files if file[0] == person]
-        context.say(f"  cloaking {len(own)} photos of {person} ({noise})")
-        report = cloak([path for _, _, path in own], out / person, noise, f"{noise}-{person}", context)
-        for photo, (_, example, path) in zip(report["photos"], own, strict=True):
+        of_person = [file for file in files if file[0] == person]
+        context.say(f"  cloaking {len(of_person)} photos of {person} ({noise})")
+        report = cloak([path for _, _, path in of_person], out / person, noise, f"{noise}-{person}", context)
+        for photo, (_, example, path) in zip(report["photos"], of_person, strict=True):
             # what the tool leaves unprotected its user would not upload, so the collector does not get it
             if photo["status"] != "cloaked":
                 unprotected += 1

@@ -43,7 +43,7 @@ def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context
     classes = len(data.classes)
     bank = load_bank().delta
     network = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), derive_seed(seed, key.grey))
-    taught = learner(network, context.runtime, lr=settings.lr)
+    theta = learner(network, context.runtime, lr=settings.lr)
     view, rng = replace(Transforms(), grey=key.grey), generator(seed, "surrogate", key.grey)
     losses: list[Tensor] = []
     begun = time.monotonic()
@@ -52,8 +52,8 @@ def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context
         drawn = torch.randint(len(data), (settings.batch,), generator=rng)
         labels = data.labels[drawn]
         cloaked = add_rounded(data.images[drawn], bank[labels])
-        place = context.runtime.device
-        losses.append(taught.fit(view((cloaked.float() / 255).to(place), rng), labels.to(place)).mean())
+        device = context.runtime.device
+        losses.append(theta.fit(view((cloaked.float() / 255).to(device), rng), labels.to(device)).mean())
         if step % LAST == LAST - 1:
             context.say(f"  step {step + 1} of {settings.steps}: loss {_mean(losses):.3f}")
     path = context.work / f"surrogate-{key.grey}-{seed}.safetensors"

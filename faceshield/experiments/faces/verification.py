@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceshield.data.canvas import framed
-from faceshield.data.examples import Examples
+from faceshield.data.canvas import crop_canvas
+from faceshield.data.examples import HELD_OUT, Examples
 from faceshield.data.pairs import PairSet, read_pairs, sample_pairs
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.embed import combine, embed_pairs
@@ -22,21 +22,21 @@ from faceshield.experiments.engine.settings import MADE_HERE, Source
 from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,
-    data_of,
-    fabricated_faces,
-    handed_noise,
-    people_of,
-    training_of,
+    assign_noise,
+    describe_data,
+    read_people,
+    synthesize_faces,
+    training_options,
 )
-from faceshield.experiments.faces.lfw import aligned
+from faceshield.experiments.faces.lfw import align_photos
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.recognition import network_of
 from faceshield.models.resnet import ResNet
 from faceshield.noise.base import Forward
-from faceshield.training.attack import AUGMENTS, HELD_OUT
+from faceshield.training.attack import AUGMENTS
 from faceshield.training.loop import build_seeded, train
 
-KEPT = ("auc", "eer", "accuracy_mean", "tar_at_far_1e-1", "tar_at_far_1e-2", "tar_at_far_1e-3")
+METRICS = ("auc", "eer", "accuracy_mean", "tar_at_far_1e-1", "tar_at_far_1e-2", "tar_at_far_1e-3")
 
 
 class VerificationSettings(IdentitySettings):
@@ -78,47 +78,48 @@ class VerificationKey(HandedKey):
     setting: Literal["partial", "full"]
 
 
-def verification(key: VerificationKey, seed: int, own: VerificationSettings, context: Context) -> dict[str, Any]:
+def verification(key: VerificationKey, seed: int, settings: VerificationSettings, context: Context) -> dict[str, Any]:
     """One cell.
 
     Metrics are auc, eer, accuracy_mean and tar_at_far_…, for setting partial after protected_ and others_. A network
     says something of faces before it is trained, and so do raw pixels: auc_untrained (the same network, the same
     pairs) and auc_pixels are the floor, and auc_above_untrained is what training has added.
     """
-    people = people_of(own, context)
-    held = people.held_out(HELD_OUT, seed=0)
+    people = read_people(settings, context)
+    held = people.hold_out(HELD_OUT, seed=0)
     full = key.setting == "full"
-    training, names = (people, people.classes) if full else (people.select(~held), people.classes[-own.protect :])
-    probes = [_lfw(own, context)] if full else _held_out(people.select(held), names, own)
+    training, names = (people, people.classes) if full else (people.select(~held), people.classes[-settings.protect :])
+    probes = [_read_lfw(settings, context)] if full else _sample_probes(people.select(held), names, settings)
     if key.noise != "none":
-        noise = handed_noise(key, seed, training, names, own, context)
+        noise = assign_noise(key, seed, training, names, settings, context)
         labels = torch.tensor([people.classes.index(name) for name in names])
         training = unlearnable(training, noise, torch.isin(training.labels, labels))
-    network = build_seeded(lambda: network_of(key.model, len(people.classes), own.width, own.head), seed)
+    network = build_seeded(lambda: network_of(key.model, len(people.classes), settings.width, settings.head), seed)
     context.runtime.place(network.eval())
-    forward, device = _embedding(network, context), context.runtime.device
-    floors = [(probe.scores(forward, device), probe.scores(_pixels, device)) for probe in probes]
+    forward, device = _build_forward(network, context), context.runtime.device
+    floors = [(probe.scores(forward, device), probe.scores(_flatten_pixels, device)) for probe in probes]
     train(
-        network, training, context.runtime, epochs=own.epochs, seed=seed, lr=own.lr, augment=AUGMENTS[own.augment],
-        on_epoch=context.epochs(own.epochs), **training_of(key.model, own),
+        network, training, context.runtime, epochs=settings.epochs, seed=seed, lr=settings.lr,
+        augment=AUGMENTS[settings.augment], on_epoch=context.epochs(settings.epochs),
+        **training_options(key.model, settings),
     )  # fmt: skip
     metrics: dict[str, Any] = {"training_photos": len(training)}
     for probe, (untrained, pixels) in zip(probes, floors, strict=True):
         measured = verify_pairs(
-            probe.scores(forward, device), probe.pairs, replicates=own.replicates, seed=seed
+            probe.scores(forward, device), probe.pairs, replicates=settings.replicates, seed=seed
         ).metrics()
-        kept = {
-            name: measured[name] for word in KEPT for name in (word, f"{word}_ci") if measured.get(name) is not None
+        chosen = {
+            name: measured[name] for word in METRICS for name in (word, f"{word}_ci") if measured.get(name) is not None
         }
-        kept["auc_untrained"] = roc(untrained, probe.pairs.same).auc
-        kept["auc_pixels"] = roc(pixels, probe.pairs.same).auc
-        kept["auc_above_untrained"] = kept["auc"] - kept["auc_untrained"]
-        kept |= {"pairs": len(probe.pairs), "photos_without_a_face": int((~probe.found).sum())}
-        metrics |= {f"{probe.name}{name}": value for name, value in kept.items()}
+        chosen["auc_untrained"] = roc(untrained, probe.pairs.same).auc
+        chosen["auc_pixels"] = roc(pixels, probe.pairs.same).auc
+        chosen["auc_above_untrained"] = chosen["auc"] - chosen["auc_untrained"]
+        chosen |= {"pairs": len(probe.pairs), "photos_without_a_face": int((~probe.found).sum())}
+        metrics |= {f"{probe.name}{name}": value for name, value in chosen.items()}
     return metrics
 
 
-def _embedding(network: ResNet | InceptionResnetV1, context: Context) -> Forward:
+def _build_forward(network: ResNet | InceptionResnetV1, context: Context) -> Forward:
     def forward(batch: Tensor) -> Tensor:
         with context.runtime.autocast():
             return network.features(batch.contiguous(memory_format=context.runtime.memory_format)).float()
@@ -126,38 +127,41 @@ def _embedding(network: ResNet | InceptionResnetV1, context: Context) -> Forward
     return forward
 
 
-def _pixels(batch: Tensor) -> Tensor:
+def _flatten_pixels(batch: Tensor) -> Tensor:
     """Pixels about their mean as features: what takes no network at all."""
     return (batch - batch.mean((1, 2, 3), keepdim=True)).flatten(1)
 
 
-def _held_out(clean: Examples, protected: Sequence[str], settings: VerificationSettings) -> list[Probe]:
+def _sample_probes(clean: Examples, protected: Sequence[str], settings: VerificationSettings) -> list[Probe]:
     """The protected people's pairs, and everybody else's."""
     chosen = torch.tensor([name in protected for name in clean.classes])[clean.labels]
-    return [_drawn(name, clean.select(mask), settings) for name, mask in (("protected_", chosen), ("others_", ~chosen))]
+    return [
+        _sample_probe(name, clean.select(mask), settings)
+        for name, mask in (("protected_", chosen), ("others_", ~chosen))
+    ]
 
 
-def _drawn(name: str, data: Examples, settings: VerificationSettings) -> Probe:
+def _sample_probe(name: str, data: Examples, settings: VerificationSettings) -> Probe:
     who = [data.classes[label] for label in data.labels.tolist()]
     pairs = sample_pairs(data.ids, who, same=settings.pairs, different=settings.pairs, folds=settings.folds)
     return Probe(name, data.images, data.ids, np.ones(len(data), np.bool_), pairs)
 
 
-def _lfw(settings: VerificationSettings, context: Context) -> Probe:
+def _read_lfw(settings: VerificationSettings, context: Context) -> Probe:
     """LFW's official pairs, aligned like the people the network is trained on; the crops are kept."""
     if settings.lfw in MADE_HERE:
-        return _drawn("", fabricated_faces(settings, settings.classes, seed=2), settings)
+        return _sample_probe("", synthesize_faces(settings, settings.classes, seed=2), settings)
     source = context.source(settings.lfw)
     pairs = read_pairs(source / "pairs.txt")
     pairs.require(source / "images")
-    crops = aligned(settings.lfw, context)
-    place = {id: number for number, id in enumerate(crops.ids)}
+    crops = align_photos(settings.lfw, context)
+    row = {id: number for number, id in enumerate(crops.ids)}
     ids = pairs.ids()
-    found = np.array([id in place for id in ids], np.bool_)
+    found = np.array([id in row for id in ids], np.bool_)
     side = settings.size
     images = torch.zeros(len(ids), 3, side, side, dtype=torch.uint8)
-    images[torch.from_numpy(found)] = framed(crops.images[[place[id] for id in ids if id in place]], side)
+    images[torch.from_numpy(found)] = crop_canvas(crops.images[[row[id] for id in ids if id in row]], side)
     return Probe("", images, ids, found, pairs)
 
 
-EXPERIMENT = Experiment(verification, VerificationSettings, VerificationKey, data_of)
+EXPERIMENT = Experiment(verification, VerificationSettings, VerificationKey, describe_data)

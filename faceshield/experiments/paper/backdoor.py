@@ -15,9 +15,16 @@ from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.accuracy import accuracy
 from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.paper.classify import ClassifySettings, CollectorKey, DataKey, fit, inputs_of, outcome
-from faceshield.experiments.paper.fitted import open_split
-from faceshield.experiments.paper.noises import NoiseKey, noise_of
+from faceshield.experiments.paper.classify import (
+    ClassifySettings,
+    CollectorKey,
+    DataKey,
+    describe_inputs,
+    fit,
+    measure_outcome,
+)
+from faceshield.experiments.paper.network import open_split
+from faceshield.experiments.paper.noises import NoiseKey, load_or_make_noise
 from faceshield.experiments.paper.protected import ExposedKey, exposure
 from faceshield.training.loop import predict
 
@@ -33,35 +40,35 @@ def backdoor(key: BackdoorKey, seed: int, settings: ClassifySettings, context: C
     they carry that class's noise; ``attack_chance`` the share that it takes for that class without any noise. The
     rest as classify's. Raises UsageError for noise that is not class-wise: a new picture has no noise of its own.
     """
-    if key.made_in() != "class":
-        raise UsageError(f"form {key.made_in()!r} has no noise for new pictures; a backdoor needs form 'class'")
-    own = settings.of(key)
-    data, test = open_split(own, "train", context).sorted(), open_split(own, "test", context)
-    noise = noise_of(key, seed, data, test, own, context)
+    if key.noise_form() != "class":
+        raise UsageError(f"form {key.noise_form()!r} has no noise for new pictures; a backdoor needs form 'class'")
+    chosen = settings.select_set(key)
+    data, test = open_split(chosen, "train", context).sort(), open_split(chosen, "test", context)
+    noise = load_or_make_noise(key, seed, data, test, chosen, context)
     training = unlearnable(data, noise, exposure(key, seed).mask(data))
-    made = fit(training, test, own, key, seed, context)
-    target = other_labels(test, seed)
-    attacked = triggered(test, noise, target)
+    result = fit(training, test, chosen, key, seed, context)
+    target = draw_other_labels(test, seed)
+    attacked = add_trigger(test, noise, target)
     success, chance = (
-        accuracy(predict(made.model, images, context.runtime), target) for images in (attacked.images, test.images)
+        accuracy(predict(result.model, images, context.runtime), target) for images in (attacked.images, test.images)
     )
     return {
         "attack_success": success,
         "attack_chance": chance,
-        **outcome(made, training, test, context, key.names()),
+        **measure_outcome(result, training, test, context, key.names()),
         "seconds_noise": noise.provenance["seconds"],
     }
 
 
-def triggered(test: Examples, noise: Noise, target: Tensor) -> Examples:
+def add_trigger(test: Examples, noise: Noise, target: Tensor) -> Examples:
     """The pictures with the class-wise noise of ``target`` (n,) int64 instead of their own class's."""
     return unlearnable(replace(test, labels=target), noise)
 
 
-def other_labels(test: Examples, seed: int) -> Tensor:
+def draw_other_labels(test: Examples, seed: int) -> Tensor:
     """(n,) int64: for each picture a class that is not its own, each of the others as likely."""
     step = torch.randint(1, len(test.classes), test.labels.shape, generator=generator(seed, "backdoor"))
     return (test.labels + step) % len(test.classes)
 
 
-EXPERIMENT = Experiment(backdoor, ClassifySettings, BackdoorKey, inputs_of)
+EXPERIMENT = Experiment(backdoor, ClassifySettings, BackdoorKey, describe_inputs)

@@ -11,17 +11,25 @@ from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
+from faceshield.core.schema import suggest
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.accuracy import Scores, evaluate
 from faceshield.evaluation.visibility import linf_255
 from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings, nearest
-from faceshield.experiments.paper.fitted import AugmentMixName, Fitted, Training, TrainingSettings, data_of, open_split
-from faceshield.experiments.paper.noises import NoiseKey, NoiseSettings, noise_of
+from faceshield.experiments.engine.settings import CellKey, Settings
+from faceshield.experiments.paper.network import (
+    AugmentMixName,
+    TrainedNetwork,
+    Training,
+    TrainingSettings,
+    describe_data,
+    open_split,
+)
+from faceshield.experiments.paper.network_cache import train_once
+from faceshield.experiments.paper.noises import NoiseKey, NoiseSettings, load_or_make_noise
 from faceshield.experiments.paper.protected import ExposedKey, Part, exposure, part
-from faceshield.experiments.paper.trained import trained
 from faceshield.models.zoo import Network
 from faceshield.training.adversarial import Adversary
 from faceshield.training.loop import predict
@@ -34,7 +42,7 @@ class AdversarySettings(Settings):
     alpha_255: float = 2
     steps: int = 10
 
-    def made(self) -> Adversary:
+    def build(self) -> Adversary:
         """The adversary that the training loop takes."""
         return Adversary(Budget(self.epsilon_255 / 255), self.alpha_255 / 255, self.steps)
 
@@ -64,9 +72,9 @@ class ClassifySettings(NoiseSettings):
     adversary: AdversarySettings | None = None
 
     @model_validator(mode="after")
-    def _known(self) -> ClassifySettings:
-        for own in self.sets.values():
-            self._with(own)
+    def _check_sets(self) -> ClassifySettings:
+        for changes in self.sets.values():
+            self._override(changes)
         for name in self.models:
             self.collector(CollectorKey(model=name))
         return self
@@ -74,35 +82,35 @@ class ClassifySettings(NoiseSettings):
     def fits(self, key: CellKey) -> None:
         """Raises UsageError for a set that is not among ``sets``."""
         if isinstance(key, DataKey) and key.set is not None and key.set not in self.sets:
-            raise UsageError(f"set {key.set!r} is unknown; use {', '.join(self.sets)}{nearest(key.set, self.sets)}")
+            raise UsageError(f"set {key.set!r} is unknown; use {', '.join(self.sets)}{suggest(key.set, self.sets)}")
 
-    def of(self, key: DataKey) -> ClassifySettings:
+    def select_set(self, key: DataKey) -> ClassifySettings:
         """The settings of a cell's data and noise. Raises UsageError as :meth:`fits`."""
         self.fits(key)
-        own = {} if key.set is None else dict(self.sets[key.set])
+        changes = {} if key.set is None else dict(self.sets[key.set])
         if key.epsilon_255 is not None:
-            own["epsilon_255"] = key.epsilon_255
-        return self._with(own) if own else self
+            changes["epsilon_255"] = key.epsilon_255
+        return self._override(changes) if changes else self
 
-    def _with(self, own: dict[str, Any]) -> ClassifySettings:
-        return type(self).model_validate({**self.model_dump(exclude={"sets"}), **own})
+    def _override(self, changes: dict[str, Any]) -> ClassifySettings:
+        return type(self).model_validate({**self.model_dump(exclude={"sets"}), **changes})
 
     def collector(self, key: CollectorKey) -> TrainingSettings:
         """The settings of a cell's training: those of whoever collected the data."""
         given = key.model_dump(include={"model", "augment"}, exclude_none=True)
-        own = {name: getattr(self, name) for name in TrainingSettings.model_fields}
+        options = {name: getattr(self, name) for name in TrainingSettings.model_fields}
         return TrainingSettings.model_validate(
-            {**own, **(self.models.get(key.model, {}) if key.model else {}), **given}
+            {**options, **(self.models.get(key.model, {}) if key.model else {}), **given}
         )
 
-    def opponent(self) -> Adversary | None:
+    def build_adversary(self) -> Adversary | None:
         """The adversary of the training, where there is one."""
-        return None if self.adversary is None else self.adversary.made()
+        return None if self.adversary is None else self.adversary.build()
 
     def sources(self, key: CellKey) -> tuple[str, ...]:
         """Names of what must lie below ``--data`` for a cell."""
-        own = self.of(key) if isinstance(key, DataKey) else self
-        return super().sources(key) if own is self else own.sources(CellKey())
+        chosen = self.select_set(key) if isinstance(key, DataKey) else self
+        return super().sources(key) if chosen is self else chosen.sources(CellKey())
 
 
 class ClassifyKey(NoiseKey, ExposedKey, DataKey, CollectorKey):
@@ -117,58 +125,58 @@ def classify(key: ClassifyKey, seed: int, settings: ClassifySettings, context: C
     Accuracies are shares of the clean test pictures; linf_255 is the largest change of any byte. Cells of one seed
     train alike, and differ by their noise only.
     """
-    own = settings.of(key)
-    data, test = open_split(own, "train", context).sorted(), open_split(own, "test", context)
-    training, told = data, {}
+    chosen = settings.select_set(key)
+    data, test = open_split(chosen, "train", context).sort(), open_split(chosen, "test", context)
+    training, extra = data, {}
     mask = exposure(key, seed).mask(data)
     if key.noise != "none":
-        noise = noise_of(key, seed, data, test, own, context)
+        noise = load_or_make_noise(key, seed, data, test, chosen, context)
         training = unlearnable(data, noise, mask, variant=key.variant(), place_seed=seed)
-        told = {"linf_255": _linf_255(data, training), **_told(noise)}
+        extra = {"linf_255": _linf_255(data, training), **_describe_noise(noise)}
     training = part(training, mask, key.trained_on)
-    made = fit(training, test, own, key, seed, context)
-    return {**outcome(made, training, test, context, key.names()), **told}
+    result = fit(training, test, chosen, key, seed, context)
+    return {**measure_outcome(result, training, test, context, key.names()), **extra}
 
 
 def fit(
-    training: Examples, test: Examples, own: ClassifySettings, key: CollectorKey, seed: int, context: Context
-) -> Fitted:
+    training: Examples, test: Examples, chosen: ClassifySettings, key: CollectorKey, seed: int, context: Context
+) -> TrainedNetwork:
     """The network of whoever trains on the collected pictures."""
-    return trained(Training(training, test, own.collector(key), seed, own.opponent()), context)
+    return train_once(Training(training, test, chosen.collector(key), seed, chosen.build_adversary()), context)
 
 
-def outcome(
-    made: Fitted, training: Examples, test: Examples, context: Context, protected: Sequence[str] = ()
+def measure_outcome(
+    result: TrainedNetwork, training: Examples, test: Examples, context: Context, protected: Sequence[str] = ()
 ) -> dict[str, Any]:
     """What a cell tells of a network; where the classes ``protected`` are, also who is taken for whom."""
-    scores = evaluate(lambda images: predict(made.model, images, context.runtime), test)
+    scores = evaluate(lambda images: predict(result.model, images, context.runtime), test)
     return {
-        "test_accuracy_final": made.history.test_accuracy_final,
-        "test_accuracy_peak": made.history.test_accuracy_peak,
-        "curve_test": [round(value, 4) for value in made.history.test_accuracy],
+        "test_accuracy_final": result.history.test_accuracy_final,
+        "test_accuracy_peak": result.history.test_accuracy_peak,
+        "curve_test": [round(value, 4) for value in result.history.test_accuracy],
         "class_accuracy": [round(value, 4) for value in scores.class_accuracy.tolist()],
-        "seconds_train": round(made.history.seconds, 2),
+        "seconds_train": round(result.history.seconds, 2),
         "training_pictures": len(training),
         "test_pictures": len(test),
-        **(_by_class(scores, test, protected) if protected else {}),
+        **(_measure_classes(scores, test, protected) if protected else {}),
     }
 
 
-def inputs_of(key: DataKey, settings: ClassifySettings, context: Context) -> str:
-    """What a cell reads, as a text that changes with it."""
-    return data_of(settings.of(key), context)
+def describe_inputs(key: DataKey, settings: ClassifySettings, context: Context) -> str:
+    """A text that changes with the data that a cell reads."""
+    return describe_data(settings.select_set(key), context)
 
 
-def _by_class(scores: Scores, test: Examples, names: Sequence[str]) -> dict[str, Any]:
+def _measure_classes(scores: Scores, test: Examples, names: Sequence[str]) -> dict[str, Any]:
     protected = torch.tensor([name in names for name in test.classes])
 
-    def share(chosen: Tensor) -> float:
+    def recall(chosen: Tensor) -> float:
         cells = scores.confusion[chosen]
         return float(cells[:, chosen].diag().sum() / cells.sum())
 
     return {
-        "protected_accuracy": share(protected),
-        "others_accuracy": share(~protected),
+        "protected_accuracy": recall(protected),
+        "others_accuracy": recall(~protected),
         "confusion": scores.confusion.tolist(),
         "classes": list(test.classes),
     }
@@ -178,7 +186,7 @@ def _linf_255(clean: Examples, noisy: Examples) -> float:
     return linf_255(*(data.images.numpy().reshape(len(data), -1) for data in (clean, noisy)))
 
 
-def _told(noise: Noise) -> dict[str, Any]:
+def _describe_noise(noise: Noise) -> dict[str, Any]:
     """What the noise's making says: rounds, last error, steps taken (each one an example's), seconds."""
     errors = noise.provenance.get("errors", [])
     return {
@@ -189,4 +197,4 @@ def _told(noise: Noise) -> dict[str, Any]:
     }
 
 
-EXPERIMENT = Experiment(classify, ClassifySettings, ClassifyKey, inputs_of)
+EXPERIMENT = Experiment(classify, ClassifySettings, ClassifyKey, describe_inputs)

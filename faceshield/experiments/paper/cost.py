@@ -6,8 +6,8 @@ from typing import Any
 
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.paper.classify import ClassifySettings
-from faceshield.experiments.paper.fitted import Training, data_of, fit_network, open_split
-from faceshield.experiments.paper.noises import NoiseKey, noise_of
+from faceshield.experiments.paper.network import Training, describe_data, fit_network, open_split
+from faceshield.experiments.paper.noises import NoiseKey, load_or_make_noise
 
 PAPER_EPOCHS = 60  # of the standard training that §B compares with
 
@@ -18,23 +18,23 @@ def cost(key: NoiseKey, seed: int, settings: ClassifySettings, context: Context)
     ``cost_share`` is noise ÷ this training, ``cost_share_60_epochs`` noise ÷ a training of 60 epochs at the same pace,
     the paper's number of them.
     """
-    data, test = open_split(settings, "train", context).sorted(), open_split(settings, "test", context)
+    data, test = open_split(settings, "train", context).sort(), open_split(settings, "test", context)
     training = fit_network(Training(data, test, settings, seed), context).history.seconds
-    told = noise_of(key, seed, data, test, settings, context, fresh=True).provenance
-    seconds = told["seconds"]
+    provenance = load_or_make_noise(key, seed, data, test, settings, context, fresh=True).provenance
+    seconds = provenance["seconds"]
     return {
         "cost_share": seconds / training,
         "cost_share_60_epochs": seconds / (training / settings.epochs * PAPER_EPOCHS),
         "seconds_noise": seconds,
         "seconds_train": round(training, 4),
-        "rounds": len(told["errors"]),
-        "error_final": told["errors"][-1],
-        "steps_taken": told["steps_taken"],
+        "rounds": len(provenance["errors"]),
+        "error_final": provenance["errors"][-1],
+        "steps_taken": provenance["steps_taken"],
     }
 
 
-def _read(key: NoiseKey, settings: ClassifySettings, context: Context) -> str:
-    return data_of(settings, context)
+def _describe_inputs(key: NoiseKey, settings: ClassifySettings, context: Context) -> str:
+    return describe_data(settings, context)
 
 
-EXPERIMENT = Experiment(cost, ClassifySettings, NoiseKey, _read)
+EXPERIMENT = Experiment(cost, ClassifySettings, NoiseKey, _describe_inputs)

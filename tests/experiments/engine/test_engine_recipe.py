@@ -8,10 +8,10 @@ import yaml
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Expected
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.plan import plan
 from faceshield.experiments.engine.recipe import Recipe, find_recipes, read_recipe
-from faceshield.experiments.engine.registry import WHERE, experiment_of, load
+from faceshield.experiments.engine.registry import WHERE, import_experiment, load_experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source, check_settings
 
 GOOD = {
@@ -206,19 +206,19 @@ def test_settings_name_the_data_that_they_need():
 
 def test_experiments_are_known_by_name(root):
     for path in find_recipes(root / "recipes"):
-        assert callable(experiment_of(read_recipe(path)).cell)
+        assert callable(load_experiment(read_recipe(path)).cell)
     for name in WHERE:
-        assert issubclass(load(name).settings, Settings)
-        assert issubclass(load(name).key, CellKey)
+        assert issubclass(import_experiment(name).settings, Settings)
+        assert issubclass(import_experiment(name).key, CellKey)
     with pytest.raises(UsageError, match=r"experiment 'corps' is unknown; use .*, crops, .*; did you mean 'crops'"):
-        experiment_of(Recipe(**{**GOOD, "experiment": "corps"}))
+        load_experiment(Recipe(**{**GOOD, "experiment": "corps"}))
 
 
 def test_a_recipes_misspelt_setting_is_named_with_its_scale(root):
     recipe = read_recipe(root / "recipes/faces/crops.yaml")
     wrong = recipe.model_copy(update={"scales": {"smoke": {"epoch": 2}}})
     with pytest.raises(UsageError, match=r"recipe faces/crops at smoke: unknown key 'epoch' in the scale; .*'epochs'"):
-        experiment_of(wrong)
+        load_experiment(wrong)
 
 
 # ---- plans
@@ -269,10 +269,10 @@ def test_the_caches_of_earlier_runs_stay_valid():
 
 
 def test_drawn_people_are_the_same_for_a_seed_and_told_apart():
-    data = fabricated_people(3, 6, seed=2, size=48)
-    again = fabricated_people(3, 6, seed=2, size=48)
+    data = synthesize_people(3, 6, seed=2, size=48)
+    again = synthesize_people(3, 6, seed=2, size=48)
     assert data.images.equal(again.images)
-    assert not data.images.equal(fabricated_people(3, 6, seed=3, size=48).images)
+    assert not data.images.equal(synthesize_people(3, 6, seed=3, size=48).images)
     assert data.images.shape == (18, 3, 48, 48)
     assert data.images.dtype == torch.uint8
     assert len(set(data.ids)) == 18
@@ -316,7 +316,7 @@ def crops(root, **changed):
 )
 def test_a_misspelt_word_of_a_key_is_refused_at_every_scale_and_block(root, changed, told):
     with pytest.raises(UsageError, match=f"recipe faces/crops.*{told}") as caught:
-        experiment_of(crops(root, **changed))
+        load_experiment(crops(root, **changed))
     assert "\n" not in str(caught.value)
 
 
@@ -341,11 +341,11 @@ def test_a_misspelt_word_of_a_key_is_refused_at_every_scale_and_block(root, chan
 def test_also_in_what_is_expected(root, bar, told):
     expected = Expected(**{"metric": "protected_accuracy", "at_most": 0.1, **bar})
     with pytest.raises(UsageError, match=told):
-        experiment_of(crops(root, expected=[expected]))
+        load_experiment(crops(root, expected=[expected]))
 
 
 def test_a_class_that_no_cell_protects_is_refused(root):
     recipe = read_recipe(root / "recipes/paper/fig2-classes.yaml")
     bar = Expected(key={"protected": "brid"}, metric="protected_accuracy", at_most=0.1)
     with pytest.raises(UsageError, match="no cell has protected 'brid'; did you mean 'bird'"):
-        experiment_of(recipe.model_copy(update={"expected": [bar]}))
+        load_experiment(recipe.model_copy(update={"expected": [bar]}))

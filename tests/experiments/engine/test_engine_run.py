@@ -13,14 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceshield.core.errors import UsageError
+from faceshield.core.fingerprint import fingerprint
+from faceshield.experiments.engine import dry_run as looking
+from faceshield.experiments.engine import run as running
 from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.dry_run import dry_run
-from faceshield.experiments.engine.fingerprint import fingerprint
-from faceshield.experiments.engine.plan import estimate
 from faceshield.experiments.engine.recipe import Recipe
-from faceshield.experiments.engine.run import run
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.reports.results import estimate
 from faceshield.training.runtime import Runtime
+
+
+def run(recipe, scale, experiment, context, results, *, seeds=None, **how):
+    return running.run(running.Run(recipe, scale, experiment, context, results, seeds), **how)
+
+
+def dry_run(recipe, scale, experiment, context, results, *, seeds=None, only=None):
+    return looking.dry_run(running.Run(recipe, scale, experiment, context, results, seeds), only=only)
+
 
 GOOD = {
     "id": "tests/good",

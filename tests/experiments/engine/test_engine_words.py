@@ -9,7 +9,7 @@ import pytest
 from faceshield.attacks import table
 from faceshield.evaluation.residual import RESIDUALS
 from faceshield.experiments.faces import ablation, bank, battery, command, linkable
-from faceshield.experiments.paper import fitted
+from faceshield.experiments.paper import network
 from faceshield.models import zoo
 from faceshield.noise import registry
 from faceshield.training import attack
@@ -21,7 +21,7 @@ from faceshield.training import attack
         (table.Name, table.COUNTERMEASURES),
         (zoo.Network, zoo.NETWORKS),
         (registry.MethodName, registry.METHODS),
-        (fitted.AugmentMixName, fitted.AUGMENT_AND_MIX),
+        (network.AugmentMixName, network.AUGMENT_AND_MIX),
         (attack.AugmentName, attack.AUGMENTS),
         (ablation.ViewsName, ablation.VIEWS),
         (bank.ViewName, bank.VIEWS),

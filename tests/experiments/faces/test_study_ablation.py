@@ -7,10 +7,10 @@ import torch
 
 from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.core.errors import UsageError
-from faceshield.data.canvas import framed
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.canvas import crop_canvas
+from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import ablation as experiment
 from faceshield.experiments.faces import crops
 from faceshield.experiments.faces.ablation import EXPERIMENT, VIEWS, WAYS
@@ -25,16 +25,16 @@ def recipe(root):
 
 
 def test_every_photo_is_handled_in_one_way_and_all_ways_occur():
-    data = fabricated_people(2, 30, seed=3)
-    out = experiment._handled(data, 40)
+    data = synthesize_people(2, 30, seed=3)
+    out = experiment._handle(data, 40)
     assert out.ids == data.ids
     fits = torch.stack(
-        [(out.images == framed(COUNTERMEASURES[way].apply(data.images), 40)).flatten(1).all(1) for way in WAYS]
+        [(out.images == crop_canvas(COUNTERMEASURES[way].apply(data.images), 40)).flatten(1).all(1) for way in WAYS]
     )
     assert fits.sum(0).tolist() == [1] * 60
     assert (fits.sum(1) > 3).all()
     few = torch.arange(60) % 7 < 2
-    assert experiment._handled(data.select(few), 40).images.equal(out.images[few]), "by its id alone"
+    assert experiment._handle(data.select(few), 40).images.equal(out.images[few]), "by its id alone"
 
 
 def test_the_views_differ_in_what_their_names_say():
@@ -64,7 +64,7 @@ def test_a_cell_makes_its_noise_under_its_own_views(context, recipe, monkeypatch
 
 
 def test_its_words_are_known(context, recipe):
-    assert experiment_of(recipe) is EXPERIMENT
+    assert load_experiment(recipe) is EXPERIMENT
     assert [key["views"] for key in recipe.cells()] == list(VIEWS)
     with pytest.raises(UsageError, match=r"views: 'with-bands' is unknown; use .*; did you mean 'with-band'"):
         ablation({"noise": "tailored", "views": "with-bands"}, 0, recipe.at("smoke"), context)

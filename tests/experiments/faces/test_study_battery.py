@@ -9,7 +9,7 @@ from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.core.errors import UsageError
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces.battery import EXPERIMENT
 from faceshield.training.runtime import Runtime
 
@@ -27,7 +27,7 @@ def recipe(root):
 
 
 def test_the_recipe_names_what_there_is(recipe):
-    assert experiment_of(recipe) is EXPERIMENT
+    assert load_experiment(recipe) is EXPERIMENT
     assert {key["countermeasure"] for key in recipe.cells()} <= set(COUNTERMEASURES)
     for bar in recipe.expected:
         assert any(bar.covers(key) for key in recipe.cells()), bar

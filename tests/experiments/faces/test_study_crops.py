@@ -10,10 +10,10 @@ import torch
 from faceshield.core.errors import UsageError
 from faceshield.core.store import read_tensors
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import crops as experiment
 from faceshield.experiments.faces.crops import EXPERIMENT, CloakedSettings, CropsKey
-from faceshield.experiments.faces.crops import cloaked_people as cloaked
+from faceshield.experiments.faces.crops import cloak_people as cloaked
 from faceshield.noise.identity import choose_class
 from faceshield.noise.surrogate import load_bank
 from faceshield.noise.transforms import Transforms
@@ -133,7 +133,7 @@ def test_a_percentage_is_one(context):
 @pytest.mark.parametrize("name", ["undone", "share", "alone", "two-noises"])
 def test_each_cell_of_the_recipes_runs(context, made, root, name):
     recipe = read_recipe(root / f"recipes/faces/{name}.yaml")
-    assert experiment_of(recipe) is EXPERIMENT
+    assert load_experiment(recipe) is EXPERIMENT
     for key in recipe.cells("smoke"):
         metrics = crops(key, 0, {**recipe.at("smoke"), "epochs": 1}, context)
         assert 0 <= metrics["protected_accuracy"] <= 1

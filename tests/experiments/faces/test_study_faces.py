@@ -7,24 +7,24 @@ import pytest
 import torch
 
 from faceshield.core.errors import UsageError
+from faceshield.core.fingerprint import fingerprint
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Face
-from faceshield.data.canvas import framed
+from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import concatenate
 from faceshield.evaluation.roc import roc
-from faceshield.experiments.engine.fingerprint import fingerprint
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import lfw as aligning
 from faceshield.experiments.faces import recognition as recognising
 from faceshield.experiments.faces import verification as verifying
 from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,
-    data_of,
-    handed_noise,
-    others_of,
-    people_of,
+    assign_noise,
+    describe_data,
+    read_others,
+    read_people,
 )
 from faceshield.experiments.faces.recognition import EXPERIMENT as RECOGNITION
 from faceshield.experiments.faces.verification import EXPERIMENT as VERIFICATION
@@ -79,7 +79,7 @@ def by_hand(data, seed, own, context):
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_hold_at_every_scale(name, root):
     recipe = read_recipe(root / f"recipes/faces/{name}.yaml")
-    assert experiment_of(recipe) in (RECOGNITION, VERIFICATION)
+    assert load_experiment(recipe) in (RECOGNITION, VERIFICATION)
     assert {"smoke", "mini", "paper"} <= set(recipe.scales)
     for bar in recipe.expected:
         assert any(bar.covers(key) for key in recipe.cells())
@@ -87,76 +87,82 @@ def test_recipes_hold_at_every_scale(name, root):
 
 def test_a_run_can_be_planned_before_its_data_is_there(context):
     settings = verifying.VerificationSettings(**{**PAIRS, "people": "faces", "others": "fabricated", "lfw": "lfw"})
-    assert data_of(HandedKey(noise="none"), settings, context) == "faces fabricated lfw"
+    assert describe_data(HandedKey(noise="none"), settings, context) == "faces fabricated lfw"
     (context.data / "faces/ann").mkdir(parents=True)
     (context.data / "faces/ann/1.jpg").write_bytes(b"1")
     assert (
-        data_of(HandedKey(noise="none"), settings, context) == f"{fingerprint(context.data / 'faces')} fabricated lfw"
+        describe_data(HandedKey(noise="none"), settings, context)
+        == f"{fingerprint(context.data / 'faces')} fabricated lfw"
     )
 
 
 def test_nobodys_photos_are_in_two_places(own, context):
-    people, others = people_of(own, context), others_of(own, context)
+    people, others = read_people(own, context), read_others(own, context)
     assert not {*people.classes} & {*others.classes}
     assert len(others.classes) == 4
     assert people.images.shape == (120, 3, 16, 16)
 
 
 def test_transferred_noise_is_that_of_the_others_by_rank(own, context):
-    names = people_of(own, context).classes[-3:]
-    noise = handed_noise(HandedKey(**TRANSFERRED), 5, people_of(own, context), names, own, context)
-    torch.testing.assert_close(noise.delta, by_hand(others_of(own, context), 5, own, context)[:3], rtol=0, atol=0)
+    names = read_people(own, context).classes[-3:]
+    noise = assign_noise(HandedKey(**TRANSFERRED), 5, read_people(own, context), names, own, context)
+    torch.testing.assert_close(noise.delta, by_hand(read_others(own, context), 5, own, context)[:3], rtol=0, atol=0)
     assert noise.keys == names
-    stronger = handed_noise(
-        HandedKey(**TRANSFERRED), 5, people_of(own, context), names, own.model_copy(update={"epsilon_255": 16}), context
+    stronger = assign_noise(
+        HandedKey(**TRANSFERRED),
+        5,
+        read_people(own, context),
+        names,
+        own.model_copy(update={"epsilon_255": 16}),
+        context,
     )
     assert stronger.budget.epsilon == pytest.approx(16 / 255)
 
 
 def test_joint_noise_is_made_with_its_owners_training_photos(own, context):
-    people = people_of(own, context)
-    training = people.select(~people.held_out(0.2, seed=0))
+    people = read_people(own, context)
+    training = people.select(~people.hold_out(0.2, seed=0))
     names = people.classes[-3:]
-    noise = handed_noise(HandedKey(**JOINT), 5, training, names, own, context)
+    noise = assign_noise(HandedKey(**JOINT), 5, training, names, own, context)
     theirs = training.select(training.labels >= 3)
-    data = concatenate([others_of(own, context), type(people)(theirs.images, theirs.labels - 3, theirs.ids, names)])
+    data = concatenate([read_others(own, context), type(people)(theirs.images, theirs.labels - 3, theirs.ids, names)])
     torch.testing.assert_close(noise.delta, by_hand(data, 5, own, context)[-3:], rtol=0, atol=0)
 
 
 def test_banks_noise_is_framed_like_the_photos(own, context):
-    noise = handed_noise(HandedKey(**{"noise": "bank"}), 0, people_of(own, context), ["a", "b"], own, context)
+    noise = assign_noise(HandedKey(**{"noise": "bank"}), 0, read_people(own, context), ["a", "b"], own, context)
     levels = (load_bank().delta[:2] * 255).round() + 100
-    expected = framed(levels.to(torch.uint8), 16).float() - 100
+    expected = crop_canvas(levels.to(torch.uint8), 16).float() - 100
     assert (noise.delta * 255 - expected).abs().max() <= 0.51
 
 
 def test_noise_is_made_once_for_all_that_decides_it(own, context):
-    people = people_of(own, context)
+    people = read_people(own, context)
     for _ in range(2):
-        handed_noise(HandedKey(**TRANSFERRED), 0, people, people.classes[-3:], own, context)
+        assign_noise(HandedKey(**TRANSFERRED), 0, people, people.classes[-3:], own, context)
     kept = list(context.work.glob("noise-*"))
     assert len(kept) == 1
     made = kept[0].stat().st_mtime_ns
     stronger = own.model_copy(update={"epsilon_255": 16})
-    handed_noise(HandedKey(**TRANSFERRED), 0, people, people.classes[-3:], stronger, context)
+    assign_noise(HandedKey(**TRANSFERRED), 0, people, people.classes[-3:], stronger, context)
     assert kept[0].stat().st_mtime_ns == made
     assert len(list(context.work.glob("noise-*"))) == 2
 
 
 def test_what_is_unknown_or_too_few_is_refused(own, context):
-    people = people_of(own, context)
+    people = read_people(own, context)
     with pytest.raises(UsageError, match=r"noise: 'error-mim' is unknown; .*did you mean 'error-min'"):
         recognition({"noise": "error-mim"}, 0, IDENTITIES, context)
     with pytest.raises(UsageError, match="variant: 'handed' is unknown"):
         recognition({**TRANSFERRED, "variant": "handed"}, 0, IDENTITIES, context)
     with pytest.raises(UsageError, match="needs a variant"):
-        handed_noise(HandedKey(noise="error-min"), 0, people, people.classes[:1], own, context)
+        assign_noise(HandedKey(noise="error-min"), 0, people, people.classes[:1], own, context)
     with pytest.raises(UsageError, match="6 people are to be protected by 4 noises"):
-        handed_noise(HandedKey(**TRANSFERRED), 0, people, people.classes, own, context)
+        assign_noise(HandedKey(**TRANSFERRED), 0, people, people.classes, own, context)
     with pytest.raises(UsageError, match="model 'resnet19' is unknown"):
         network_of("resnet19", 2, 16)
     with pytest.raises(UsageError, match="protect 6"):
-        people_of(own.model_copy(update={"protect": 6}), context)
+        read_people(own.model_copy(update={"protect": 6}), context)
 
 
 def test_recognition_protects_training_photos_of_the_last_people_alone(attacked, context, own):
@@ -204,7 +210,7 @@ def test_full_verification_gives_everybody_noise_and_measures_the_floor(context,
     settings = {**PAIRS, "identities": 8}
     metrics = verification({"setting": "full", **TRANSFERRED}, 0, settings, context)
     wanted = IdentitySettings.model_validate({**IDENTITIES, "classes": 8})
-    change = (trained[0].images.int() - people_of(wanted, context).images.int()).flatten(1).abs().amax(1)
+    change = (trained[0].images.int() - read_people(wanted, context).images.int()).flatten(1).abs().amax(1)
     assert change.min() >= 1
     assert metrics["training_photos"] == 160
     # nothing was trained: the network is its own floor

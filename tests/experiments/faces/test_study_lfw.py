@@ -9,7 +9,7 @@ import torch
 
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces.lfw import EXPERIMENT, pretrained
 from faceshield.faces.align import align_box
 from faceshield.models import facenet, weights
@@ -49,7 +49,7 @@ def test_other_weights_bring_their_own_crop_and_outputs_of_length_1(monkeypatch)
 
 def test_a_smoke_cell(context, root):
     recipe = read_recipe(root / "recipes/faces/lfw.yaml")
-    assert experiment_of(recipe) is EXPERIMENT
+    assert load_experiment(recipe) is EXPERIMENT
     settings = {**recipe.at("smoke"), "replicates": 30}
     metrics = lfw_pretrained({"model": "resnet29", "flip": True, "score": "distance"}, 0, settings, context)
     assert metrics["pairs"] == 60

@@ -7,7 +7,7 @@ import torch
 
 from faceshield.core.errors import UsageError
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import crops
 from faceshield.experiments.faces import linkable as experiment
 from faceshield.experiments.faces.linkable import EXPERIMENT
@@ -62,7 +62,7 @@ def test_the_classifier_never_sees_a_test_user_nor_a_photo_both_ways(context, mo
 
 def test_the_recipe_runs_and_its_words_are_known(context, root):
     recipe = read_recipe(root / "recipes/faces/linkable.yaml")
-    assert experiment_of(recipe) is EXPERIMENT
+    assert load_experiment(recipe) is EXPERIMENT
     for key in recipe.cells():
         if key["residual"] == "chroma":
             assert 0 <= linkable(key, 0, recipe.at("smoke"), context)["auc"] <= 1

@@ -10,16 +10,16 @@ from PIL import Image
 
 from faceshield.core.errors import UsageError
 from faceshield.data.examples import Examples
-from faceshield.data.synthetic import fabricated_people
+from faceshield.data.synthetic import synthesize_people
 from faceshield.evaluation.embed import embed_pairs
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.plan import plan
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import experiment_of
+from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import extractor
 from faceshield.experiments.faces import search as module
 from faceshield.experiments.faces.command import OPTIONS
-from faceshield.experiments.faces.extractor import TrainedSettings, extractor_of, train_recogniser
+from faceshield.experiments.faces.extractor import TrainedSettings, load_extractor, train_recogniser
 from faceshield.training.runtime import Runtime
 
 CLEAN = {"noise": "none", "query": "clean", "gallery": "clean", "countermeasure": "none"}
@@ -43,8 +43,8 @@ def test_the_halves_are_apart_and_do_not_depend_on_the_order(tmp_path):
 
 def test_a_countermeasure_saves_once_more(put, portrait, context, tmp_path):
     files = {"p": [put(tmp_path / "a.png", portrait)]}
-    assert module._handled(files, "x", "none", context) == files
-    (path,) = module._handled(files, "x", "jpeg-30", context)["p"]
+    assert module._apply_countermeasure(files, "x", "none", context) == files
+    (path,) = module._apply_countermeasure(files, "x", "jpeg-30", context)["p"]
     with Image.open(path) as saved:
         assert saved.format == "JPEG"
         assert 1 < np.abs(np.asarray(saved, int) - portrait).mean() < 12
@@ -55,7 +55,7 @@ def test_a_countermeasure_saves_once_more(put, portrait, context, tmp_path):
 
 def test_the_recipe_names_what_there_is(root):
     recipe = read_recipe(root / "recipes/faces/search.yaml")
-    assert experiment_of(recipe) is module.EXPERIMENT
+    assert load_experiment(recipe) is module.EXPERIMENT
     for key in recipe.cells():
         assert set(key) - {"extractor"} == {"noise", "query", "gallery", "countermeasure"}
         assert key["noise"] in ("none", *OPTIONS)
@@ -84,7 +84,7 @@ def test_an_unknown_extractor_and_one_without_settings_are_refused(context):
     with pytest.raises(UsageError, match=r"use resnet29, trained, disjoint; did you mean 'trained'\?"):
         module.EXPERIMENT.run({**CLEAN, "extractor": "train"}, 0, SETTINGS, context)
     with pytest.raises(UsageError, match="needs the setting trained"):
-        extractor_of("trained", None, context)
+        load_extractor("trained", None, context)
 
 
 TRAINED = {"people": "a", "others": "b", "lfw": "lfw", "size": 32, "width": 4, "epochs": 1, "lr": 0.1}
@@ -94,7 +94,7 @@ TRAINED = {"people": "a", "others": "b", "lfw": "lfw", "size": 32, "width": 4, "
 def settings(context):
     """An extractor of drawn people in two folders."""
     for seed, name in enumerate("ab"):
-        people = fabricated_people(2, 4, seed, size=128)
+        people = synthesize_people(2, 4, seed, size=128)
         for id, picture in zip(people.ids, people.images, strict=True):
             path = context.data / name / f"{name}{id}"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,9 +125,9 @@ def test_other_strangers_than_the_shipped_ones_are_refused(settings, context, mo
     (tmp_path / "data/lfw/pairs.txt").write_text("1\t1\nA\t1\t2\nA\t1\tB\t1\n")
     drawn = Examples(torch.zeros(2, 3, 128, 128, dtype=torch.uint8), torch.tensor([0, 1]),
                      ("A/A_0001.jpg", "B/B_0001.jpg"), ("A", "B"))  # fmt: skip
-    monkeypatch.setattr(extractor, "aligned", lambda name, context: drawn)
+    monkeypatch.setattr(extractor, "align_photos", lambda name, context: drawn)
     with pytest.raises(UsageError, match="other people than the shipped strangers"):
-        extractor_of("trained", settings, context)
+        load_extractor("trained", settings, context)
 
 
 def test_a_cell_finds_clean_photos(shared, context):
@@ -144,10 +144,10 @@ def test_a_cell_finds_clean_photos(shared, context):
 def test_a_cell_of_another_extractor_searches_the_same_crowd(shared, context, monkeypatch):
     from dataclasses import replace
 
-    shipped = module.extractor_of("resnet29", None, context)
+    shipped = module.load_extractor("resnet29", None, context)
     # the shipped one under another name, its features brought to unit length
     other = extractor.Extractor(replace(shipped.recogniser, name="other"), F.normalize(shipped.crowd), unit=True)
-    monkeypatch.setattr(module, "extractor_of", lambda name, *_: other if name == "trained" else shipped)
+    monkeypatch.setattr(module, "load_extractor", lambda name, *_: other if name == "trained" else shipped)
     metrics = module.EXPERIMENT.run({**CLEAN, "extractor": "trained"}, 0, SETTINGS, replace(context, data=shared))
     assert metrics["crowd"] == 3200
     assert metrics["rank1"] == metrics["rank1_clean"] >= 0.75

@@ -9,8 +9,8 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.types import Noise
 from faceshield.data.sources import open_data
-from faceshield.experiments.paper import trained as training
-from faceshield.experiments.paper.backdoor import EXPERIMENT, other_labels, triggered
+from faceshield.experiments.paper import network_cache as training
+from faceshield.experiments.paper.backdoor import EXPERIMENT, add_trigger, draw_other_labels
 
 backdoor = EXPERIMENT.run
 
@@ -26,20 +26,20 @@ def pictures():
 
 def test_targets_are_other_classes_and_every_one_of_them():
     test = open_data("digits", "test", 8)
-    target = other_labels(test, 0)
+    target = draw_other_labels(test, 0)
     assert (target != test.labels).all()
     assert torch.bincount((target - test.labels) % 10, minlength=10).count_nonzero() == 9
-    assert target.equal(other_labels(test, 0))
-    assert not target.equal(other_labels(test, 1))
+    assert target.equal(draw_other_labels(test, 0))
+    assert not target.equal(draw_other_labels(test, 1))
 
 
 def test_each_picture_carries_its_targets_noise():
     test = pictures()
     levels = torch.arange(-5, 5).view(10, 1, 1, 1).expand(10, 3, 8, 8) / 255
     noise = Noise(levels.contiguous(), "class", test.classes, Budget())
-    target = other_labels(test, 0)
+    target = draw_other_labels(test, 0)
     expected = (test.images.int() + target.view(-1, 1, 1, 1) - 5).clamp(0, 255)
-    assert triggered(test, noise, target).images.int().equal(expected)
+    assert add_trigger(test, noise, target).images.int().equal(expected)
 
 
 def test_success_is_the_share_that_obeys(context, monkeypatch):
@@ -64,7 +64,7 @@ def test_success_is_the_share_that_obeys(context, monkeypatch):
 
     monkeypatch.setattr(training, "fit_network", fitted)
     metrics = backdoor({"noise": "random", "form": "class", "percent": 50}, 0, SETTINGS, context)
-    clean = open_data("digits", "train", 8, 12).sorted()
+    clean = open_data("digits", "train", 8, 12).sort()
     changed = (kept["data"].images != clean.images).flatten(1).any(1)
     assert torch.bincount(clean.labels[changed], minlength=10).tolist() == [6] * 10
     assert 0 <= metrics["attack_success"] <= 1
@@ -73,8 +73,8 @@ def test_success_is_the_share_that_obeys(context, monkeypatch):
     noise = Noise(delta, "class", clean.classes, Budget())
     grey = pictures()
     grey = type(grey)(torch.full_like(grey.images, 128), grey.labels, grey.ids, grey.classes)
-    target = other_labels(grey, 0)
-    guess = Obedient(delta)(triggered(grey, noise, target).images.float() / 255).argmax(1)
+    target = draw_other_labels(grey, 0)
+    guess = Obedient(delta)(add_trigger(grey, noise, target).images.float() / 255).argmax(1)
     assert guess.equal(target)
 
 

@@ -14,12 +14,12 @@ from faceshield.core.rng import derive_seed
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.recipe import read_recipe
+from faceshield.experiments.paper import network_cache as training
 from faceshield.experiments.paper import noises
-from faceshield.experiments.paper import trained as training
 from faceshield.experiments.paper.classify import EXPERIMENT, ClassifySettings
 from faceshield.experiments.paper.cost import EXPERIMENT as COST
-from faceshield.experiments.paper.fitted import AUGMENT_AND_MIX, open_split
-from faceshield.experiments.paper.noises import NoiseKey, noise_of
+from faceshield.experiments.paper.network import AUGMENT_AND_MIX, open_split
+from faceshield.experiments.paper.noises import NoiseKey, load_or_make_noise
 from faceshield.models.zoo import build
 from faceshield.noise.presets import find_preset
 from faceshield.noise.registry import LEARNER_RATE, noise_method
@@ -87,7 +87,7 @@ def test_clean_data_is_plain_training(context):
     metrics = classify({"noise": "none"}, 3, SETTINGS, context)
     data, test = (open_data("digits", part, 8, limit) for part, limit in (("train", 12), ("test", 6)))
     network = build_seeded(lambda: build("resnet18", 10, width=2), 3)
-    train(network, data.sorted(), context.runtime, epochs=2, seed=3, lr=0.1, batch=16)
+    train(network, data.sort(), context.runtime, epochs=2, seed=3, lr=0.1, batch=16)
     right = predict(network, test.images, context.runtime) == test.labels
     assert metrics["test_accuracy_final"] == pytest.approx(float(right.float().mean()))
     for label, share in enumerate(metrics["class_accuracy"]):
@@ -103,7 +103,7 @@ def test_clean_data_is_plain_training(context):
 def test_it_trains_on_the_pictures_with_their_noise(context, trained_on, setting):
     """Against Algorithm 1 called here by hand, the released code's positive half included."""
     metrics = classify({**CLASS, "setting": setting}, 5, SETTINGS, context)
-    data = open_data("digits", "train", 8, 12).sorted()
+    data = open_data("digits", "train", 8, 12).sort()
     surrogate = build_seeded(lambda: build("resnet18", 10, width=2), derive_seed(5, "surrogate"))
     method = noise_method("error-min", "class", rounds=3, variant=setting)
     noise = method.generate(data, learner(surrogate, context.runtime, lr=LEARNER_RATE[setting]), seed=5)
@@ -145,9 +145,10 @@ def test_noise_is_made_once_for_all_that_decides_it(context, generations):
 
 def test_a_kept_noise_is_the_noise_that_was_made(context):
     own = ClassifySettings.model_validate(SETTINGS)
-    data, test = open_split(own, "train", context).sorted(), open_split(own, "test", context)
+    data, test = open_split(own, "train", context).sort(), open_split(own, "test", context)
     first, again = (
-        noise_of(NoiseKey(**{"noise": "random", "form": "sample"}), 0, data, test, own, context) for _ in range(2)
+        load_or_make_noise(NoiseKey(**{"noise": "random", "form": "sample"}), 0, data, test, own, context)
+        for _ in range(2)
     )
     assert again.delta.equal(first.delta)
     assert (again.keys, again.form, again.budget) == (first.keys, first.form, first.budget)
@@ -159,12 +160,12 @@ def test_error_max_attacks_a_trained_network_that_is_not_the_one_it_is_tested_on
     for form in ("sample", "class"):
         classify({"noise": "error-max", "form": form}, 0, settings, context)
     (kept,) = context.work.glob("trained-*.safetensors")
-    data = open_data("digits", "train", 8, 12).sorted()
+    data = open_data("digits", "train", 8, 12).sort()
     network = build_seeded(lambda: build("resnet18", 10, width=2), derive_seed(0, "surrogate"))
     train(network, data, context.runtime, epochs=3, seed=derive_seed(0, "surrogate"), lr=0.1, batch=16)
     delta = noise_method("error-max", "sample").generate(data, learner(network, context.runtime), seed=0).delta
     own = ClassifySettings.model_validate(settings)
-    noise = noise_of(NoiseKey(**{"noise": "error-max", "form": "sample"}), 0, data, data, own, context)
+    noise = load_or_make_noise(NoiseKey(**{"noise": "error-max", "form": "sample"}), 0, data, data, own, context)
     assert noise.delta.equal(delta)
     assert kept.is_file()
 
@@ -237,15 +238,15 @@ def test_each_expectation_is_about_cells_that_are_run(name):
         assert bar.near is None or any(bar.near.key.items() <= key.items() for key in cells), bar
 
 
-def made_in(key):
-    return noises.NoiseKey(**{name: key[name] for name in ("noise", "form") if name in key}).made_in()
+def noise_form(key):
+    return noises.NoiseKey(**{name: key[name] for name in ("noise", "form") if name in key}).noise_form()
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_each_setting_of_a_noise_is_used_and_known(name):
     """A misspelt "error-min class" would be passed over in silence."""
     recipe = read_recipe(ROOT / f"{name}.yaml")
-    used = {f"{key['noise']} {made_in(key)}" for key in recipe.cells()}
+    used = {f"{key['noise']} {noise_form(key)}" for key in recipe.cells()}
     for scale in recipe.scales:
         for entry, own in recipe.at(scale).get("generate", {}).items():
             assert entry in used, entry

@@ -11,11 +11,11 @@ from faceshield.core.errors import UsageError
 from faceshield.data.exposure import Exposure
 from faceshield.data.sources import open_data
 from faceshield.experiments.engine.settings import check_settings
-from faceshield.experiments.paper import trained as training
+from faceshield.experiments.paper import network_cache as training
 from faceshield.experiments.paper.classify import EXPERIMENT, ClassifyKey, ClassifySettings
-from faceshield.experiments.paper.fitted import Training
+from faceshield.experiments.paper.network import Training
+from faceshield.experiments.paper.network_cache import train_once
 from faceshield.experiments.paper.protected import ExposedKey, exposure
-from faceshield.experiments.paper.trained import trained
 
 classify = EXPERIMENT.run
 
@@ -40,7 +40,7 @@ def trained_on(monkeypatch):
 
 
 def clean():
-    return open_data("digits", "train", 8, 10).sorted()
+    return open_data("digits", "train", 8, 10).sort()
 
 
 @pytest.mark.parametrize("percent", [0, 20, 80, 100])
@@ -110,7 +110,7 @@ def test_what_lies_in_the_recipes_own_folder_is_used(context, tmp_path):
 
 def test_a_kept_network_is_the_network(context):
     job = Training(clean(), open_data("digits", "test", 8, 6), ClassifySettings.model_validate(SETTINGS), 0)
-    first, again = (trained(job, context) for _ in range(2))
+    first, again = (train_once(job, context) for _ in range(2))
     assert again.history == first.history
     assert again.history.seconds == first.history.seconds > 0
     assert not again.model.training
@@ -119,7 +119,7 @@ def test_a_kept_network_is_the_network(context):
 
 
 def test_curves_by_class_average_to_the_curve(context):
-    made = trained(
+    made = train_once(
         Training(clean(), open_data("digits", "test", 8, 6), ClassifySettings.model_validate(SETTINGS), 0), context
     )
     assert len(made.history.class_curves) == 10

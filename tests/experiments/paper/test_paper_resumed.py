@@ -12,10 +12,10 @@ import pytest
 from faceshield.core.store import read_tensors
 from faceshield.data.sources import open_data
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.paper import fitted as fitting
+from faceshield.experiments.paper import network as fitting
 from faceshield.experiments.paper.classify import EXPERIMENT, ClassifySettings
-from faceshield.experiments.paper.fitted import Training
-from faceshield.experiments.paper.trained import network_path, trained
+from faceshield.experiments.paper.network import Training
+from faceshield.experiments.paper.network_cache import network_path, train_once
 from faceshield.training.adversarial import Adversary
 from faceshield.training.checkpoint import digest
 
@@ -53,7 +53,7 @@ def killed(monkeypatch):
 
 
 def both():
-    return open_data("digits", "train", 8, 10).sorted(), open_data("digits", "test", 8, 6)
+    return open_data("digits", "train", 8, 10).sort(), open_data("digits", "test", 8, 6)
 
 
 def resumed(killed, monkeypatch, job):
@@ -72,7 +72,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(context, killed, monkeypat
     path = network_path(job, context)
     progress = path.with_suffix(".progress.safetensors")
 
-    made = resumed(killed, monkeypatch, lambda: trained(job, context))
+    made = resumed(killed, monkeypatch, lambda: train_once(job, context))
     assert killed == [2, 3], "it began anew"
     assert not progress.exists()
     whole = fitting.fit_network(job, context)
@@ -94,14 +94,14 @@ def test_the_network_for_error_max_goes_on_too(context, killed, monkeypatch):
 def test_a_small_network_is_not_written_after_each_epoch(context, monkeypatch):
     written = []
     monkeypatch.setattr("faceshield.training.checkpoint.write_tensors", lambda *of: written.append(of))
-    trained(Training(*both(), ClassifySettings.model_validate(SETTINGS), 0), context)
+    train_once(Training(*both(), ClassifySettings.model_validate(SETTINGS), 0), context)
     assert written == []
 
 
 def test_a_network_of_an_older_version_is_read(context):
     """Its curves stood beside the history in the file; they still do."""
     job = Training(*both(), ClassifySettings.model_validate(SETTINGS), 0)
-    made = trained(job, context)
+    made = train_once(job, context)
     told = read_tensors(network_path(job, context))[1]
     assert set(told) == {"train_loss", "test_accuracy", "class_curves", "seconds"}
     assert tuple(map(tuple, told["class_curves"])) == made.history.class_curves
@@ -110,10 +110,10 @@ def test_a_network_of_an_older_version_is_read(context):
 def test_what_a_checkpoint_tells_of_its_run_is_the_same_in_another_process():
     """No address and no order of a hash: else a killed run's file would be another run's."""
     told = (
-        "import json; from faceshield.experiments.paper.fitted import AUGMENT_AND_MIX;"
-        "from faceshield.training.adversarial import Adversary; from faceshield.training.checkpoint import described;"
+        "import json; from faceshield.experiments.paper.network import AUGMENT_AND_MIX;"
+        "from faceshield.training.adversarial import Adversary; from faceshield.training.checkpoint import describe;"
         "calls = [call for pair in AUGMENT_AND_MIX.values() for call in pair if call] + [Adversary()];"
-        "print(json.dumps([described(call) for call in calls]))"
+        "print(json.dumps([describe(call) for call in calls]))"
     )
     runs = [
         subprocess.run([sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed}, **ASKED).stdout

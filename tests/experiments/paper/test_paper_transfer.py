@@ -10,9 +10,9 @@ from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.types import Noise
 from faceshield.data.sources import open_data
 from faceshield.data.unlearnable import unlearnable
-from faceshield.experiments.paper import trained as training
+from faceshield.experiments.paper import network_cache as training
 from faceshield.experiments.paper import transfer
-from faceshield.experiments.paper.transfer import ADDED_CLASS, MAPPED_CLASSES, renamed
+from faceshield.experiments.paper.transfer import ADDED_CLASS, MAPPED_CLASSES, rename_keys
 
 added_class = ADDED_CLASS.run
 mapped_classes = MAPPED_CLASSES.run
@@ -32,23 +32,23 @@ CLASS = {"noise": "error-min", "form": "class"}
 def seen(monkeypatch):
     """(training pictures, test pictures) of each network, and the noises that were asked for."""
     kept = {"data": [], "noise": []}
-    real, real_noise = training.fit_network, transfer.noise_of
+    real, real_noise = training.fit_network, transfer.load_or_make_noise
 
     def fitted(job, *of, **how):
         kept["data"].append((job.data, job.test))
         return real(job, *of, **how)
 
-    def noise_of(*of):
+    def load_or_make_noise(*of):
         kept["noise"].append((real_noise(*of), of[2]))
         return kept["noise"][-1][0]
 
     monkeypatch.setattr(training, "fit_network", fitted)
-    monkeypatch.setattr(transfer, "noise_of", noise_of)
+    monkeypatch.setattr(transfer, "load_or_make_noise", load_or_make_noise)
     return kept
 
 
 def digits(split="train", limit=10):
-    return open_data("digits", split, 8, limit).sorted()
+    return open_data("digits", split, 8, limit).sort()
 
 
 def test_the_added_class_alone_carries_noise_made_on_the_source(context, seen):
@@ -77,7 +77,7 @@ def test_the_clean_class_joins_as_it_is(context, seen):
     added_class({"noise": "none"}, 0, ADDED, context)
     ((pictures, _),) = seen["data"]
     original = digits()
-    wanted = original.of_classes(["0", "1", "2", "6"])
+    wanted = original.select_classes(["0", "1", "2", "6"])
     assert pictures.images.equal(wanted.images)
     assert pictures.labels.equal(wanted.labels)
 
@@ -87,7 +87,7 @@ def test_each_class_gets_the_noise_of_the_one_it_is_mapped_to(context, seen):
     mapped_classes({**CLASS, "protected": "0+2"}, 0, MAPPED, context)
     (noise, source), _ = seen["noise"]
     assert source.classes == ("5", "6", "7")
-    clean = digits().of_classes(["0", "1", "2"])
+    clean = digits().select_classes(["0", "1", "2"])
     delta = noise.for_batch(["6", "7", "5"])[clean.labels]
     full = (clean.images.int() + (delta * 255).round().int()).clamp(0, 255)
     assert seen["data"][0][0].images.int().equal(full)
@@ -97,22 +97,22 @@ def test_each_class_gets_the_noise_of_the_one_it_is_mapped_to(context, seen):
 
 def test_renamed_noise_has_the_new_names_alone():
     noise = Noise(torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 2, 2) / 255, "class", ("a", "b", "c"), Budget())
-    new = renamed(noise, {"x": "c", "y": "a", "z": "c"})
+    new = rename_keys(noise, {"x": "c", "y": "a", "z": "c"})
     assert list(new.keys) == ["x", "y", "z"]
     assert (new.delta[:, 0, 0, 0] * 255).round().tolist() == [2, 0, 2]
     with pytest.raises(StoreError, match="no entry 'd'"):
-        renamed(noise, {"x": "d"})
+        rename_keys(noise, {"x": "d"})
 
 
 def test_classes_are_chosen_by_name_in_the_order_asked_for():
     data = digits()
-    chosen = data.of_classes(["7", "3"])
+    chosen = data.select_classes(["7", "3"])
     assert chosen.classes == ("7", "3")
     by_id = dict(zip(data.ids, data.labels.tolist(), strict=True))
     assert [("7", "3")[label] for label in chosen.labels.tolist()] == [str(by_id[id]) for id in chosen.ids]
     assert set(chosen.ids) == {id for id, label in by_id.items() if label in (3, 7)}
     with pytest.raises(UsageError, match="class 'seven' is not in the data"):
-        data.of_classes(["seven"])
+        data.select_classes(["seven"])
 
 
 @pytest.mark.parametrize(

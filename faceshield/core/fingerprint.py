@@ -13,9 +13,9 @@ from faceshield.core.store import sha256
 def fingerprint(path: Path) -> str:
     """ "sha256 of N names and sizes: …" of the files in a folder or zip, "sha256: …" of any other file's content.
 
-    Pictures are many and reading them all takes minutes, so their content is not hashed: a file that changed and kept
-    its name and size goes unnoticed. Order, dates and places on the disk do not matter. Raises UsageError where there
-    is nothing, or a zip that is none.
+    The content of a folder's or zip's files is not hashed, since reading many pictures takes minutes: a change that
+    keeps name and size goes unnoticed. Order, dates and the folder's path do not matter. Raises UsageError where there
+    is nothing, or for an invalid zip.
     """
     if path.is_dir():
         names = [

@@ -79,7 +79,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class TrainedNetwork:
     """A trained network, and its curves, those of the classes among them."""
 
     model: nn.Module
@@ -87,17 +87,17 @@ class Fitted:
 
 
 def open_split(settings: TrainingSettings, split: Split, context: Context) -> Examples:
-    """The train or test pictures. Raises UsageError where the data is not there or is none."""
+    """The train or test pictures. Raises UsageError where the data is absent or invalid."""
     source = settings.data if settings.data in MADE_HERE else context.source(settings.data)
     return open_data(source, split, settings.size, settings.limit if split == "train" else settings.test_limit)
 
 
-def data_of(settings: TrainingSettings, context: Context) -> str:
-    """What the pictures are read from, as a text that changes with it."""
+def describe_data(settings: TrainingSettings, context: Context) -> str:
+    """A text that changes with the data set's files."""
     return context.content(settings.data)
 
 
-def fit_network(training: Training, context: Context, checkpoint: Path | None = None) -> Fitted:
+def fit_network(training: Training, context: Context, checkpoint: Path | None = None) -> TrainedNetwork:
     """The network of ``training``.
 
     Its first weights, the order of the pictures and the augmentation's draws depend on the seed alone: trained on other
@@ -108,7 +108,7 @@ def fit_network(training: Training, context: Context, checkpoint: Path | None = 
     change, mix = AUGMENT_AND_MIX[settings.augment]
     network = build_seeded(lambda: build(settings.model, len(data.classes), width=settings.width), seed)
 
-    def shares(network: nn.Module) -> Tested:
+    def test_network(network: nn.Module) -> Tested:
         guess = predict(network, test.images, context.runtime)
         return accuracy(guess, test.labels), class_accuracy(guess, test.labels, len(test.classes)).tolist()
 
@@ -116,6 +116,6 @@ def fit_network(training: Training, context: Context, checkpoint: Path | None = 
     history = train(
         network, data, context.runtime, epochs=last, seed=seed, lr=settings.lr, batch=settings.batch,
         schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, adversary=training.adversary,
-        test=shares, on_epoch=context.epochs(last), checkpoint=checkpoint, every=CHECKPOINT_S,
+        test=test_network, on_epoch=context.epochs(last), checkpoint=checkpoint, every=CHECKPOINT_S,
     )  # fmt: skip
-    return Fitted(network, history)
+    return TrainedNetwork(network, history)
