@@ -9,7 +9,7 @@ from typing import Any
 from readme_paper import ladder, mean, paper_scale
 
 from faceshield.core.store import read_json
-from faceshield.reports.results import spread, values
+from faceshield.reports.results import read_values, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -75,7 +75,7 @@ def _photos(key: dict[str, Any]) -> str:
 def _row(result: dict[str, Any], key: dict[str, Any], name: str, visible: bool = True) -> str:
     cells = [name]
     for metric in ("protected_accuracy", "others_accuracy"):
-        found = values(result, key, metric)
+        found = read_values(result, key, metric)
         text = f" ± {spread(found):.1%}" if len(found) > 1 else " (one seed)"
         cells.append(f"{statistics.fmean(found):.1%}{text}")
     if visible:
@@ -139,7 +139,7 @@ def _write_washed(result: dict[str, Any]) -> list[str]:
     lines = ["| the collector | recognised in clean crops | at the best epoch |", "|---|---|---|"]
     for name, text in _WASHED.items():
         key = {"noise": "tailored", "attacker": "scratch", "countermeasure": name}
-        final, peak = (values(result, key, metric) for metric in ("protected_accuracy", "protected_accuracy_peak"))
+        final, peak = (read_values(result, key, metric) for metric in ("protected_accuracy", "protected_accuracy_peak"))
         seeds = f" (mean of {len(final)} seeds)" if len(final) > 1 else ""
         lines.append(f"| {text} | {statistics.fmean(final):.1%}{seeds} | {statistics.fmean(peak):.1%} |")
     for attacker, text in (
@@ -173,7 +173,7 @@ def _write_searched(result: dict[str, Any]) -> list[str]:
         return words if extractor is None else {**words, "extractor": extractor}
 
     shown = {extractor: [key(noise, sides, extractor) for sides, noise in _SIDES] for extractor in _EXTRACTORS}
-    seeds = min(len(values(result, one, "rank1")) for keys in shown.values() for one in keys)
+    seeds = min(len(read_values(result, one, "rank1")) for keys in shown.values() for one in keys)
     text = "one seed" if seeds == 1 else f"mean of {seeds} seeds, other photos in each"
     crowd = result["cells"][0]["metrics"]["crowd"]
     return [

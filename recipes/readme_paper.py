@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from faceshield.core.store import read_json
-from faceshield.reports.results import stand_ins, values
+from faceshield.reports.results import find_stand_ins, read_values
 
 
 def mean(result: dict[str, Any], key: dict[str, Any], metric: str) -> float:
     """The mean of ``metric`` over the seeds of the cells with exactly this key."""
-    return statistics.fmean(values(result, key, metric))
+    return statistics.fmean(read_values(result, key, metric))
 
 
 def ladder(result: dict[str, Any]) -> str:
@@ -66,7 +66,7 @@ def paper_scale(results: Path) -> list[str]:
             if bar["metric"] == "test_accuracy_final" and "paper" in bar and bar["key"].items() <= key.items()
         )
         lines.append(f"| {text} | {theirs:.1%} | {mean(found[name], key, 'test_accuracy_final'):.1%} |")
-    (read,) = stand_ins(found["fig1"]).values()
+    (read,) = find_stand_ins(found["fig1"]).values()
     lines += [
         "",
         f"All noise made with ResNet-18; one seed on one {found['fig1']['device']}; from a JPEG copy of the data"

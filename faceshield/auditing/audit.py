@@ -97,7 +97,7 @@ def audit(
             f"{clean / sides['clean'].names[first]} and {cloaked / sides['cloaked'].names[second]} show the same"
             " uncloaked face; give clean photos that are not among the cloaked ones"
         )
-    left = distractors.without(sides["clean"].features)
+    left = distractors.exclude(sides["clean"].features)
     different = torch.cdist(sides["clean"].features, left.crowd).flatten()
     per_search = min(len(sides["clean"].names) - 1, len(sides["cloaked"].names) - 1)
     found = {(a, b): _search_side(sides, a, b, left.crowd, per_search) for a in KINDS for b in KINDS}

@@ -15,7 +15,7 @@ from faceshield.cloaking.options import Options
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
-from faceshield.faces.align import align_150, canvas_matrix, whole_box
+from faceshield.faces.align import align_150, fit_canvas, round_box
 from faceshield.imaging.photo import JPEG_QUALITY, choose_format
 from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
@@ -41,7 +41,7 @@ class Perturbation(Protocol):
     def epsilon(self) -> float: ...
 
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
-        """(3, S, S) on the canvas of ``faces.align.canvas_matrix``, |δ| ≤ ε; ``digest`` is the photo file's SHA-256."""
+        """(3, S, S) on the canvas of ``faces.align.fit_canvas``, |δ| ≤ ε; ``digest`` is the photo file's SHA-256."""
 
     def distance_to_person(self, written: Written, photo: Photo, faces: Sequence[Face]) -> float | None:
         """The least distance between ``faces`` in the ``written`` file and the person's clean ones, for ResNet-29.
@@ -119,8 +119,8 @@ class PhotoMasks:
 
 def build_face_view(pixels: Tensor, face: Face, grey: bool = False, codec: Codec | None = None) -> FaceView:
     """``face`` of ``pixels`` (1, 3, H, W) float32 in [0, 1] as a mask is optimised on it."""
-    box = whole_box(face, pixels.shape[-1], pixels.shape[-2])
-    return FaceView(pixels, canvas_matrix(face), face.landmarks, box, grey, codec)
+    box = round_box(face, pixels.shape[-1], pixels.shape[-2])
+    return FaceView(pixels, fit_canvas(face), face.landmarks, box, grey, codec)
 
 
 def find_codec(photo: Photo, options: Options) -> Codec | None:

@@ -20,7 +20,7 @@ from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256, write_bytes
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import linf_255, psnr, ssim
-from faceshield.faces.align import canvas_matrix
+from faceshield.faces.align import fit_canvas
 from faceshield.imaging.blend import Region, blend
 from faceshield.imaging.photo import Encoded, decode, encode
 
@@ -60,7 +60,7 @@ def add_perturbation(
     ``digest`` is the SHA-256 of the photo's file.
     """
     deltas = [perturbation.delta_of(photo, face, digest) for face in faces]
-    placed = [(delta, canvas_matrix(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
+    placed = [(delta, fit_canvas(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
     return blend(photo, placed, perturbation.epsilon)
 
 

@@ -43,7 +43,7 @@ class Distractors:
     targets: Tensor
     recogniser: str
 
-    def without(self, features: Tensor) -> Distractors:
+    def exclude(self, features: Tensor) -> Distractors:
         """These distractors without the person searched for, whose photos have ``features`` (K, D), none of them NaN.
 
         A public figure may be among the distractors, and finding them there is no false match. :data:`SAME` decides who

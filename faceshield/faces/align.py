@@ -19,7 +19,7 @@ CANVAS = 128
 """Side of the noise canvas: the 112×112 crop with 8 pixels around it."""
 
 
-def canvas_matrix(face: Face, size: int = CANVAS) -> Matrix:
+def fit_canvas(face: Face, size: int = CANVAS) -> Matrix:
     """(2, 3) float32, photo → canvas of ``size``² pixels with the 112×112 template crop in its middle.
 
     Raises PhotoError where the landmarks coincide.
@@ -29,8 +29,8 @@ def canvas_matrix(face: Face, size: int = CANVAS) -> Matrix:
 
 
 def align(rgb: NDArray[np.uint8], face: Face, size: int = CANVAS) -> AlignedFace:
-    """``face`` of ``rgb`` (H, W, 3) on the canvas of :func:`canvas_matrix`; black where the photo ends."""
-    return _carry(rgb, face, canvas_matrix(face, size), size)
+    """``face`` of ``rgb`` (H, W, 3) on the canvas of :func:`fit_canvas`; black where the photo ends."""
+    return _carry(rgb, face, fit_canvas(face, size), size)
 
 
 def cut(rgb: NDArray[np.uint8], face: Face, crop: CropSpec) -> AlignedFace:
@@ -38,7 +38,7 @@ def cut(rgb: NDArray[np.uint8], face: Face, crop: CropSpec) -> AlignedFace:
 
     A box counts as far as the photo reaches and from whole pixel to whole pixel. Raises PhotoError as its way does.
     """
-    return _carry(rgb, face, crop.way(face.landmarks, whole_box(face, rgb.shape[1], rgb.shape[0])), crop.size)
+    return _carry(rgb, face, crop.way(face.landmarks, round_box(face, rgb.shape[1], rgb.shape[0])), crop.size)
 
 
 def align_150(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
@@ -55,12 +55,12 @@ def align_box(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
     return cut(rgb, face, CropSpec(None, BOX_160))
 
 
-def whole_box(face: Face, width: int, height: int) -> Matrix:
+def round_box(face: Face, width: int, height: int) -> Matrix:
     """(2, 2): the corners x, y of the box of ``face`` within a photo, at edges of pixels."""
     return face.box.reshape(2, 2).clip(0, (width, height)).astype(int).astype(np.float32)
 
 
-def face_from_box(box: ArrayLike) -> Face:
+def make_face(box: ArrayLike) -> Face:
     """An upright face whose template fills ``box`` (x0, y0, x1, y1 in photo pixels), for a box drawn by hand.
 
     Its landmarks are the template's, so it aligns like any other; its score is 1 because the user vouches for

@@ -1,7 +1,7 @@
-"""The detector of the tool: YuNet looks where faces may be and which way is up, MTCNN looks closely and decides.
+"""The tool's detector: YuNet proposes faces at every roll, and MTCNN confirms each in an upright window.
 
-YuNet sees a photo of 12 megapixels in a tenth of the time that MTCNN takes, and faces at every roll; what MTCNN sees in
-an upright window of the original decides on the score and the five points, as it did before.
+YuNet takes a tenth of MTCNN's time on a photo of 12 megapixels. The score and the five points are MTCNN's, measured in
+an upright window of the original.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class AnyRollDetector:
         return max(found, key=lambda face: face.score, default=None)
 
     def _judge(self, rgb: NDArray[np.uint8], copies: Sequence[Copy], places: Sequence[Face]) -> list[Face]:
-        """What MTCNN says of ``places``."""
+        """The faces at ``places`` that MTCNN confirms, and those that YuNet is sure of."""
         upright = self.scout.turn_upright(copies, [place.box for place in places])
         worth = [one for one in upright if one is not None and one.face.score >= _UPRIGHT]
         windows = [_fit_window(one) for one in worth]

@@ -55,7 +55,7 @@ def carry(face: Face, matrix: Matrix) -> Face:
 
 
 def keep_distinct(faces: Sequence[Face], most: float = 0.5) -> list[Face]:
-    """Largest first, and one of each: of faces that overlap by ``most`` of their union the surest stays."""
+    """Largest first, without duplicates: of faces that overlap by ``most`` (IoU) the highest score stays."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
         if all(overlap(face.box, other.box) < most for other in kept):

@@ -1,4 +1,4 @@
-"""A detector that remembers: what it found in a photo is read from a folder when the same pixels come again."""
+"""A detector with a cache: faces of pixels that it has seen before are read from a folder."""
 
 from __future__ import annotations
 

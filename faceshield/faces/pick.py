@@ -12,7 +12,7 @@ from torch import Tensor
 
 from faceshield.core.errors import UnprotectedError, UsageError
 from faceshield.core.types import Face
-from faceshield.faces.align import align_150, face_from_box
+from faceshield.faces.align import align_150, make_face
 from faceshield.faces.detector import CONFIDENT, Detector, overlap
 from faceshield.models.resnet29 import MATCH_DISTANCE, ResNet29
 
@@ -93,7 +93,7 @@ def _find_at(place: Place, faces: Sequence[Face], rgb: NDArray[np.uint8] | None,
     if nearest is not None and overlap(nearest.box, box) >= 0.4:
         return nearest
     seen = detector.look(rgb, box) if detector is not None and rgb is not None else None
-    return seen or face_from_box(box)
+    return seen or make_face(box)
 
 
 def embed_faces(rgb: NDArray[np.uint8], faces: Sequence[Face], network: ResNet29) -> Tensor:

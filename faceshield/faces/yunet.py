@@ -1,7 +1,7 @@
-"""YuNet (Wu, Peng and Yu 2023) over a photo: reduced copies, and what a place looks like from all four sides.
+"""YuNet (Wu, Peng and Yu 2023) over a photo: a search in reduced copies, and the roll of each face found.
 
-It reads an upright face into nearly everything, also into one on its side or head, and believes each to be about
-upright. How sure it is tells: a face that is turned upright scores higher than the same face turned otherwise.
+YuNet takes every face for about upright, also one that lies on its side or is upside down. The score tells the roll: a
+face that is turned upright scores higher than the same face at any other roll.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Upright(NamedTuple):
 
 
 class YunetDetector:
-    """Finds faces of ``min_face`` photo pixels and more; tells of each which way is up.
+    """Finds faces of ``min_face`` photo pixels and more, and each one's roll.
 
     Photos up to 640 px are searched down to 10 px; beyond 16 megapixels the smallest face grows with the root of the
     area. Deterministic. The network is loaded at the first use.

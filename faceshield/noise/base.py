@@ -21,14 +21,19 @@ OnRound = Callable[[int, float, Tensor], None]
 
 @dataclass(frozen=True)
 class Learner:
-    """A network θ, how it is run, and how it is fitted: handed in, since noise picks no device and no optimiser.
+    """A network θ and how to run and fit it. Callers hand it in, since noise chooses no device and no optimiser.
 
-    ``frozen()`` is the network as it is now, in eval mode and for good: it gives float32 logits for float images in
-    [0, 1], and only these ask for gradients, so that many passes while θ stays cost no more than they must. ``fit``
-    makes one optimiser step on float images and int64 labels and gives the examples' losses (N,) from before it.
-    ``state`` is a flat copy of parameters, buffers and the optimiser's memory, ``restore`` its inverse: what a resumed
-    job needs. ``ranks`` are the processes that hold the same learner: ``fit`` is given the whole batch in each of them,
-    and what ``frozen`` gives works in each for itself.
+    Attributes:
+        model: The network.
+        frozen: Returns a copy of the network as it is now, in eval mode: float images in [0, 1] to float32 logits.
+            Gradients are for the images only.
+        fit: Makes one optimiser step on float images (N, 3, H, W) in [0, 1] and int64 labels (N,); returns the losses
+            (N,) from before it.
+        state: Returns a flat copy of parameters, buffers and the optimiser's memory.
+        restore: Puts back what ``state`` returned.
+        device: Where the network is.
+        ranks: The processes that hold the same learner. ``fit`` needs the whole batch in each of them; the copies of
+            ``frozen`` work in each process alone.
     """
 
     model: nn.Module
@@ -43,7 +48,7 @@ class Learner:
 class NoiseMethod(Protocol):
     """One way to make δ. Its fields are its settings; ``generate`` is the same for all of them.
 
-    Examples are seen in the order of their ids, and all that is drawn is drawn from ``seed``: neither the order of the
+    Examples are taken in the order of their ids, and every random choice comes from ``seed``: neither the order of
     files nor a shuffled loader changes Δ.
     """
 

@@ -23,8 +23,9 @@ class Eq5:
     """A solver for :class:`faceshield.noise.error_min.ErrorMin`; c = 1 and T = 200 are the paper's.
 
     Each example is a problem of its own: Adam works value by value, and L-BFGS keeps a curvature and a step length for
-    each (noise.lbfgs), so that neither the batch nor the order changes δ. It starts from the last pass's δ. δ is free
-    while it is sought; the answer is then projected to the budget and cut such that its picture stays in [0, 1].
+    each (noise.lbfgs), so that neither the batch nor the order changes δ. It starts from the last pass's δ.
+    δ is unbounded during the optimisation; then it is projected to the budget and clipped such that its picture stays
+    in [0, 1].
 
     The paper names both optimisers in one sentence ("L-BFGS … using Adam"), hence both here; it does not give Adam's
     rate.
@@ -50,7 +51,7 @@ class Eq5:
     ) -> int:
         """Solve for each of ``images`` (n, 3, H, W) uint8; ``delta`` (n, 3, H, W) is changed in place.
 
-        Returns the number of steps taken, an evaluation each (L-BFGS: and a few more where a step was too long).
+        Returns the number of steps. Each is one evaluation, or for L-BFGS a few more where a step was too long.
         """
         total = 0
         for index in torch.arange(len(images), device=delta.device).split(batch):

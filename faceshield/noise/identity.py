@@ -1,7 +1,7 @@
 """A person's noise: made from a random secret on their own photos, kept on this machine, reused unchanged.
 
-One δ a person is a linkable mark: whoever knows δ can find that person's cloaked photos. The bank's noises are public,
-so a δ taken from it is known to everyone; a private δ starts from a secret that never leaves the machine.
+One δ a person is a linkable mark: anyone who knows δ can find that person's cloaked photos. The noises of the bank are
+public; a private δ starts from a secret that never leaves the machine.
 """
 
 from __future__ import annotations

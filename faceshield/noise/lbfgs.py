@@ -75,7 +75,7 @@ def _apply_inverse_hessian(gradient: Tensor, pairs: deque[Pair], scale: Tensor) 
 def _backtrack(
     objective: Objective, old: tuple[Tensor, Tensor, Tensor], direction: Tensor, active: Tensor, shape: torch.Size
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-    """Backtracking for the ``active`` problems: who moved (N,), and x, value and gradient there."""
+    """Backtracking for the ``active`` problems: which moved (N,) bool, and x, value and gradient there."""
     x, value, gradient = (tensor.clone() for tensor in old)
     slope = (direction * gradient).sum(1)
     moved = torch.zeros_like(active)

@@ -171,13 +171,13 @@ def mask(
     base: Tensor | None = None,
     canvas: int = 128,
     steps: int = 40,
-    views: int = 2,
+    draws: int = 2,
     ssim: float = 0.95,
     handling: PhotoTransforms | None = None,
 ) -> Tensor:
     """δ (3, canvas, canvas) for one photo, |δ| ≤ ε, without gradient.
 
-    Each of ``steps`` signed steps takes the gradient of the ``losses``' weighted losses over ``views`` draws of
+    Each of ``steps`` signed steps takes the gradient of the ``losses``' weighted losses over ``draws`` draws of
     ``handling``. The first draw is the photo as it is written; every other draw is mirrored, since a recogniser may
     average a face with its mirror image. The step size falls linearly. ``ssim`` is the least similarity to the photo
     (:func:`likeness`): a penalty holds it during the steps, and a δ that still breaks it is scaled down at the end.
@@ -200,11 +200,11 @@ def mask(
         delta.requires_grad_(True)
         photo = near.with_noise(delta)
         written = photo if near.codec is None else near.codec(photo)
-        draws = [[near.cut(written, spec) for spec in specs]]
-        draws += [handling(near, written, specs, generator) for _ in range(views - 1)]
-        draws[1::2] = [[crop.flip(-1) for crop in draw] for draw in draws[1::2]]
+        sets = [[near.cut(written, spec) for spec in specs]]
+        sets += [handling(near, written, specs, generator) for _ in range(draws - 1)]
+        sets[1::2] = [[crop.flip(-1) for crop in crops] for crops in sets[1::2]]
         loss = 20 * F.relu(ssim - likeness(plain, photo))
-        for feature_loss, crops in zip(losses, zip(*draws, strict=True), strict=True):
+        for feature_loss, crops in zip(losses, zip(*sets, strict=True), strict=True):
             loss = loss + feature_loss.weight * feature_loss.loss(torch.cat(crops))
         (gradient,) = torch.autograd.grad(loss, delta)
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)

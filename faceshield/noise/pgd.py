@@ -36,7 +36,7 @@ def step(
     ``sign`` −1 minimises it (error-min), +1 maximises it (error-max). ``transform`` is drawn once from
     ``generator``; ``shape`` is a further constraint on δ, applied before the budget's projection. Only δ gets a
     gradient: the caller freezes the network's parameters and picks its batch-norm mode. An example's δ is kept such
-    that images + δ stays in [0, 1]; a shared δ is clamped in the forward pass only, and so is any other one without
+    that images + δ stays in [0, 1]. A shared δ is clamped in the forward pass only, and so is any δ without
     ``in_range``.
     """
     shared = len(delta) != len(images)

@@ -43,16 +43,23 @@ def resize(images: Tensor, size: int) -> Tensor:
 class Transforms:
     """What happens between a photo and a training batch; probabilities and ranges, all per example.
 
-    frame   side of the plain crop in canvas pixels, around the canvas's middle
-    sizes   edge lengths of the batches that come out; one is drawn for each batch
-    zoom    (least, most) side of the crop taken, as a multiple of ``frame``; shift ± as a fraction of ``frame``
-    rotate  ± degrees; flip: probability of mirroring
-    colour  ± strength of brightness, contrast and saturation jitter; grey: probability of losing all colour
-    resample / jpeg  probability of another size and back (``scales`` of its own), and of JPEG at a ``quality``
+    The last two are off by default; recipes/faces/ablation.yaml compares them.
 
-    Not drawn unless asked for (recipes/faces/ablation.yaml compares them):
-    landmarks  standard deviation of each of the five landmarks that the face is aligned by, in pixels of a 112 crop
-    band       probability of losing a random octave of frequencies (``noise.band``)
+    Attributes:
+        frame: Side of the plain crop in canvas pixels, around the canvas's middle.
+        sizes: Sides of the batches that come out; one is drawn for each batch.
+        zoom: Least and largest side of the crop, as multiples of ``frame``.
+        shift: ± shift of the crop, as a fraction of ``frame``.
+        rotate: ± degrees.
+        flip: Probability of mirroring.
+        colour: ± strength of brightness, contrast and saturation jitter.
+        grey: Probability of losing all colour.
+        resample: Probability of another size and back.
+        scales: Least and largest of these sizes, as shares.
+        jpeg: Probability of JPEG.
+        quality: Least and highest quality of that JPEG, 1–100.
+        landmarks: Standard deviation of each of the five landmarks that align the face, in pixels of a 112 crop.
+        band: Probability of losing a random octave of frequencies (``noise.band``).
     """
 
     frame: int = 112

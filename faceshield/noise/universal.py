@@ -23,11 +23,11 @@ from faceshield.noise.sweep import split_by_class
 
 @dataclass(frozen=True)
 class Universal:
-    """Passes over ``subset`` of the examples; whoever is still classified correctly pushes its class's δ on.
+    """Passes over ``subset`` of the examples; each one that is still classified correctly moves its class's δ.
 
     δ_y ← Π(δ_y + Δ) with Δ the DeepFool step from x + δ_y over the nearest boundary, until ``fooling`` of the subset
-    are misclassified (the paper cited stops at 1 − δ = 0.8) or ``passes`` are over. Misclassified means: not taken for
-    its label; examples that the clean network gets wrong count from the start.
+    are misclassified (the paper cited stops at 1 − δ = 0.8) or ``passes`` are over. An example is misclassified
+    when the network gives another class than its label, also where it does so for the clean picture.
 
     - ``update`` "sequential" (as published): one example of a class after the other; a batch holds one of each class.
     - "mean": in a batch of ``batch`` examples δ_y moves by the mean of its examples' steps. Fewer, fuller batches.

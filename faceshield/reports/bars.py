@@ -12,13 +12,13 @@ from faceshield.reports.look import (
     PAPER,
     add_legend,
     assign_colours,
+    format_name,
     format_rate_axis,
     make_panels,
-    name_of,
     require,
 )
-from faceshield.reports.plot import Plot, find_paper_value, label
-from faceshield.reports.results import format_given, format_number, keys_of, scalars, spread, values
+from faceshield.reports.plot import Plot, find_paper_value, format_key
+from faceshield.reports.results import format_given, format_number, list_keys, list_scalars, read_values, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,12 +33,17 @@ def draw_bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figur
     Dots are single seeds, the whisker their standard deviation; hatched is the paper; a dashed rung is a bar of the
     claim (at most, at least).
     """
-    metrics = plot.choose_metrics(result, scalars(result), expected, "test_accuracy_final")
+    metrics = plot.choose_metrics(result, list_scalars(result), expected, "test_accuracy_final")
     slots: list[Slot] = [
-        (label(key, plot.x, plot.by) or "–", str(key.get(plot.by, "–")) if plot.by else name_of(metric), key, metric)
+        (
+            format_key(key, plot.x, plot.by) or "–",
+            str(key.get(plot.by, "–")) if plot.by else format_name(metric),
+            key,
+            metric,
+        )
         for metric in metrics
-        for key in keys_of(result)
-        if metric in scalars(result) and values(result, key, metric)
+        for key in list_keys(result)
+        if metric in list_scalars(result) and read_values(result, key, metric)
     ]
     require(slots, result, f"the metric {' or '.join(metrics)}")
     shade = assign_colours(list(dict.fromkeys(slot[1] for slot in slots)))
@@ -49,7 +54,7 @@ def draw_bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figur
     figure, axes = make_panels(result, len(parts), width=min(wide, 12), columns=2 if wide < 7 else 1)
     for panel, part in zip(axes, parts, strict=True):
         _draw_panel(panel, part, groups, shade, result, expected)
-        panel.set_ylabel(name_of(part[0][3]) if plot.by or len(metrics) == 1 else "")
+        panel.set_ylabel(format_name(part[0][3]) if plot.by or len(metrics) == 1 else "")
     add_legend(figure, axes)
     return figure
 
@@ -72,7 +77,7 @@ def _draw_panel(
     for group, name, key, metric in slots:
         left = groups.index(group) - 0.42 + names.index(name) * width
         paper = find_paper_value(expected, key, [metric])
-        ours = [float(value) for value in values(result, key, metric)]
+        ours = [float(value) for value in read_values(result, key, metric)]
         mean, place = statistics.fmean(ours), left + width / 2 - (half / 2 if paper is not None else 0)
         panel.bar(place, mean, half * 0.94, color=shade[name], label=name)
         if len(ours) > 1:

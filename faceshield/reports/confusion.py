@@ -9,8 +9,8 @@ import numpy as np
 
 from faceshield.core.results import Expected, Result
 from faceshield.reports.look import make_panels, require
-from faceshield.reports.plot import Plot, label
-from faceshield.reports.results import keys_of, matrices, values
+from faceshield.reports.plot import Plot, format_key
+from faceshield.reports.results import list_keys, list_matrices, read_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,18 +25,18 @@ def draw_confusion(result: Result, plot: Plot, expected: Sequence[Expected]) -> 
     """
     from matplotlib.ticker import PercentFormatter
 
-    metric = plot.choose_metrics(result, matrices(result), expected, "confusion")[0]
-    keys = [key for key in keys_of(result) if metric in matrices(result) and values(result, key, metric)]
+    metric = plot.choose_metrics(result, list_matrices(result), expected, "confusion")[0]
+    keys = [key for key in list_keys(result) if metric in list_matrices(result) and read_values(result, key, metric)]
     require(keys, result, f"the matrix {metric}")
     figure, axes = make_panels(result, len(keys), width=4.2, height=3.9)
     image = None
     for panel, key in zip(axes, keys, strict=True):
-        counts = np.asarray(values(result, key, metric), float).sum(0)
+        counts = np.asarray(read_values(result, key, metric), float).sum(0)
         shares = counts / counts.sum(1, keepdims=True).clip(1)
         image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        panel.set(title=label(key), xlabel="the classifier says")
+        panel.set(title=format_key(key), xlabel="the classifier says")
         panel.grid(False)
-        names = next(iter(values(result, key, "classes")), [str(place) for place in range(len(shares))])
+        names = next(iter(read_values(result, key, "classes")), [str(place) for place in range(len(shares))])
         every = 1 if len(shares) <= READABLE else 5
         ticks = range(0, len(shares), every)
         upright = 90 if any(len(names[tick]) > 2 for tick in ticks) else 0

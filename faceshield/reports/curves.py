@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceshield.core.results import Expected, Result
-from faceshield.reports.look import END, add_legend, assign_colours, format_rate_axis, make_panels, name_of, require
-from faceshield.reports.plot import Plot, find_paper_value, label
-from faceshield.reports.results import keys_of, values, vectors
+from faceshield.reports.look import END, add_legend, assign_colours, format_name, format_rate_axis, make_panels, require
+from faceshield.reports.plot import Plot, find_paper_value, format_key
+from faceshield.reports.results import list_keys, list_vectors, read_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,29 +23,29 @@ def draw_curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Fig
     """
     from matplotlib.ticker import MaxNLocator
 
-    metrics = plot.choose_metrics(result, vectors(result), expected, "curve_test")
-    by = plot.by or ("noise" if any("noise" in key for key in keys_of(result)) else None)
+    metrics = plot.choose_metrics(result, list_vectors(result), expected, "curve_test")
+    by = plot.by or ("noise" if any("noise" in key for key in list_keys(result)) else None)
     found = [
         (metric, key)
         for metric in metrics
-        for key in keys_of(result)
-        if metric in vectors(result) and any(values(result, key, metric))
+        for key in list_keys(result)
+        if metric in list_vectors(result) and any(read_values(result, key, metric))
     ]
     require(found, result, f"a list {' or '.join(metrics)}")
-    places = list(dict.fromkeys((metric, label(key, None, by) if by else "") for metric, key in found))
+    places = list(dict.fromkeys((metric, format_key(key, None, by) if by else "") for metric, key in found))
     if any(words for _, words in places):  # a line that leaves the panels' parts open is a baseline of them all
         places = [place for place in places if place[1]]
     several = len({metric for metric, _ in places}) > 1
     figure, axes = make_panels(result, len(places))
-    shade = assign_colours(list(dict.fromkeys(str(key.get(by, "–")) if by else label(key) for _, key in found)))
+    shade = assign_colours(list(dict.fromkeys(str(key.get(by, "–")) if by else format_key(key) for _, key in found)))
     for panel, place in zip(axes, places, strict=True):
         ends: list[tuple[float, str]] = []
         last = 1
         for metric, key in found:
-            if metric != place[0] or (by and label(key, None, by) not in ("", place[1])):
+            if metric != place[0] or (by and format_key(key, None, by) not in ("", place[1])):
                 continue
-            name = str(key.get(by, "–")) if by else label(key)
-            runs = [run for run in values(result, key, metric) if run]
+            name = str(key.get(by, "–")) if by else format_key(key)
+            runs = [run for run in read_values(result, key, metric) if run]
             length = min(map(len, runs))
             table = np.asarray([run[:length] for run in runs], float)
             epochs, mean = np.arange(1, length + 1), table.mean(0)
@@ -66,6 +66,6 @@ def draw_curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Fig
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set(xlabel="epoch", xlim=(min(1, last - 1), last * 1.05), title=place[1] if by else "")
         if several or panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]
-            panel.set_ylabel(name_of(place[0]))
+            panel.set_ylabel(format_name(place[0]))
     add_legend(figure, axes)
     return figure

@@ -15,13 +15,13 @@ from faceshield.reports.look import (
     PAPER,
     add_legend,
     assign_colours,
+    format_name,
     format_rate_axis,
     make_panels,
-    name_of,
     require,
 )
-from faceshield.reports.plot import Plot, find_paper_value, label
-from faceshield.reports.results import keys_of, scalars, spread, values
+from faceshield.reports.plot import Plot, find_paper_value, format_key
+from faceshield.reports.results import list_keys, list_scalars, read_values, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,12 +35,12 @@ def draw_lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figu
     """
     if plot.x is None:
         raise UsageError(f"{result['recipe']}: plot lines needs plot_x, the number in the key to draw along")
-    metrics = plot.choose_metrics(result, scalars(result), expected, "test_accuracy_final")
-    labelled = [(key, label(key, plot.by, plot.x) or "ours") for key in keys_of(result) if plot.x in key]
+    metrics = plot.choose_metrics(result, list_scalars(result), expected, "test_accuracy_final")
+    labelled = [(key, format_key(key, plot.by, plot.x) or "ours") for key in list_keys(result) if plot.x in key]
     metrics = [
         metric
         for metric in metrics
-        if metric in scalars(result) and any(values(result, key, metric) for key, _ in labelled)
+        if metric in list_scalars(result) and any(read_values(result, key, metric) for key, _ in labelled)
     ]
     require(metrics, result, f"{plot.x} in its key and the metric to draw over it")
     names = list(dict.fromkeys(name for _, name in labelled))
@@ -52,12 +52,12 @@ def draw_lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figu
                 (
                     (_read_x(key, plot.x, result), key)
                     for key, other in labelled
-                    if other == name and values(result, key, metric)
+                    if other == name and read_values(result, key, metric)
                 ),
                 key=lambda pair: pair[0],
             )
             x = [value for value, _ in points]
-            ours = [[float(value) for value in values(result, key, metric)] for _, key in points]
+            ours = [[float(value) for value in read_values(result, key, metric)] for _, key in points]
             mean, sd = np.array([statistics.fmean(v) for v in ours]), np.array([spread(v) for v in ours])
             marker = MARKERS[place % len(MARKERS)]
             panel.plot(x, mean, color=shade[name], marker=marker, markersize=5, label=name)
@@ -70,7 +70,7 @@ def draw_lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figu
         if any(bar.paper is not None and bar.metric == metric for bar in expected):
             panel.plot([], [], "--o", color="#555", mfc="white", linewidth=1.2, label=PAPER)
         format_rate_axis(panel, [metric])
-        panel.set(xlabel=plot.x.replace("_", " "), title=name_of(metric))
+        panel.set(xlabel=plot.x.replace("_", " "), title=format_name(metric))
     add_legend(figure, axes)
     return figure
 

@@ -65,7 +65,7 @@ SHARED = (PAPER, END, BAR)
 CHARACTER = 0.083  # inches that a letter of the title takes
 
 
-def name_of(metric: str) -> str:
+def format_name(metric: str) -> str:
     """A metric as an axis calls it."""
     return NAMES.get(metric, metric.replace("_", " "))
 

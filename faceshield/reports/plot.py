@@ -44,7 +44,7 @@ class Plot:
         return [fallback]
 
 
-def label(key: Key, first: str | None = None, without: str | None = None) -> str:
+def format_key(key: Key, first: str | None = None, without: str | None = None) -> str:
     """A key in words: the value of ``first``, then every other part but ``without``; "" where nothing is left.
 
     Whatever a plot's keys leave open stays in the words, so that two cells never share a place unseen.

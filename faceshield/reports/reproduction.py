@@ -14,9 +14,9 @@ from faceshield.core.results import Expected, Result
 from faceshield.core.store import write_bytes
 from faceshield.reports.figures import draw_all
 from faceshield.reports.plot import Plot
-from faceshield.reports.results import format_duration, format_seeds, stand_ins
+from faceshield.reports.results import find_stand_ins, format_duration, format_seeds
 from faceshield.reports.tables import HEAD, Row, build_rows, render_table
-from faceshield.reports.verdict import Verdict, overall
+from faceshield.reports.verdict import Verdict, judge_all
 
 INTRO = (
     "Written by `faceshield recipes report` from recipes/ and recipes/results/; do not edit it. Ours is the mean over"
@@ -45,7 +45,7 @@ class Part:
 
     scale: str
     verdict: Verdict
-    told: str
+    summary: str
     table: tuple[Row, ...]
     figures: tuple[Path, ...]
 
@@ -59,7 +59,7 @@ def write_report(sections: Sequence[Section], results: Path, out: Path) -> list[
     return written
 
 
-def verdict_of(parts: Sequence[Part]) -> str:
+def format_verdicts(parts: Sequence[Part]) -> str:
     """A recipe's verdict at each scale, or "not run"."""
     return ", ".join(f"{part.verdict} ({part.scale})" for part in parts) or "not run"
 
@@ -68,13 +68,13 @@ def render_markdown(sections: Sequence[Section], parts: dict[str, list[Part]], o
     """The whole page; figures are linked relative to ``out``."""
     lines = ["# Reproduction", "", INTRO, "", "| recipe | claim | verdict |", "| --- | --- | --- |"]
     lines += [
-        f"| {section.id} | {section.claim.replace('|', '/')} | {verdict_of(parts[section.id])} |"
+        f"| {section.id} | {section.claim.replace('|', '/')} | {format_verdicts(parts[section.id])} |"
         for section in sections
     ]
     for section in sections:
         lines += ["", f"## {section.id}", "", section.claim]
         for part in parts[section.id]:
-            lines += ["", f"### {section.id} at {part.scale} scale: {part.verdict}", "", part.told]
+            lines += ["", f"### {section.id} at {part.scale} scale: {part.verdict}", "", part.summary]
             lines += ["", render_table(part.table)]
             for figure in part.figures:
                 where = Path(os.path.relpath(figure, out)).as_posix()
@@ -95,7 +95,8 @@ def render_html(sections: Sequence[Section], parts: dict[str, list[Part]]) -> st
         intro=INTRO.replace("`", "").replace("*", ""),
         head=HEAD,
         sections=[
-            (section, parts[section.id], verdict_of(parts[section.id]), _list_unrun(section)) for section in sections
+            (section, parts[section.id], format_verdicts(parts[section.id]), _list_unrun(section))
+            for section in sections
         ],
         embedded=_embed,
     )
@@ -105,7 +106,7 @@ def _build_parts(section: Section, results: Path) -> list[Part]:
     return [
         Part(
             result["scale"],
-            overall(section.expected, result),
+            judge_all(section.expected, result),
             _describe(result, stale),
             tuple(build_rows(result, section.expected, section.metrics)),
             tuple(
@@ -126,7 +127,7 @@ def _describe(result: Result, stale: bool) -> str:
     open_ = len(result.get("not_run", []))
     if open_:
         text += f" Not run yet: {open_} of {open_ + len(result['cells'])} cells."
-    for name, other in stand_ins(result).items():
+    for name, other in find_stand_ins(result).items():
         text += f" {other} was read in the place of {name}."
     if stale:
         text += " The recipe's settings have changed since: run it again."

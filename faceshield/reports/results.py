@@ -16,7 +16,7 @@ SCALES = ("smoke", "mini", "paper")
 RATES = {"accuracy", "auc", "eer", "tar", "rank1", "rate", "success", "chance"}
 
 
-def keys_of(result: Result) -> list[Key]:
+def list_keys(result: Result) -> list[Key]:
     """The keys of a result's finished cells, each once, in the order of the file."""
     keys: list[Key] = []
     for cell in result["cells"]:
@@ -25,12 +25,12 @@ def keys_of(result: Result) -> list[Key]:
     return keys
 
 
-def values(result: Result, key: Key, metric: str) -> list[Any]:
+def read_values(result: Result, key: Key, metric: str) -> list[Any]:
     """``metric`` of the cells with exactly this key, one a seed; cells without it are left out."""
     return [cell["metrics"][metric] for cell in result["cells"] if cell["key"] == key and metric in cell["metrics"]]
 
 
-def stand_ins(result: Result) -> dict[str, str]:
+def find_stand_ins(result: Result) -> dict[str, str]:
     """Data sets that the recipe names, and those that were read in their place."""
     data: dict[str, str] = result.get("data", {})
     return {name: seen.partition(STAND_IN)[0] for name, seen in data.items() if STAND_IN in seen}
@@ -41,17 +41,17 @@ def spread(numbers: Sequence[float]) -> float:
     return statistics.stdev(numbers) if len(numbers) > 1 else 0.0
 
 
-def scalars(result: Result) -> list[str]:
+def list_scalars(result: Result) -> list[str]:
     """The metrics that are one number, in the order of the file."""
     return _require_named(result, _is_number)
 
 
-def vectors(result: Result) -> list[str]:
+def list_vectors(result: Result) -> list[str]:
     """The metrics that are a list of numbers, such as one an epoch."""
     return _require_named(result, lambda value: isinstance(value, list) and bool(value) and all(map(_is_number, value)))
 
 
-def matrices(result: Result) -> list[str]:
+def list_matrices(result: Result) -> list[str]:
     """The metrics that are a list of lists, such as a confusion matrix."""
     return _require_named(result, lambda value: isinstance(value, list) and bool(value) and isinstance(value[0], list))
 

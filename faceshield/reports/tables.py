@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from faceshield.core.results import Expected, Result, words
-from faceshield.reports.results import format_given, format_number, keys_of, scalars, spread, values
+from faceshield.reports.results import format_given, format_number, list_keys, list_scalars, read_values, spread
 from faceshield.reports.verdict import format_limit, is_asked, judge
 
 HEAD = ("cells", "metric", "ours", "seeds", "paper", "bar", "verdict")
@@ -37,13 +37,13 @@ def build_rows(result: Result, expected: Sequence[Expected], metrics: Sequence[s
     result's scale does not have.
     """
     wanted = [*metrics, *(bar.metric for bar in expected)]
-    known = scalars(result)
+    known = list_scalars(result)
     shown = list(dict.fromkeys(name for name in wanted if name in known)) or known
     made: list[Row] = []
     answered: set[int] = set()
-    for key in keys_of(result):
+    for key in list_keys(result):
         for metric in shown:
-            ours = values(result, key, metric)
+            ours = read_values(result, key, metric)
             if not ours:
                 continue
             bars = [place for place, bar in enumerate(expected) if bar.metric == metric and bar.covers(key)]

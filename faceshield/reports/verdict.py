@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from faceshield.core.results import Expected, Key, Result, contains, words
-from faceshield.reports.results import format_given, is_rate, keys_of, values
+from faceshield.reports.results import format_given, is_rate, list_keys, read_values
 
 Verdict = Literal["agree", "differ", "not run", "partly run", "no bar"]
 # means of seeds carry rounding: 0.1 + 0.2 is within 0.3
@@ -20,7 +20,7 @@ def judge(bar: Expected, result: Result, key: Key) -> Verdict:
     "no bar" where the paper's number stands for comparison only; "not run" where the cells, or those it compares with,
     are not finished.
     """
-    ours = mean(result, key, bar.metric)
+    ours = compute_mean(result, key, bar.metric)
     if ours is None:
         return "not run"
     met: list[bool] = []
@@ -29,12 +29,12 @@ def judge(bar: Expected, result: Result, key: Key) -> Verdict:
     if bar.at_least is not None:
         met.append(ours >= bar.at_least - SLACK)
     if bar.within is not None:
-        target = near_mean(bar, result) if bar.near is not None else bar.paper
+        target = compute_near_mean(bar, result) if bar.near is not None else bar.paper
         if target is None:
             return "not run"
         met.append(abs(ours - target) <= bar.within + SLACK)
     if bar.above is not None or bar.below is not None:
-        target = near_mean(bar, result)
+        target = compute_near_mean(bar, result)
         if target is None:
             return "not run"
         met += [ours <= target + bar.above + SLACK] if bar.above is not None else []
@@ -44,13 +44,13 @@ def judge(bar: Expected, result: Result, key: Key) -> Verdict:
     return "agree" if all(met) else "differ"
 
 
-def overall(expected: Sequence[Expected], result: Result) -> Verdict:
+def judge_all(expected: Sequence[Expected], result: Result) -> Verdict:
     """All bars together: one that differs decides; then whether all or some are not run; then one that agrees."""
     found: set[Verdict] = set()
     for bar in expected:
         if not is_asked(bar, result):
             continue
-        keys = [key for key in keys_of(result) if bar.covers(key)]
+        keys = [key for key in list_keys(result) if bar.covers(key)]
         found |= {judge(bar, result, key) for key in keys} or {"not run"}
         if any(bar.covers(open_["key"]) for open_ in result.get("not_run", [])):
             found.add("not run")
@@ -68,21 +68,23 @@ def is_asked(bar: Expected, result: Result) -> bool:
     """
     if not result.get("own_matrix"):
         return True
-    return any(bar.covers(key) for key in [*keys_of(result), *(open_["key"] for open_ in result["not_run"])])
+    return any(bar.covers(key) for key in [*list_keys(result), *(open_["key"] for open_ in result["not_run"])])
 
 
-def mean(result: Result, key: Key, metric: str) -> float | None:
+def compute_mean(result: Result, key: Key, metric: str) -> float | None:
     """Mean over the seeds of exactly this key; None where no finished cell has the metric."""
-    ours = values(result, key, metric)
+    ours = read_values(result, key, metric)
     return statistics.fmean(ours) if ours else None
 
 
-def near_mean(bar: Expected, result: Result) -> float | None:
+def compute_near_mean(bar: Expected, result: Result) -> float | None:
     """Mean over all cells that ``bar.near`` names; None where none is finished."""
     if bar.near is None:
         return None
     near = bar.near
-    found = [value for key in keys_of(result) if contains(key, near.key) for value in values(result, key, near.metric)]
+    found = [
+        value for key in list_keys(result) if contains(key, near.key) for value in read_values(result, key, near.metric)
+    ]
     return statistics.fmean(found) if found else None
 
 

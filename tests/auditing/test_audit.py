@@ -59,7 +59,7 @@ def test_quadrants_are_searches_of_the_folders(folders, detector):
     made = audit(*folders, strangers, detector, recogniser)
     a, b = made.sides["clean"].features, made.sides["cloaked"].features
     assert (len(a), len(b), made.sides["clean"].lost) == (2, 2, ("nobody.png",))
-    crowd = strangers.without(a).crowd
+    crowd = strangers.exclude(a).crowd
     assert made.crowd == len(crowd) >= 4000
     assert made.per_search == 1, "two photos a side: one is the query, so every index holds one"
     nearest_first = [search(b, a[[own]], crowd).rank.tolist() for own in (0, 1)]

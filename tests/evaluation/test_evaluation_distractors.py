@@ -15,18 +15,18 @@ from faceshield.models.resnet29 import MATCH_DISTANCE
 
 
 def test_the_shipped_crowd_is_of_the_shipped_recogniser_and_large():
-    strangers = load_distractors()
-    assert strangers.recogniser == weights.registry()["dlib_face_resnet29"].sha256
-    assert len(strangers.crowd) >= 4000
-    assert len(strangers.people.unique()) >= 3000
-    assert strangers.crowd.dtype == torch.float32
+    distractors = load_distractors()
+    assert distractors.recogniser == weights.registry()["dlib_face_resnet29"].sha256
+    assert len(distractors.crowd) >= 4000
+    assert len(distractors.people.unique()) >= 3000
+    assert distractors.crowd.dtype == torch.float32
 
 
 def test_rows_of_one_number_are_one_person():
-    strangers = load_distractors()
-    numbers, counts = strangers.people.unique(return_counts=True)
+    distractors = load_distractors()
+    numbers, counts = distractors.people.unique(return_counts=True)
     several = numbers[counts > 1][:50]
-    own = [strangers.crowd[strangers.people == number] for number in several]
+    own = [distractors.crowd[distractors.people == number] for number in several]
     within = torch.stack([(rows[0] - rows[1]).norm() for rows in own])
     across = torch.stack([(a[0] - b[0]).norm() for a, b in pairwise(own)])
     assert float((within < MATCH_DISTANCE).float().mean()) > 0.9
@@ -34,8 +34,8 @@ def test_rows_of_one_number_are_one_person():
 
 
 def test_targets_are_other_people_than_the_crowd():
-    strangers = load_distractors()
-    nearest = torch.cdist(strangers.targets, strangers.crowd).amin(1)
+    distractors = load_distractors()
+    nearest = torch.cdist(distractors.targets, distractors.crowd).amin(1)
     assert float((nearest < 0.35).float().mean()) < 0.01  # photos of one person lie that near
 
 
@@ -54,8 +54,8 @@ def test_photos_are_drawn_by_hash_and_keep_their_person():
 
 def test_without_drops_all_photos_of_whoever_is_the_person_and_keeps_who_looks_like_one_photo():
     crowd = torch.tensor([[0.0, 0.0], [3.0, 0.0], [5.0, 0.0], [9.0, 0.0]])
-    strangers = Distractors(crowd, torch.tensor([7, 7, 8, 9]), torch.tensor([[0.0, 0.1], [4.0, 0.0]]), "x")
-    left = strangers.without(torch.tensor([[0.0, 0.2], [0.1, 0.1], [5.0, 0.1]]))
+    distractors = Distractors(crowd, torch.tensor([7, 7, 8, 9]), torch.tensor([[0.0, 0.1], [4.0, 0.0]]), "x")
+    left = distractors.exclude(torch.tensor([[0.0, 0.2], [0.1, 0.1], [5.0, 0.1]]))
     assert left.people.tolist() == [8, 9]
     assert left.crowd.equal(crowd[2:])
     assert left.targets.tolist() == [[4.0, 0.0]]

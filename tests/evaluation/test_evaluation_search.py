@@ -58,5 +58,5 @@ def test_the_limit_lets_no_more_than_its_share_through_and_the_next_would(seed, 
 def test_what_cannot_be_told_is_refused():
     with pytest.raises(UsageError, match="3000 are needed"):
         find_limit(torch.rand(2999), 1e-3)
-    with pytest.raises(UsageError, match="crowd: a search needs"):
+    with pytest.raises(UsageError, match="distractors: a search needs"):
         search(torch.zeros(1, 3), torch.zeros(1, 3), torch.zeros(0, 3))

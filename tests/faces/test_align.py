@@ -12,8 +12,8 @@ from faceshield.faces.align import (
     align,
     align_150,
     align_box,
-    canvas_matrix,
-    face_from_box,
+    fit_canvas,
+    make_face,
 )
 from faceshield.imaging.crop import DLIB_150, TEMPLATE_112
 
@@ -24,7 +24,7 @@ FACE = Face(np.array([176, 62, 264, 180], np.float32), LANDMARKS, 0.99)
 
 def test_canvas_holds_the_112_crop_in_its_middle():
     for size in (112, 128, 160):
-        moved = canvas_matrix(FACE, size) - canvas_matrix(FACE, 112)
+        moved = fit_canvas(FACE, size) - fit_canvas(FACE, 112)
         np.testing.assert_allclose(moved[:, :2], 0)
         np.testing.assert_allclose(moved[:, 2], (size - 112) / 2, atol=1e-4)
 
@@ -75,13 +75,13 @@ def test_read_only_pixels_are_fine():
 
 def test_a_box_becomes_an_upright_face_that_fills_it():
     box = np.array([100, 50, 100 + 78, 50 + 105.5])
-    face = face_from_box(box)
-    matrix = canvas_matrix(face, 112)
+    face = make_face(box)
+    matrix = fit_canvas(face, 112)
     np.testing.assert_allclose(matrix @ [*box[:2], 1], USUAL_BOX_112[:2], atol=1e-2)
     np.testing.assert_allclose(matrix @ [*box[2:], 1], USUAL_BOX_112[2:], atol=1e-2)
     assert face.score == 1
     with pytest.raises(PhotoError, match="no area"):
-        face_from_box((5, 5, 4, 9))
+        make_face((5, 5, 4, 9))
 
 
 def test_coinciding_landmarks_are_refused():

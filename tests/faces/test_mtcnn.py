@@ -128,10 +128,10 @@ def test_small_faces_of_a_large_photo_are_found_and_large_photos_are_reduced(det
         (round(float(f.box[1]) - 62 * 180 / 512, -2), round(float(f.box[0]) - 176 * 180 / 512, -2)) for f in faces
     )
     assert found == corners
-    assert 20 / detector._reduction(3000, 4000) == 40
-    assert 20 / detector._reduction(4000, 8000) == pytest.approx(40 * 2**0.5)
-    assert detector._reduction(700, 1000) == 1
-    assert MtcnnDetector(min_face=20)._reduction(3000, 4000) == 1
+    assert 20 / detector._choose_reduction(3000, 4000) == 40
+    assert 20 / detector._choose_reduction(4000, 8000) == pytest.approx(40 * 2**0.5)
+    assert detector._choose_reduction(700, 1000) == 1
+    assert MtcnnDetector(min_face=20)._choose_reduction(3000, 4000) == 1
 
 
 def test_look_finds_the_face_in_a_loose_box(detector, astronaut):

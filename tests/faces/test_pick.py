@@ -129,13 +129,13 @@ def test_a_place_is_looked_at_closely_when_nothing_was_found_there():
 
 
 class Brightness:
-    """Stands in for the network: a chip's place is its mean brightness in each colour."""
+    """Stands in for the network: an embedding is the crop's mean brightness in each colour."""
 
     def embed(self, images, flip=False):
         return torch.nn.functional.pad(images.mean(dim=(2, 3)), (0, 125))
 
 
-def test_most_like_takes_the_closest_and_refuses_strangers():
+def test_most_like_takes_the_closest_and_refuses_other_people():
     rgb = np.zeros((100, 500, 3), np.uint8)
     rgb[:, 180:300] = (255, 0, 0)
     red = torch.nn.functional.pad(torch.tensor([1.0, 0, 0]), (0, 125))

@@ -1,4 +1,4 @@
-"""Masks: the way from canvas to chip against the real one, similarity against finished files, ε whatever is asked."""
+"""Masks: the way from canvas to crop against the real one, similarity against finished files, ε whatever is asked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from faceshield.cloaking.perturbation import build_face_view
 from faceshield.core.budget import Budget
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import ssim
-from faceshield.faces.align import align_150, align_box, canvas_matrix
+from faceshield.faces.align import align_150, align_box, fit_canvas
 from faceshield.imaging.blend import blend
 from faceshield.imaging.crop import DLIB_150, CropSpec
 from faceshield.imaging.warp import from_rgb
@@ -34,7 +34,7 @@ def face(portrait, detector):
 
 
 @pytest.fixture(scope="module")
-def sight(portrait, face):
+def face_view(portrait, face):
     return build_face_view(from_rgb(portrait).float() / 255, face)
 
 
@@ -49,17 +49,19 @@ def noise(seed):
 
 
 @pytest.mark.parametrize("grey", [False, True])
-def test_a_picture_with_noise_is_the_one_that_is_written(portrait, sight, face, grey):
+def test_a_picture_with_noise_is_the_one_that_is_written(portrait, face_view, face, grey):
     pixels = np.repeat(portrait[..., :1], 3, 2) if grey else portrait
-    seen = replace(sight, photo=from_rgb(pixels).float() / 255, grey=grey)
-    written, _ = blend(Photo(pixels, Path("a.png"), "PNG", grey), [(noise(1), canvas_matrix(face))], EPSILON)
+    seen = replace(face_view, photo=from_rgb(pixels).float() / 255, grey=grey)
+    written, _ = blend(Photo(pixels, Path("a.png"), "PNG", grey), [(noise(1), fit_canvas(face))], EPSILON)
     ours = seen.with_noise(noise(1))[0].permute(1, 2, 0).numpy() * 255
     assert np.abs(written.astype(float) - pixels).max() >= 3
     assert np.abs(ours - written).max() <= 1.001  # blend rounds towards the original
 
 
-def test_the_chip_is_that_of_the_recogniser(portrait, sight, face):
-    torch.testing.assert_close(sight.cut(sight.photo, DLIB)[0], align_150(portrait, face).image, rtol=0, atol=1e-5)
+def test_the_crop_is_that_of_the_recogniser(portrait, face_view, face):
+    torch.testing.assert_close(
+        face_view.cut(face_view.photo, DLIB)[0], align_150(portrait, face).image, rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -97,17 +99,17 @@ def test_near_begins_where_the_codecs_blocks_do(portrait, face, move):
     assert whole.crop_near(128, [DLIB], finest=0.5).codec is None, "a smaller picture is not what is written"
 
 
-def test_a_chip_without_a_template_is_the_box_stretched(portrait, face, sight):
-    ours = sight.cut(sight.photo, CropSpec(None, 160))[0]
+def test_a_crop_without_a_template_is_the_box_stretched(portrait, face, face_view):
+    ours = face_view.cut(face_view.photo, CropSpec(None, 160))[0]
     torch.testing.assert_close(ours, align_box(portrait, face).image, rtol=0, atol=1e-5)
     moved = np.zeros((5, 2), np.float32)
     moved[:2] = [[4, 0], [4, 0]]
-    shifted = sight.cut(sight.photo.roll(4, -1), CropSpec(None, 160), moved)[0]
+    shifted = face_view.cut(face_view.photo.roll(4, -1), CropSpec(None, 160), moved)[0]
     torch.testing.assert_close(shifted, ours, rtol=0, atol=1e-5)
 
 
 def _canvas(points):
-    return canvas_matrix(Face(np.zeros(4, np.float32), points.astype(np.float32), 1.0))
+    return fit_canvas(Face(np.zeros(4, np.float32), points.astype(np.float32), 1.0))
 
 
 def test_likeness_is_the_similarity_of_finished_files(portrait):
@@ -118,24 +120,26 @@ def test_likeness_is_the_similarity_of_finished_files(portrait):
     assert float(likeness(torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8))) == 1
 
 
-def test_a_mask_carries_a_face_away_from_its_person_and_to_the_stranger(sight, network, portrait, face):
+def test_a_mask_carries_a_face_away_from_its_person_and_to_the_target(face_view, network, portrait, face):
     own = network.embed(align_150(portrait, face).image[None])
     target = torch.nn.functional.normalize(torch.randn(128, generator=torch.Generator().manual_seed(3)), dim=0)
-    made = mask(sight, [FeatureLoss(DLIB, network, own, target)], Budget(), torch.Generator().manual_seed(4), steps=12)
+    made = mask(
+        face_view, [FeatureLoss(DLIB, network, own, target)], Budget(), torch.Generator().manual_seed(4), steps=12
+    )
     assert made.abs().max() <= EPSILON + 1e-7
     assert not made.requires_grad
-    masked = network.embed(sight.cut(sight.with_noise(made), DLIB))
+    masked = network.embed(face_view.cut(face_view.with_noise(made), DLIB))
     assert float((masked - own).norm()) > resnet29.MATCH_DISTANCE
     assert float((masked - target).norm()) < float((own - target).norm())
 
 
-def test_a_mask_is_against_all_its_watchers_by_weight(sight, network, portrait, face):
+def test_a_mask_is_against_all_its_losses_by_weight(face_view, network, portrait, face):
     own = network.embed(align_150(portrait, face).image[None])
     other = CropSpec(DLIB_150 / 2 - 0.25, 75)
-    light = _brightness(sight.cut(sight.photo, other))
+    light = _brightness(face_view.cut(face_view.photo, other))
     made = [
         mask(
-            sight,
+            face_view,
             [FeatureLoss(DLIB, network, own), FeatureLoss(other, _brightness, light, weight=weight)],
             Budget(),
             torch.Generator().manual_seed(4),
@@ -144,49 +148,57 @@ def test_a_mask_is_against_all_its_watchers_by_weight(sight, network, portrait, 
         for weight in (0.0, 30.0)
     ]
     away = [
-        [float(torch.dist(net(sight.cut(sight.with_noise(delta), chip)), ref)) for delta in made]
-        for net, chip, ref in ((network, DLIB, own), (_brightness, other, light))
+        [float(torch.dist(net(face_view.cut(face_view.with_noise(delta), crop)), ref)) for delta in made]
+        for net, crop, ref in ((network, DLIB, own), (_brightness, other, light))
     ]
     assert away[0][0] > away[0][1]
     assert away[1][0] < away[1][1]
 
 
-def test_a_stronger_pull_leads_nearer_to_the_stranger(sight, network, portrait, face):
+def test_a_stronger_pull_leads_nearer_to_the_target(face_view, network, portrait, face):
     own = network.embed(align_150(portrait, face).image[None])
     target = torch.nn.functional.normalize(torch.randn(128, generator=torch.Generator().manual_seed(3)), dim=0)
     left = []
     for pull in (0.0, 3.0):
-        watcher = FeatureLoss(DLIB, network, own, target, pull=pull, away=2.0)
-        made = mask(sight, [watcher], Budget(), torch.Generator().manual_seed(4), steps=8)
-        masked = network.embed(sight.cut(sight.with_noise(made), DLIB))
+        feature_loss = FeatureLoss(DLIB, network, own, target, pull=pull, away=2.0)
+        made = mask(face_view, [feature_loss], Budget(), torch.Generator().manual_seed(4), steps=8)
+        masked = network.embed(face_view.cut(face_view.with_noise(made), DLIB))
         left.append(float((masked - target).norm()))
     assert left[1] < left[0]
 
 
-def _brightness(chips):
+def _brightness(crops):
     """A network that costs nothing: means of 25 squares."""
-    return torch.nn.functional.adaptive_avg_pool2d(chips, 5).flatten(1)
+    return torch.nn.functional.adaptive_avg_pool2d(crops, 5).flatten(1)
 
 
-def _watcher(sight):
-    return FeatureLoss(DLIB, _brightness, _brightness(sight.cut(sight.photo, DLIB)))
+def _brightness_loss(face_view):
+    return FeatureLoss(DLIB, _brightness, _brightness(face_view.cut(face_view.photo, DLIB)))
 
 
 @settings(max_examples=12)
 @given(levels=st.integers(1, 16), seed=st.integers(0, 99), asked=st.floats(0.5, 0.999))
-def test_mask_and_base_never_exceed_the_shared_epsilon(sight, levels, seed, asked):
+def test_mask_and_base_never_exceed_the_shared_epsilon(face_view, levels, seed, asked):
     budget = Budget(levels / 255)
     base = budget.project(noise(seed) * 4)
     made = mask(
-        sight, [_watcher(sight)], budget,
+        face_view, [_brightness_loss(face_view)], budget,
         torch.Generator().manual_seed(seed), base=base, steps=2, ssim=asked,
     )  # fmt: skip
     assert made.abs().max() <= budget.epsilon * (1 + 1e-6)
 
 
-def test_a_mask_has_the_middle_of_the_face_and_the_noise_what_lies_around_it(sight):
+def test_a_mask_has_the_middle_of_the_face_and_the_noise_what_lies_around_it(face_view):
     base = Budget().project(noise(7).sign())
-    made = mask(sight, [_watcher(sight)], Budget(), torch.Generator().manual_seed(0), base=base, steps=20, ssim=0.5)
+    made = mask(
+        face_view,
+        [_brightness_loss(face_view)],
+        Budget(),
+        torch.Generator().manual_seed(0),
+        base=base,
+        steps=20,
+        ssim=0.5,
+    )
     place = draw_middle(128).expand(3, -1, -1)
     assert made[place == 0].equal(base[place == 0])
     inside = made[place == 1]
@@ -206,51 +218,52 @@ def test_the_middle_is_an_ellipse_with_a_soft_edge():
 
 
 @pytest.mark.parametrize("least", [0.98, 0.995])
-def test_similarity_is_kept_on_the_picture(sight, least):
+def test_similarity_is_kept_on_the_picture(face_view, least):
     made = mask(
-        sight, [_watcher(sight)], Budget(16 / 255),
+        face_view, [_brightness_loss(face_view)], Budget(16 / 255),
         torch.Generator().manual_seed(0), steps=3, ssim=least,
     )  # fmt: skip
-    small = sight.crop_near(128, [DLIB])
+    small = face_view.crop_near(128, [DLIB])
     assert made.abs().max() > 0
     assert float(likeness(small.photo, small.with_noise(made))) >= least - 1e-5
 
 
-def test_the_bound_of_similarity_is_the_masks_alone(sight):
+def test_the_bound_of_similarity_is_the_masks_alone(face_view):
     base = noise(7).sign() * 16 / 255  # less like the photo than any mask may be
     made = mask(
-        sight, [_watcher(sight)], Budget(16 / 255),
+        face_view, [_brightness_loss(face_view)], Budget(16 / 255),
         torch.Generator().manual_seed(0), base=base, steps=3, ssim=0.97,
     )  # fmt: skip
-    small = sight.crop_near(128, [DLIB])
+    small = face_view.crop_near(128, [DLIB])
     around = base * (1 - draw_middle(128))
     assert float(likeness(small.photo, small.with_noise(around))) < 0.97
     assert float((made - around).abs().max()) > 1 / 255
     assert float(likeness(small.with_noise(around), small.with_noise(made))) >= 0.97 - 1e-5
 
 
-def test_equal_generators_give_equal_masks_and_other_ones_others(sight):
+def test_equal_generators_give_equal_masks_and_other_ones_others(face_view):
     first, second, third = (
-        mask(sight, [_watcher(sight)], Budget(), torch.Generator().manual_seed(seed), steps=3) for seed in (1, 1, 2)
+        mask(face_view, [_brightness_loss(face_view)], Budget(), torch.Generator().manual_seed(seed), steps=3)
+        for seed in (1, 1, 2)
     )
     assert first.equal(second)
     assert not first.equal(third)
 
 
-def test_handling_changes_what_is_seen_and_passes_gradients(sight):
-    photo = sight.photo.clone().requires_grad_(True)
+def test_handling_changes_what_is_seen_and_passes_gradients(face_view):
+    photo = face_view.photo.clone().requires_grad_(True)
     small = CropSpec(DLIB_150 / 2 - 0.25, 75)
     seen = [
-        PhotoTransforms(jpeg=1, resample=1)(sight, photo, [DLIB, small], torch.Generator().manual_seed(seed))
+        PhotoTransforms(jpeg=1, resample=1)(face_view, photo, [DLIB, small], torch.Generator().manual_seed(seed))
         for seed in (0, 1)
     ]
-    chips = [first for first, _ in seen]
-    half = torch.nn.functional.interpolate(chips[0], (75, 75), mode="bilinear", antialias=True)
+    crops = [first for first, _ in seen]
+    half = torch.nn.functional.interpolate(crops[0], (75, 75), mode="bilinear", antialias=True)
     assert float((half - seen[0][1]).detach().abs().mean()) < 0.02, "both recognisers see one handling"
-    assert float((chips[0] - chips[1]).detach().abs().mean()) > 0.002
-    (gradient,) = torch.autograd.grad(chips[0].sum(), photo)
+    assert float((crops[0] - crops[1]).detach().abs().mean()) > 0.002
+    (gradient,) = torch.autograd.grad(crops[0].sum(), photo)
     assert float(gradient.abs().max()) > 0
     (still,) = PhotoTransforms(jitter=0, jpeg=0, resample=0)(
-        sight, sight.photo, [DLIB], torch.Generator().manual_seed(0)
+        face_view, face_view.photo, [DLIB], torch.Generator().manual_seed(0)
     )
-    assert still.equal(sight.cut(sight.photo, DLIB))
+    assert still.equal(face_view.cut(face_view.photo, DLIB))

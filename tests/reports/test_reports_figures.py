@@ -17,7 +17,7 @@ from faceshield.reports.curves import draw_curves
 from faceshield.reports.figures import draw, draw_all
 from faceshield.reports.lines import draw_lines
 from faceshield.reports.look import CYCLE, FIXED, assign_colours
-from faceshield.reports.plot import Plot, label
+from faceshield.reports.plot import Plot, format_key
 
 CLAIM = "Error-minimising noise keeps a network from learning, in both forms, throughout its training (a test)."
 
@@ -180,10 +180,10 @@ def test_names_beside_the_result_and_the_usual_figures(tmp_path):
 
 def test_no_two_cells_share_a_place():
     key = {"noise": "none", "form": "class", "model": "vgg11"}
-    assert label(key, "form", "noise") == "class, model vgg11"
-    assert label(key, None, "noise") == "form class, model vgg11"
-    assert label({"noise": "none"}, None, "noise") == ""
-    assert label(key, "epsilon") == "–, none, form class, model vgg11"
+    assert format_key(key, "form", "noise") == "class, model vgg11"
+    assert format_key(key, None, "noise") == "form class, model vgg11"
+    assert format_key({"noise": "none"}, None, "noise") == ""
+    assert format_key(key, "epsilon") == "–, none, form class, model vgg11"
 
 
 def test_colours_stay_with_a_noise_and_differ():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceshield.core.results import Expected
-from faceshield.reports.verdict import format_bar, format_limit, judge, overall
+from faceshield.reports.verdict import format_bar, format_limit, judge, judge_all
 
 NONE, MIN = {"noise": "none", "form": "class"}, {"noise": "error-min", "form": "class"}
 
@@ -50,13 +50,13 @@ MEASURED = result((NONE, 0, {"m": 0.94, "other": 0.5}), (MIN, 0, {"m": 0.10}), (
 )
 def test_a_bar_against_the_mean_over_seeds(fields, verdict):
     assert judge(bar(**fields), MEASURED, MIN) == verdict
-    assert overall([bar(**fields)], MEASURED) == verdict
+    assert judge_all([bar(**fields)], MEASURED) == verdict
 
 
 def test_cells_that_are_not_there_are_not_run():
     assert judge(bar(at_most=1), MEASURED, {"noise": "error-min"}) == "not run", "only a whole key counts"
-    assert overall([bar(key={"noise": "random"}, at_most=1)], MEASURED) == "not run"
-    assert overall([bar(key={"noise": "random"}, paper=1)], MEASURED) == "not run"
+    assert judge_all([bar(key={"noise": "random"}, at_most=1)], MEASURED) == "not run"
+    assert judge_all([bar(key={"noise": "random"}, paper=1)], MEASURED) == "not run"
 
 
 def test_a_bar_is_not_about_keys_with_a_name_that_it_leaves_out():
@@ -64,34 +64,34 @@ def test_a_bar_is_not_about_keys_with_a_name_that_it_leaves_out():
     older = bar(at_most=0.2, without=["extractor"])
     assert older.covers(MIN)
     assert not older.covers(other)
-    assert overall([older], result((MIN, 0, {"m": 0.1}), (other, 0, {"m": 0.9}))) == "agree"
-    assert overall([older], result((MIN, 0, {"m": 0.1}), not_run=[other])) == "agree"
-    assert overall([older], result((other, 0, {"m": 0.1}))) == "not run"
+    assert judge_all([older], result((MIN, 0, {"m": 0.1}), (other, 0, {"m": 0.9}))) == "agree"
+    assert judge_all([older], result((MIN, 0, {"m": 0.1}), not_run=[other])) == "agree"
+    assert judge_all([older], result((other, 0, {"m": 0.1}))) == "not run"
     assert format_bar(older) == "error-min, no extractor: m ≤ 0.2"
 
 
 def test_one_that_differs_decides_then_whether_all_is_run():
     good, bad, absent, bare = bar(at_most=1), bar(at_most=0), bar(metric="x", at_most=1), bar(paper=1)
-    assert overall([], MEASURED) == "no bar"
-    assert overall([bare], MEASURED) == "no bar"
-    assert overall([bare, good], MEASURED) == "agree"
-    assert overall([good, absent], MEASURED) == "partly run"
-    assert overall([absent], MEASURED) == "not run"
-    assert overall([good, absent, bad], MEASURED) == "differ"
+    assert judge_all([], MEASURED) == "no bar"
+    assert judge_all([bare], MEASURED) == "no bar"
+    assert judge_all([bare, good], MEASURED) == "agree"
+    assert judge_all([good, absent], MEASURED) == "partly run"
+    assert judge_all([absent], MEASURED) == "not run"
+    assert judge_all([good, absent, bad], MEASURED) == "differ"
 
 
 def test_a_bar_holds_for_every_key_that_it_covers():
     sample = {"noise": "error-min", "form": "sample"}
     both = result((MIN, 0, {"m": 0.1}), (sample, 0, {"m": 0.9}))
-    assert overall([bar(at_most=0.5)], both) == "differ"
-    assert overall([bar(key=MIN, at_most=0.5)], both) == "agree"
+    assert judge_all([bar(at_most=0.5)], both) == "differ"
+    assert judge_all([bar(key=MIN, at_most=0.5)], both) == "agree"
 
 
 def test_a_seed_that_is_still_open_keeps_a_result_from_agreeing():
     open_ = result((MIN, 0, {"m": 0.1}), not_run=[MIN])
-    assert overall([bar(at_most=0.5)], open_) == "partly run"
-    assert overall([bar(at_most=0.05)], open_) == "differ"
-    assert overall([bar(at_most=0.5)], result((MIN, 0, {"m": 0.1}), not_run=[NONE])) == "agree"
+    assert judge_all([bar(at_most=0.5)], open_) == "partly run"
+    assert judge_all([bar(at_most=0.05)], open_) == "differ"
+    assert judge_all([bar(at_most=0.5)], result((MIN, 0, {"m": 0.1}), not_run=[NONE])) == "agree"
 
 
 VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=4)
@@ -165,7 +165,7 @@ def test_a_scale_with_a_matrix_of_its_own_is_not_asked_for_other_cells():
         Expected.model_validate({"key": {"noise": noise}, "metric": "accuracy", "at_least": 0.4})
         for noise in ("none", "error-min")
     ]
-    assert overall(bars, {"cells": cells, "not_run": []}) == "partly run"
-    assert overall(bars, {"cells": cells, "not_run": [], "own_matrix": True}) == "agree"
+    assert judge_all(bars, {"cells": cells, "not_run": []}) == "partly run"
+    assert judge_all(bars, {"cells": cells, "not_run": [], "own_matrix": True}) == "agree"
     open_ = [{"key": {"noise": "error-min"}, "seed": 0}]
-    assert overall(bars, {"cells": cells, "not_run": open_, "own_matrix": True}) == "partly run"
+    assert judge_all(bars, {"cells": cells, "not_run": open_, "own_matrix": True}) == "partly run"

@@ -16,7 +16,7 @@ from faceshield.data.layouts import read_layout
 from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
-from faceshield.faces.align import face_from_box
+from faceshield.faces.align import make_face
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.carry import carry, compose
 from faceshield.faces.detector import Detector, is_clear
@@ -124,7 +124,7 @@ def _find_references(settings: DetectionSettings, context: Context) -> list[Refe
     count = settings.photos
     if settings.lfw in MADE_HERE:  # no detector finds a face in them
         drawn = synthesize_people(1, count, seed=0).images.permute(0, 2, 3, 1).numpy()
-        return [Reference(np.ascontiguousarray(rgb), face_from_box((32, 24, 96, 112))) for rgb in drawn]
+        return [Reference(np.ascontiguousarray(rgb), make_face((32, 24, 96, 112))) for rgb in drawn]
     source = context.source(settings.lfw)
     if (str(source), count) not in _references:
         detector, references = MtcnnDetector(), []

@@ -98,7 +98,7 @@ def search_cell(key: SearchKey, seed: int, settings: SearchSettings, context: Co
     strangers = everybody = load_distractors()
     for files_of_one in photos["gallery"]:
         features = _enrol_features(files_of_one, shipped, context)
-        strangers = strangers.without(features[~features.isnan().any(1)])
+        strangers = strangers.exclude(features[~features.isnan().any(1)])
     crowd = extractor.crowd[torch.isin(everybody.people, strangers.people)][: settings.crowd]
     different = torch.cat([torch.cdist(one[~one.isnan().any(1)], crowd).flatten() for one in clean["gallery"]])
     limit = find_limit(different, FAR)
