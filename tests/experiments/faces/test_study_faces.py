@@ -243,12 +243,12 @@ def test_lfws_photos_are_aligned_once_and_a_missing_face_is_no_match(context, mo
 
     monkeypatch.setattr(aligning, "AnyRollDetector", Detector)
     own = verifying.VerificationSettings.model_validate({**PAIRS, "lfw": "lfw"})
-    probe = verifying._lfw(own, context)
+    probe = verifying._read_lfw(own, context)
     assert (len(asked), len(probe.ids), int((~probe.found).sum())) == (12, 10, 1)
-    scores = probe.scores(verifying._pixels, torch.device("cpu"))
+    scores = probe.scores(verifying._flatten_pixels, torch.device("cpu"))
     assert (scores == -np.inf).tolist() == [pair == ("P_a/P_a_0001.jpg", "P_a/P_a_0002.jpg") for pair in
                                             zip(probe.pairs.left, probe.pairs.right, strict=True)]  # fmt: skip
     assert 0 <= roc(scores, probe.pairs.same).auc <= 1
-    again = verifying._lfw(own, context)
+    again = verifying._read_lfw(own, context)
     assert again.images.equal(probe.images)
     assert len(asked) == 13  # the dark one is looked at again
