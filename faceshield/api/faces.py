@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from faceshield.core.types import Face
 from faceshield.data.pairs import PairSet, read_pairs
-from faceshield.evaluation.verification import Verification, pair_scores, verify_pairs
+from faceshield.evaluation.verification import Verification, score_pairs, verify_pairs
 from faceshield.faces.detector import Detector
 
 
@@ -48,7 +48,7 @@ def evaluate_verification(
     chosen.require(Path(images))
     done = enrol(Path(images), chosen.ids(), _detector(), pretrained(torch.device(device), name=recogniser))
     features = combine(done.raw)
-    return verify_pairs(pair_scores(features, done.found, done.ids, chosen, "distance"), chosen, seed=seed)
+    return verify_pairs(score_pairs(features, done.found, done.ids, chosen, "distance"), chosen, seed=seed)
 
 
 @functools.cache

@@ -19,7 +19,12 @@ Pictures = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Pairs:
-    """clean, cloaked (P, 3, S, S) uint8: the same pictures of other people without and with a noise of the tool's."""
+    """The same pictures of other people without and with a public noise of the tool.
+
+    Attributes:
+        clean: (P, 3, S, S) uint8.
+        cloaked: (P, 3, S, S) uint8.
+    """
 
     clean: Tensor
     cloaked: Tensor
@@ -30,12 +35,15 @@ Undo = Callable[[Examples, Pairs, Generator], Examples]
 
 @dataclass(frozen=True)
 class Countermeasure:
-    """What a collector does beside plain training; what is None stays as it is.
+    """What a collector does beside plain training; what is None is left out.
 
-    about      one line for tables
-    pictures   every picture (N, 3, S, S) uint8 of the face canvas goes through it, training or test
-    undo       the training examples alone, as they are trained on, with pairs of the tool's public noise at hand
-    augment, mix, adversary   of the training loop (``training.loop.train``)
+    Attributes:
+        about: One line for tables.
+        pictures: Changes every picture (N, 3, S, S) uint8 of the face canvas, training and test.
+        undo: Changes the framed training examples alone; it may learn from pairs with a public noise.
+        augment: Of the training loop (``training.loop.train``).
+        mix: Of the training loop.
+        adversary: Of the training loop.
     """
 
     about: str
@@ -45,17 +53,17 @@ class Countermeasure:
     mix: Mix | None = None
     adversary: Attack | None = None
 
-    def applied(self, pictures: Tensor) -> Tensor:
-        """``pictures`` (N, 3, S, S) uint8 as the collector keeps them."""
+    def apply(self, pictures: Tensor) -> Tensor:
+        """``pictures`` (N, 3, S, S) uint8 after this counter-measure."""
         return pictures if self.pictures is None else self.pictures(pictures)
 
     def training(self) -> dict[str, Any]:
         """The arguments of ``training.loop.train`` that it sets."""
-        own = {"augment": self.augment, "mix": self.mix, "adversary": self.adversary}
-        return {name: value for name, value in own.items() if value is not None}
+        arguments = {"augment": self.augment, "mix": self.mix, "adversary": self.adversary}
+        return {name: value for name, value in arguments.items() if value is not None}
 
 
-def in_parts(change: Callable[[Tensor], Tensor], pictures: Tensor, size: int = 256) -> Tensor:
+def map_in_parts(change: Callable[[Tensor], Tensor], pictures: Tensor, size: int = 256) -> Tensor:
     """``change``, of float pictures in [0, 1], over uint8 ``pictures`` (N, 3, H, W), ``size`` at a time, rounded."""
     changed = torch.empty_like(pictures)
     for whole, part in zip(changed.split(size), pictures.split(size), strict=True):

@@ -1,4 +1,4 @@
-"""What a collector makes of face pictures before training: a counter-measure, the frame, and pairs to learn from."""
+"""What a collector does with face pictures before training: a counter-measure, the framing, and pairs to learn from."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from torch import Tensor
 from faceshield.attacks.base import Countermeasure, Pairs
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
+from faceshield.noise.base import add_rounded
 from faceshield.noise.surrogate import load_bank
 
 PAIRS = 500
 
 
-def kept(data: Examples, against: Countermeasure, size: int, **framing: int) -> Examples:
-    """``data`` as a collector keeps it who takes the counter-measure, then frames (``data.canvas.crop_canvas``)."""
-    return replace(data, images=crop_canvas(against.applied(data.images), size, **framing))
+def collect(data: Examples, against: Countermeasure, size: int, **framing: int) -> Examples:
+    """``data`` after the counter-measure and the collector's framing (``data.canvas.crop_canvas``)."""
+    return replace(data, images=crop_canvas(against.apply(data.images), size, **framing))
 
 
-def tool_pairs(strangers: Tensor, size: int, rng: torch.Generator, **framing: int) -> Pairs:
-    """Pictures (n, 3, S, S) uint8 of people who are not protected, framed without and with one of the public noises.
+def make_pairs(background: Tensor, size: int, rng: torch.Generator, **framing: int) -> Pairs:
+    """Up to :data:`PAIRS` pictures of ``background`` (n, 3, S, S) uint8, framed without and with a noise of the bank.
 
-    On pictures smaller than the noise's canvas lies its middle.
+    ``background`` shows people who are not protected. Pictures smaller than the noise get its middle.
     """
-    bank = (load_bank().delta * 255).round().to(torch.int16)
-    edge = (bank.shape[-1] - strangers.shape[-1]) // 2
-    index = torch.randperm(len(strangers), generator=rng)[:PAIRS]
-    slots = torch.randint(len(bank), (len(index),), generator=rng)
-    clean = strangers[index]
-    middle = bank[slots, :, edge : edge + clean.shape[-1], edge : edge + clean.shape[-1]]
-    cloaked = (clean.to(torch.int16) + middle).clamp(0, 255).to(torch.uint8)
+    bank = load_bank().delta
+    side = background.shape[-1]
+    edge = (bank.shape[-1] - side) // 2
+    index = torch.randperm(len(background), generator=rng)[:PAIRS]
+    noises = torch.randint(len(bank), (len(index),), generator=rng)
+    clean = background[index]
+    cloaked = add_rounded(clean, bank[noises, :, edge : edge + side, edge : edge + side])
     return Pairs(crop_canvas(clean, size, **framing), crop_canvas(cloaked, size, **framing))

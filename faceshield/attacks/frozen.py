@@ -9,16 +9,21 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 
-def nearest(gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+def find_nearest(gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
     """(q,) labels: whose photo in ``gallery`` (g, D), by ``labels`` (g,), is nearest to each of ``queries`` (q, D)."""
     return labels[torch.cdist(queries, gallery).argmin(1)]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear classifier of features: ``weight`` (C, D), ``bias`` (C,), after ``mean`` and ``spread`` (D,).
+    """A linear classifier of features, scaled to zero mean and unit variance first.
 
-    classes (C,): the label of each row.
+    Attributes:
+        mean: (D,) of the training features.
+        spread: (D,) their standard deviation.
+        weight: (C, D).
+        bias: (C,).
+        classes: (C,) int64, the label of each row.
     """
 
     mean: Tensor
@@ -32,10 +37,10 @@ class Probe:
         return self.classes[(((queries - self.mean) / self.spread) @ self.weight.T + self.bias).argmax(1)]
 
 
-def probe(features: Tensor, labels: Tensor, *, strength: float = 10.0) -> Probe:
-    """Learned on frozen ``features`` (n, D) of ``labels`` (n,), by scikit-learn.
+def fit_probe(features: Tensor, labels: Tensor, *, strength: float = 10.0) -> Probe:
+    """Fit a linear classifier to frozen ``features`` (n, D) of ``labels`` (n,), by scikit-learn.
 
-    Features are scaled to unit variance; ``strength`` is the inverse of the weights' penalty.
+    ``strength`` is the inverse of the L2 penalty on the weights.
     """
     mean, spread = features.mean(0), features.std(0).clamp_min(1e-6)
     learned = LogisticRegression(C=strength, max_iter=400).fit(

@@ -11,17 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from faceshield.attacks.base import Pairs, in_parts
+from faceshield.attacks.base import Pairs, map_in_parts
 from faceshield.data.examples import Examples
 
 
 def project_out(training: Examples, pairs: Pairs, generator: Generator) -> Examples:
     """``training`` without the directions that a linear classifier of its labels uses."""
-    weights = linear(training.images, training.labels, len(training.classes), generator)
+    weights = fit_linear(training.images, training.labels, len(training.classes), generator)
     return replace(training, images=remove_span(training.images, weights))
 
 
-def linear(
+def fit_linear(
     images: Tensor, labels: Tensor, classes: int, generator: Generator, *, epochs: int = 20, lr: float = 0.1
 ) -> Tensor:
     """(classes, D) weights of a classifier of the flattened ``images`` (N, …) uint8, by SGD (momentum 0.9) from 0."""
@@ -42,9 +42,9 @@ def remove_span(images: Tensor, weights: Tensor) -> Tensor:
     basis = torch.linalg.qr(weights.T).Q
     mean = images.float().mean(0).flatten() / 255
 
-    def cleaned(part: Tensor) -> Tensor:
+    def remove(part: Tensor) -> Tensor:
         flat = part.flatten(1) - mean
         rest: Tensor = flat - flat @ basis @ basis.T + mean
         return rest.view(part.shape)
 
-    return in_parts(cleaned, images)
+    return map_in_parts(remove, images)

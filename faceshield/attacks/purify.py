@@ -1,6 +1,6 @@
 """A purifier: a network that learns from pairs of the public tool's output to take its noise off (500 pairs suffice).
 
-Anyone can make pairs: the tool is public, and so is its bank. What a purifier cannot be given is a private noise.
+Anyone can make pairs: the tool and its bank are public. Only a private noise cannot be learned this way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from faceshield.attacks.base import Pairs, in_parts
+from faceshield.attacks.base import Pairs, map_in_parts
 from faceshield.data.examples import Examples
 from faceshield.training.loop import build_seeded
 
@@ -40,7 +40,7 @@ class Purifier(nn.Module):
 
 
 def fit_purifier(pairs: Pairs, generator: Generator, *, steps: int = 400, batch: int = 16, crop: int = 64) -> Purifier:
-    """A purifier of ``pairs``, by Adam on the squared error of squares of ``crop`` pixels at one place a batch."""
+    """A purifier of ``pairs``, by Adam on the squared error of crops of ``crop`` pixels, one position a batch."""
     network = build_seeded(Purifier, int(torch.randint(2**31, (1,), generator=generator)))
     optimizer = torch.optim.Adam(network.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -59,7 +59,7 @@ def fit_purifier(pairs: Pairs, generator: Generator, *, steps: int = 400, batch:
 
 
 def purify_examples(training: Examples, pairs: Pairs, generator: Generator) -> Examples:
-    """``training`` as a purifier of ``pairs`` gives it back."""
+    """``training`` after a purifier that was fitted to ``pairs``."""
     network = fit_purifier(pairs, generator)
     with torch.no_grad():
-        return replace(training, images=in_parts(network, training.images, 64))
+        return replace(training, images=map_in_parts(network, training.images, 64))

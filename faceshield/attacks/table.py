@@ -5,22 +5,22 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
-from faceshield.attacks.adversarial import FAST
-from faceshield.attacks.augment import STRONG
 from faceshield.attacks.base import Countermeasure
-from faceshield.attacks.grey import grey
-from faceshield.attacks.jpeg import recompress
 from faceshield.attacks.project import project_out
 from faceshield.attacks.purify import purify_examples
-from faceshield.attacks.recrop import recrop
-from faceshield.attacks.resize import blur, half_size
+from faceshield.attacks.transforms import STRONG, blur, grey, half_size, recompress, recrop
+from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.data.mixing import cutmix, mixup
+from faceshield.training.adversarial import Adversary
 
 Name = Literal[
     "none", "jpeg-90", "jpeg-75", "jpeg-50", "half-size", "blur", "grey", "recrop", "strong-augmentation", "mixup",
     "cutmix", "adversarial-training", "projection", "purify",
 ]  # fmt: skip
+FAST = Adversary(Budget(8 / 255), alpha=10 / 255, steps=1)
+"""Adversarial training (appendix D) by one step from a random start (Wong et al. 2020): a tenth of PGD-10's time."""
+
 COUNTERMEASURES: dict[str, Countermeasure] = {
     # a collector who stops at the best epoch trains like any other: it is the peak of the same curve that counts
     "none": Countermeasure("plain training; the peak over its epochs is what early stopping reaches"),

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from faceshield.auditing.sides import KINDS, Kind, Progress, Side, list_photos, read_side, refuse_originals
+from faceshield.auditing.sides import KINDS, Kind, Side, list_photos, read_side, refuse_originals
 from faceshield.core.errors import UsageError
-from faceshield.core.types import AlignedFace
+from faceshield.core.types import AlignedFace, Progress
 from faceshield.data.examples import shuffle_by_id
 from faceshield.evaluation.distractors import Distractors
 from faceshield.evaluation.enrol import Recogniser, crop
-from faceshield.evaluation.search import EXACT, FAR, Search, limit_at, search, usual_limits
+from faceshield.evaluation.search import EXACT, FAR, Search, find_limit, name_limits, search
 from faceshield.faces.detector import Detector
 from faceshield.imaging.photo import load
 
@@ -67,7 +67,7 @@ class Audit:
 
     def metrics(self) -> dict[tuple[Kind, Kind], dict[str, Any]]:
         """For each query and gallery: rank1, rank10, match_rate at the usual limit and at FAR, with intervals."""
-        return {key: found.metrics(usual_limits(self.limit)) for key, found in self.found.items()}
+        return {key: found.metrics(name_limits(self.limit)) for key, found in self.found.items()}
 
 
 def audit(
@@ -85,7 +85,7 @@ def audit(
     cloaked one, or where the distractors were made by another recogniser.
     """
     if distractors.recogniser != recogniser.name:
-        raise UsageError("the strangers' features were made by another recogniser; install the files that match")
+        raise UsageError("the distractors' features were made by another recogniser; install the files that match")
     roots: dict[Kind, Path] = {"clean": clean, "cloaked": cloaked}
     photos = {kind: list_photos(roots[kind], kind) for kind in KINDS}
     refuse_originals(photos["clean"], clean, cloaked)
@@ -108,7 +108,7 @@ def audit(
         len(left.crowd),
         len(left.people.unique()),
         len(distractors.people.unique()) - len(left.people.unique()),
-        limit_at(different, FAR),
+        find_limit(different, FAR),
         different,
         tuple(_find_nearest(sides, apart, detector)),
     )

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from faceshield.attacks.base import Countermeasure
-from faceshield.attacks.collected import kept, tool_pairs
+from faceshield.attacks.collected import collect, make_pairs
 from faceshield.attacks.table import countermeasure
 from faceshield.auditing.framing import STORED, Collector
-from faceshield.auditing.sides import KINDS, Kind, Progress, Side
+from faceshield.auditing.sides import KINDS, Kind, Side
 from faceshield.auditing.trained import AFTER, BEFORE, Trained, add_intervals
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
+from faceshield.core.types import Progress
 from faceshield.data.examples import HELD_OUT, Examples, concatenate, shuffle_by_id
 from faceshield.data.layouts import FaceIndex, read_layout
 from faceshield.training.attack import attack
@@ -110,10 +111,10 @@ def train_recognisers(
     metrics = {}
     for way in ways:
         photos = concatenate([others.select(~held), person[way[0]].select(taken[way[0]])])
-        training = _undo(kept(photos, counter[way], size, margin=0), photos, counter[way], size)
+        training = _undo(collect(photos, counter[way], size, margin=0), photos, counter[way], size)
         found = attack(
             training,
-            kept(test, counter[way], size, margin=0),
+            collect(test, counter[way], size, margin=0),
             [len(others.classes)],
             SEED,
             runtime,
@@ -187,4 +188,4 @@ def _undo(training: Examples, photos: Examples, counter: Countermeasure, size: i
         return training
     rng = generator("audit", SEED)
     others = photos.select(photos.labels < len(photos.classes) - 1)
-    return counter.undo(training, tool_pairs(others.images, size, rng, margin=0), rng)
+    return counter.undo(training, make_pairs(others.images, size, rng, margin=0), rng)

@@ -36,5 +36,5 @@ def pretrained(device: torch.device, file: Path | None = None, name: str = RESNE
         device,
         entry.sha256,
         embedder.width,
-        partial(cut, chip=entry.chip),
+        partial(cut, crop=entry.spec),
     )

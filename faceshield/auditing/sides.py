@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.store import CLOAKED, read_json, sha256
+from faceshield.core.types import Progress
 from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import Recogniser, enrol
 from faceshield.faces.detector import Detector
@@ -19,7 +20,6 @@ from faceshield.imaging.formats import PICTURES
 
 Kind = Literal["clean", "cloaked"]
 KINDS: tuple[Kind, Kind] = ("clean", "cloaked")
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

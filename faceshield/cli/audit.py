@@ -42,8 +42,8 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
     from faceshield.auditing.pretrained import pretrained
     from faceshield.evaluation.distractors import load_distractors
     from faceshield.faces.any_roll import AnyRollDetector
-    from faceshield.reports.audit import meaning, write_audit
-    from faceshield.reports.recognisers import trained_meaning
+    from faceshield.reports.audit import explain, write_audit
+    from faceshield.reports.recognisers import explain_trained
     from faceshield.training.runtime import Runtime
 
     new_file(out, "the report is a page", ".html")
@@ -61,6 +61,6 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
         after = None if people is None else train_recognisers(result.sides, people, counters, runtime, bars)
     if after is not None:
         write_audit(result, recogniser.name, out, today, after)
-    for sentence in (*meaning(result.metrics()), *([] if after is None else trained_meaning(after))):
+    for sentence in (*explain(result.metrics()), *([] if after is None else explain_trained(after))):
         click.echo(sentence)
     click.echo(f"{out}: open it in a browser; it shows the person and names their files, so keep it to yourself")

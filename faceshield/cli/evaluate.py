@@ -56,9 +56,9 @@ def verification(
     from faceshield.evaluation.embed import combine
     from faceshield.evaluation.enrol import enrol
     from faceshield.evaluation.folds import refuse_folds
-    from faceshield.evaluation.verification import pair_scores, verify_pairs
+    from faceshield.evaluation.verification import score_pairs, verify_pairs
     from faceshield.faces.any_roll import AnyRollDetector
-    from faceshield.reports.verification import rows, write_report
+    from faceshield.reports.verification import build_rows, write_report
     from faceshield.training.runtime import Runtime
 
     protocol = read_pairs(pairs, suffix)
@@ -74,7 +74,7 @@ def verification(
             images, protocol.ids(), detector, recogniser, which=face, cache=work / "enrolled", progress=bars
         )  # fmt: skip
     features = combine(done.raw, flip=flip, unit=score == "cosine")
-    scores = pair_scores(features, done.found, done.ids, protocol, score)
+    scores = score_pairs(features, done.found, done.ids, protocol, score)
     result = verify_pairs(scores, protocol, thresholds=thresholds, seed=seed)
     setting = {
         "pairs": str(pairs),
@@ -87,7 +87,7 @@ def verification(
     values = {"setting": setting, **decides, "metrics": result.metrics()}
     write_json(out / "verification.json", values)
     page, _ = write_report(result, "Face verification", setting, out)
-    for row in rows(result):
+    for row in build_rows(result):
         click.echo(f"{row.name}: {row.value}{f'  [{row.interval}]' if row.interval else ''}")
     click.echo(page)
 

@@ -25,7 +25,7 @@ def list_() -> None:
     from faceshield.noise import vault
 
     code = 0
-    for name in vault.names():
+    for name in vault.list_names():
         try:
             identity = vault.load(name)
             click.echo(f"{name}\t{identity.kind}\t{epsilon_text(identity.epsilon)}\t{identity.created}")

@@ -171,12 +171,12 @@ def _parse_pairs(given: tuple[str, ...]) -> dict[str, str]:
 
 def _format_plan(found: Any) -> str:
     """Format a DryRun as text."""
-    from faceshield.reports.results import duration
+    from faceshield.reports.results import format_duration
 
     lines = [f"cells: {len(found.cells)}, of which {sum(found.done)} are done"]
     rows = zip(found.numbers, found.cells, found.done, found.each, strict=True)
     for number, planned, done, seconds in rows:
-        note = "done" if done else f"about {duration(seconds)}" if seconds else ""
+        note = "done" if done else f"about {format_duration(seconds)}" if seconds else ""
         lines.append(f"  {number}: {planned.title}" + (f"  ({note})" if note else ""))
     lines.append("data: " + ("none needed" if not found.data else ""))
     lines += [f"  {path}: {'present' if there else 'absent'}" for path, there in found.data.items()]

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from faceshield.reports.results import duration
+from faceshield.reports.results import format_duration
 
 
 class CellBar:
@@ -41,7 +41,7 @@ class CellBar:
 
     def on_cell(self, done: int, total: int, seconds: float | None) -> None:
         """``done`` of ``total`` cells are finished; the rest takes about ``seconds`` (None where that is unknown)."""
-        left = "" if seconds is None else f"about {duration(seconds)} left"
+        left = "" if seconds is None else f"about {format_duration(seconds)} left"
         self._progress.update(self._task, completed=done, total=total, description=left, visible=True)
         if left and 0 < done < total and not self._console.is_terminal and not self._silent:
             click.echo(f"{done} of {total} cells are done, {left}", err=True)

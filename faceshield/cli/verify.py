@@ -34,7 +34,7 @@ def command(
 
     The rate was measured on LFW; photos of another kind have another one. Exit code 3 where a photo shows no face.
     """
-    from faceshield.evaluation.calibration import calibration as read
+    from faceshield.evaluation.calibration import read_calibration as read
     from faceshield.evaluation.embed import combine, embed_pairs
     from faceshield.evaluation.enrol import crop
     from faceshield.faces.any_roll import AnyRollDetector
@@ -65,7 +65,7 @@ def command(
         f" one, and {limit.tar:.1%} of the same people were recognised ({limit.recipe})."
     )
     if out is not None:
-        from faceshield.reports.crops import side_by_side
+        from faceshield.reports.crops import join_crops
 
-        side_by_side(crops, out)
+        join_crops(crops, out)
         click.echo(out)

@@ -82,7 +82,7 @@ class FeatureSurrogate:
 
     def feature_loss(self, view: FaceView, rng: Generator) -> FeatureLoss:
         """The loss of a mask on the photo of ``view``; ``rng`` draws the person whom it leads to."""
-        clean = self.features(view.chip(view.photo, self.crop))
+        clean = self.features(view.cut(view.photo, self.crop))
         target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))] if len(self.targets) else None
         person = torch.cat([self.person, clean])
         return FeatureLoss(self.crop, self.forward, person, target, self.pull, self.away, self.weight)

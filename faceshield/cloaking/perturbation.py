@@ -19,7 +19,7 @@ from faceshield.faces.align import align_150, canvas_matrix, whole_box
 from faceshield.imaging.photo import JPEG_QUALITY, choose_format
 from faceshield.imaging.warp import from_rgb
 from faceshield.noise.identity import Identity
-from faceshield.noise.jpeg import Codec, tables
+from faceshield.noise.jpeg import Codec, build_tables
 from faceshield.noise.mask import FaceView, mask
 
 STEPS, STEPS_FOR_SEVERAL = 40, 60
@@ -135,5 +135,5 @@ def find_codec(photo: Photo, options: Options) -> Codec | None:
         first, last = original["qtables"][0], original["qtables"][-1]
         steps = torch.tensor([[first, last]], dtype=torch.float32).reshape(1, 2, 8, 8)
     else:
-        steps = tables(torch.tensor([float(JPEG_QUALITY if options.quality == "same" else options.quality)]))
+        steps = build_tables(torch.tensor([float(JPEG_QUALITY if options.quality == "same" else options.quality)]))
     return Codec(steps, CHROMA[original.get("subsampling", 0)])

@@ -52,11 +52,11 @@ def make_identity(
     bank = load_bank()
     secret = choose_secret()
     if options.fast:
-        slot = choose_class(secret, len(bank.delta))
-        delta = Budget(options.epsilon).project(bank.delta[slot] * (options.epsilon / bank.epsilon))
+        class_index = choose_class(secret, len(bank.delta))
+        delta = Budget(options.epsilon).project(bank.delta[class_index] * (options.epsilon / bank.epsilon))
     else:
         crops = torch.stack([face.on_canvas.image for face in faces]).mul(255).round().byte().to(runtime.device)
-        delta, slot = private_noise(
+        delta, class_index = private_noise(
             crops,
             len(bank.delta),
             load_ensemble(names, runtime.prepare),
@@ -71,7 +71,7 @@ def make_identity(
         kind="bank" if options.fast else "private",
         delta=delta,
         epsilon=options.epsilon,
-        slot=slot,
+        class_index=class_index,
         secret=secret,
         photos=0 if options.fast else len(faces),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

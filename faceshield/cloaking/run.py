@@ -25,15 +25,13 @@ from faceshield.cloaking.strategy import STRATEGIES, Strategy
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.outputs import open_folder
 from faceshield.core.store import CLOAKED, write_json
+from faceshield.core.types import Progress
 from faceshield.imaging.opening import read
 from faceshield.models import facenet
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity
 from faceshield.training.runtime import Runtime
-
-Progress = Callable[[str, int, int], None]
-"""Called as (stage, done, total); stages are "looking", "making noise" and "cloaking"."""
 
 
 def cloak(
@@ -50,7 +48,8 @@ def cloak(
     (``options.against``), ‖δ‖∞ ≤ ε, blended into their face in each photo. Originals are only read. A photo without the
     face is written nowhere and listed as "unprotected"; a broken file is listed as "failed"; neither stops the rest.
     Raises UsageError or StoreError before anything is written where the request itself is wrong (``out`` inside the
-    input, an unknown option, a folder that cannot be written).
+    input, an unknown option, a folder that cannot be written). ``progress`` is called with the stages "looking",
+    "making noise" and "cloaking".
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     given = [photos] if isinstance(photos, (str, Path)) else photos

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,8 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError
 
 Form = Literal["sample", "class"]
+Progress = Callable[[str, int, int], None]
+"""``progress(stage, done, total)`` is called after each item."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,13 @@ from faceshield.data.examples import Examples
 
 @dataclass(frozen=True)
 class Scores:
-    """accuracy 0–1 · class_accuracy (classes,) float64, NaN for a class without examples · confusion (see below)."""
+    """How often a classifier is right.
+
+    Attributes:
+        accuracy: Over all examples, 0–1.
+        class_accuracy: (classes,) float64; NaN for a class without examples.
+        confusion: (classes, classes) int64, see :func:`confusion`.
+    """
 
     accuracy: float
     class_accuracy: Tensor

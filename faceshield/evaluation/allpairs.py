@@ -30,11 +30,13 @@ def all_pairs_roc(left: F32, left_people: NDArray[np.int64], right: F32, right_p
     if left_people.shape != left.shape[:1] or right_people.shape != right.shape[:1]:
         raise UsageError(f"{left_people.shape} and {right_people.shape} labels for {len(left)} and {len(right)} photos")
     scores = np.empty(len(left) * len(right), np.float32)
-    genuine = fill(scores, _unit(left), left_people, _unit(right), right_people)
+    genuine = fill_scores(scores, _normalise(left), left_people, _normalise(right), right_people)
     return split_roc(genuine, scores)
 
 
-def fill(scores: F32, left: F32, left_people: NDArray[np.int64], right: F32, right_people: NDArray[np.int64]) -> F32:
+def fill_scores(
+    scores: F32, left: F32, left_people: NDArray[np.int64], right: F32, right_people: NDArray[np.int64]
+) -> F32:
     """Write the dot products (n, m) of ``left`` and ``right`` into ``scores`` (n·m,), +∞ in place of same pairs.
 
     Returns the scores of the same pairs, which is what was left out.
@@ -79,6 +81,6 @@ def split_roc(genuine: F32, impostor: F32) -> Roc:
     )
 
 
-def _unit(embeddings: F32) -> F32:
+def _normalise(embeddings: F32) -> F32:
     length = np.linalg.norm(embeddings, axis=1, keepdims=True)
     return np.asarray(embeddings / np.maximum(length, np.finfo(np.float32).tiny), np.float32)

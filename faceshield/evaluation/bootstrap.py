@@ -19,7 +19,7 @@ from faceshield.evaluation.roc import Interval, validate
 _AT_ONCE = 2_000_000  # weights held at a time
 
 
-def people_weights(people: NDArray[np.int64], replicates: int, rng: Generator) -> NDArray[np.float64]:
+def draw_weights(people: NDArray[np.int64], replicates: int, rng: Generator) -> NDArray[np.float64]:
     """(replicates, P): how often each pair counts. people (P, 2) int64: who stands left and right, from 0."""
     count = int(people.max()) + 1
     draws = torch.randint(count, (replicates, count), generator=rng)
@@ -28,7 +28,7 @@ def people_weights(people: NDArray[np.int64], replicates: int, rng: Generator) -
     return np.asarray(times[:, left] * np.where(left == right, 1.0, times[:, right]))
 
 
-def intervals(
+def bootstrap_intervals(
     scores: ArrayLike,
     same: ArrayLike,
     people: NDArray[np.int64],
@@ -53,8 +53,8 @@ def intervals(
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     parts, chunk = [], max(1, _AT_ONCE // len(values))
     for start in range(0, replicates, chunk):
-        weights = people_weights(people[order], min(chunk, replicates - start), rng)
-        parts.append(_statistics(weights, labels[order], right[order], last, targets))
+        weights = draw_weights(people[order], min(chunk, replicates - start), rng)
+        parts.append(_compute_statistics(weights, labels[order], right[order], last, targets))
     drawn = np.concatenate(parts, axis=1)
     drawn = drawn[:, np.isfinite(drawn).all(0)]
     if drawn.shape[1] < replicates / 2:
@@ -65,7 +65,7 @@ def intervals(
     return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
 
 
-def _statistics(
+def _compute_statistics(
     weights: NDArray[np.float64],
     same: NDArray[np.bool_],
     right: NDArray[np.bool_],

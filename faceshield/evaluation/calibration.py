@@ -13,13 +13,20 @@ from faceshield.evaluation.roc import Interval
 from faceshield.evaluation.verification import format_far
 
 KEY = {"flip": True, "score": "distance"}
-"""How a decision compares two photos, whoever the recogniser is."""
+"""How a decision compares two photos, for every recogniser."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """distance: pairs at most this far apart are taken for one person · far with its 95 % interval, and tar: what was
-    measured there, in 0–1 · recipe: where."""
+    """A measured threshold.
+
+    Attributes:
+        distance: Pairs at most this far apart are taken for one person.
+        far: False accept rate (FMR) measured there, 0–1.
+        far_ci: Its 95 % interval.
+        tar: True accept rate (1 − FNMR) measured there, 0–1.
+        recipe: Where it was measured.
+    """
 
     distance: float
     far: float
@@ -28,7 +35,7 @@ class Calibration:
     recipe: str
 
 
-def calibration(path: Path, far: float, recogniser: str) -> Calibration:
+def read_calibration(path: Path, far: float, recogniser: str) -> Calibration:
     """What a stored result of the recipe faces/lfw, or a verification.json, at ``path`` says for a target ``far``.
 
     ``recogniser`` is the checksum of the weights in use. Raises StoreError where there is no such result or it was
@@ -40,7 +47,7 @@ def calibration(path: Path, far: float, recogniser: str) -> Calibration:
         )
     value = read_json(path)
     try:
-        metrics, where = _of_recipe(value, recogniser) if "cells" in value else _of_command(value)
+        metrics, where = _read_recipe(value, recogniser) if "cells" in value else _read_verification(value)
         if metrics["recogniser"] != recogniser:
             raise StoreError(
                 f"{path}: was measured with other weights; give --calibration the verification.json that"
@@ -65,14 +72,14 @@ def calibration(path: Path, far: float, recogniser: str) -> Calibration:
         ) from None
 
 
-def _of_recipe(value: Any, recogniser: str) -> tuple[Mapping[str, Any], str]:
+def _read_recipe(value: Any, recogniser: str) -> tuple[Mapping[str, Any], str]:
     """The cell of ``recogniser``, or another one's where it has none."""
     found = [cell["metrics"] for cell in value["cells"] if KEY.items() <= cell["key"].items()]
-    metrics = next((own for own in found if own["recogniser"] == recogniser), None) or next(iter(found))
+    metrics = next((cell for cell in found if cell["recogniser"] == recogniser), None) or next(iter(found))
     return metrics, f"{value['recipe']}, {value['scale']}"
 
 
-def _of_command(value: Any) -> tuple[Mapping[str, Any], str]:
+def _read_verification(value: Any) -> tuple[Mapping[str, Any], str]:
     if any(value[name] != KEY[name] for name in ("flip", "score")):
         raise ValueError(f"flip {value['flip']} and score {value['score']}, not {KEY['flip']} and {KEY['score']}")
     return {**value["metrics"], "recogniser": value["recogniser"]}, value["setting"]["pairs"]

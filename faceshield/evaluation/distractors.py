@@ -1,6 +1,6 @@
-"""Anonymous strangers as embeddings: the crowd that a search looks through, and places among faces to be sent to.
+"""Distractors: embeddings of people who are not searched for, which fill a search gallery and give masks a target.
 
-Made by recipes/faces/strangers.py from Labeled Faces in the Wild; see weights/strangers.md for what they are.
+Made by recipes/faces/distractors.py from Labeled Faces in the Wild; weights/strangers.md describes them.
 """
 
 from __future__ import annotations
@@ -18,18 +18,24 @@ from faceshield.models.weights import load
 
 DISTRACTORS = "strangers"
 SAME = 0.55
-"""The median distance from a person's photos below which a photo is taken for one of theirs: a person's own lie at 0.4
-to 0.55 (nine of ten), of 5,000 strangers the nearest at 0.57 to 0.62, but for two whom the crowd held (0.48); recipes'
-four selfie people, 100 photos each."""
-TARGETS = 500  # the first people are no part of the crowd: masks send faces to them
+"""A photo whose median distance from a person's photos is below this is taken for one of that person.
+
+Measured on the four people of the selfie recipes, 100 photos each. Nine of ten of a person's photos lie at 0.4 to 0.55
+from the others. The nearest of 5,000 distractors lie at 0.57 to 0.62, except at 0.48 for two of the four, who are among
+the distractors themselves.
+"""
+TARGETS = 500  # this many people are targets of masks, and no part of the gallery
 
 
 @dataclass(frozen=True)
 class Distractors:
-    """crowd (n, D) float32 raw ResNet-29 outputs, mean of each chip and its mirror image · people (n,) int64, equal for
-    one person · targets (m, D): other people, one photo each, so that no mask is measured against its own target.
+    """Raw ResNet-29 outputs, each the mean of an aligned crop's and its mirror image's.
 
-    ``recogniser`` is the checksum of the weights that made them.
+    Attributes:
+        crowd: (n, D) float32, the gallery's photos.
+        people: (n,) int64, the person of each, equal for one person.
+        targets: (m, D) float32, one photo each of other people, so that no mask is measured against its own target.
+        recogniser: Checksum of the weights that made them.
     """
 
     crowd: Tensor
@@ -37,30 +43,33 @@ class Distractors:
     targets: Tensor
     recogniser: str
 
-    def without(self, own: Tensor) -> Distractors:
-        """These strangers less the people who are the person searched for, of photos ``own`` (K, D) without NaN.
+    def without(self, features: Tensor) -> Distractors:
+        """These distractors without the person searched for, whose photos have ``features`` (K, D), none of them NaN.
 
-        A person who is known to the public may stand in the crowd, and finding them there is no false match. They are
-        known by :data:`SAME`, not by the limit of a match: who only looks like the person stays, or false matches would
-        be counted where there are no likely ones left.
+        A public figure may be among the distractors, and finding them there is no false match. :data:`SAME` decides who
+        is that person. It is stricter than the limit of a match: people who only look alike stay, since a search must
+        count them as false matches.
         """
-        same = self.people[_median(self.crowd, own) < SAME]
+        same = self.people[_median_distance(self.crowd, features) < SAME]
         keep = ~torch.isin(self.people, same)
         return Distractors(
-            self.crowd[keep], self.people[keep], self.targets[_median(self.targets, own) >= SAME], self.recogniser
+            self.crowd[keep],
+            self.people[keep],
+            self.targets[_median_distance(self.targets, features) >= SAME],
+            self.recogniser,
         )
 
 
-def _median(features: Tensor, own: Tensor) -> Tensor:
-    """(n,): the median distance of each of ``features`` (n, D) from ``own`` (K, D)."""
-    return torch.cdist(features, own).median(1).values
+def _median_distance(features: Tensor, person: Tensor) -> Tensor:
+    """(n,): the median distance of each of ``features`` (n, D) from ``person`` (K, D)."""
+    return torch.cdist(features, person).median(1).values
 
 
 def draw_order(ids: Sequence[str]) -> tuple[list[int], Tensor]:
-    """The order in which the strangers stand, as places in ``ids`` (NAME/NAME_0001.jpg), and people (n,) int64 in it.
+    """The distractors' order, as indices into ``ids`` (NAME/NAME_0001.jpg), and their people (n,) int64 in it.
 
-    Both are drawn by hash: neither the names' order nor the files' tells who is who. People below :data:`TARGETS` are
-    the targets; the others' number less that is the one in :class:`Distractors`.
+    Both are drawn by hash, so that no order tells who is who. People below :data:`TARGETS` are the targets; a number
+    in :class:`Distractors` is one of the others' less :data:`TARGETS`.
     """
     order = sorted(range(len(ids)), key=lambda place: derive_seed("stranger", ids[place]))
     names = sorted({parse_person(id) for id in ids}, key=lambda name: derive_seed("person", name))
@@ -69,7 +78,7 @@ def draw_order(ids: Sequence[str]) -> tuple[list[int], Tensor]:
 
 
 def load_distractors() -> Distractors:
-    """The strangers that come with the tool. Raises StoreError where their file is absent, damaged or another kind."""
+    """The distractors that come with the tool. Raises StoreError where their file is absent, damaged or other."""
     tensors, fields = load(DISTRACTORS)
     try:
         crowd, people, targets = (tensors[name] for name in ("crowd", "people", "targets"))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-Forward = Callable[[Tensor], Tensor]
+from faceshield.noise.base import Forward
 
 
 @torch.no_grad()

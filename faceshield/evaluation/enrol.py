@@ -15,24 +15,26 @@ from torch import Tensor
 from faceshield.core.cache import sharded_path
 from faceshield.core.errors import PhotoError
 from faceshield.core.store import read_tensors, sha256, write_tensors
-from faceshield.core.types import AlignedFace, Face
-from faceshield.evaluation.embed import Forward, embed_pairs
+from faceshield.core.types import AlignedFace, Face, Progress
+from faceshield.evaluation.embed import embed_pairs
 from faceshield.faces.align import align_150
 from faceshield.faces.detector import Detector
 from faceshield.faces.pick import choose
 from faceshield.imaging.photo import load
+from faceshield.noise.base import Forward
 
 Which = Literal["centre", "largest"]
 Align = Callable[[NDArray[np.uint8], Face], AlignedFace]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Enrolled:
-    """raw (n, 2, D) outputs of each photo's crop and its mirror image · found (n,) bool: where there was a face.
+    """A recogniser's outputs for photos, in their order; a photo without a face keeps its row.
 
-    The rows of photos without a face are 0 and mean nothing; such a photo stays in its place, so that no pair and no
-    fold shifts.
+    Attributes:
+        ids: (n,) of the photos.
+        raw: (n, 2, D) outputs of each photo's crop and its mirror image; 0 where there is no face.
+        found: (n,) bool, whether there is a face.
     """
 
     ids: tuple[str, ...]
@@ -57,7 +59,7 @@ class Recogniser:
 def crop(
     rgb: NDArray[np.uint8], detector: Detector, which: Which = "largest", align: Align = align_150
 ) -> AlignedFace | None:
-    """One face of ``rgb`` (H, W, 3), by default as the 150×150 chip, or None where there is no face.
+    """One face of ``rgb`` (H, W, 3), by default as the 150×150 aligned crop, or None where there is no face.
 
     "centre" takes the face whose box is nearest the middle: LFW's photos are cut around the person they are named
     after. "largest" is what :func:`faceshield.faces.pick.choose` means by it.
@@ -69,10 +71,10 @@ def crop(
         return align(rgb, choose(faces, "largest")[0])
     middle = np.array([rgb.shape[1] - 1, rgb.shape[0] - 1], np.float32) / 2
 
-    def away(face: Face) -> float:
+    def distance(face: Face) -> float:
         return float(np.abs(face.box.reshape(2, 2).mean(0) - middle).sum())
 
-    return align(rgb, min(faces, key=away))
+    return align(rgb, min(faces, key=distance))
 
 
 def enrol(
@@ -101,11 +103,11 @@ def enrol(
         waiting: list[tuple[int, Path | None, AlignedFace | None]] = []
         for place in places:
             path = root / ids[place]
-            kept = _kept(cache, path, detector, recogniser, which) if cache is not None else None
-            if kept is not None and kept.is_file():
-                known = read_tensors(kept)[0]["raw"]
-                found[place] = len(known) > 0
-                raw[place, : len(known)] = known
+            cached = _find_cached(cache, path, detector, recogniser, which) if cache is not None else None
+            if cached is not None and cached.is_file():
+                stored = read_tensors(cached)[0]["raw"]
+                found[place] = len(stored) > 0
+                raw[place, : len(stored)] = stored
                 continue
             try:
                 rgb = load(path).rgb8()
@@ -114,21 +116,21 @@ def enrol(
                     raise
                 faults[ids[place]] = str(error)
                 continue
-            waiting.append((place, kept, crop(rgb, detector, which, recogniser.align)))
-        chips = [face.image for _, _, face in waiting if face is not None]
-        made = iter(embed_pairs(torch.stack(chips).to(recogniser.device), recogniser.forward) if chips else ())
-        for place, kept, face in waiting:
+            waiting.append((place, cached, crop(rgb, detector, which, recogniser.align)))
+        crops = [face.image for _, _, face in waiting if face is not None]
+        made = iter(embed_pairs(torch.stack(crops).to(recogniser.device), recogniser.forward) if crops else ())
+        for place, cached, face in waiting:
             if face is not None:
                 found[place], raw[place] = True, next(made)
-            if kept is not None:
-                write_tensors(kept, {"raw": raw[place, : 2 * int(found[place])]}, {"id": ids[place]})
+            if cached is not None:
+                write_tensors(cached, {"raw": raw[place, : 2 * int(found[place])]}, {"id": ids[place]})
         if progress is not None:
             progress("embedding", places[-1] + 1, len(ids))
     return Enrolled(tuple(ids), raw, found)
 
 
-def _kept(cache: Path, path: Path, detector: Detector, recogniser: Recogniser, which: Which) -> Path | None:
-    """Where the output of ``path`` is kept; None where it cannot be read, which :func:`load` says better."""
+def _find_cached(cache: Path, path: Path, detector: Detector, recogniser: Recogniser, which: Which) -> Path | None:
+    """The cache file of ``path``; None where it cannot be read (:func:`load` then says why)."""
     try:
         name = sha256(f"{sha256(path)} {type(detector).__name__} {recogniser.name} {which}".encode())
     except OSError:

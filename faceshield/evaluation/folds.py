@@ -14,8 +14,13 @@ from faceshield.evaluation.roc import Scores, roc, validate
 
 @dataclass(frozen=True)
 class FoldAccuracy:
-    """accuracies, thresholds (K,) of the folds · right (P,) bool: which pairs were decided rightly · failures: pairs
-    with a photo that could not be enrolled, decided "different" and counted like every other.
+    """Accuracy by folds.
+
+    Attributes:
+        accuracies: (K,) of the folds, 0–1.
+        thresholds: (K,) that decided them.
+        right: (P,) bool, the pairs that were decided correctly.
+        failures: Pairs with a photo that could not be enrolled; they are decided "different" and count.
     """
 
     accuracies: Scores
@@ -54,7 +59,7 @@ def fold_accuracy(
 
     A pair with a photo without a face has the score −∞: it keeps its place in its fold and is decided "different".
     ``thresholds`` (K,) decides by thresholds found before, such as those of clean photos on protected ones; else each
-    fold's is :func:`best_threshold` of the others. Raises UsageError for fewer than two folds, for an empty fold, and
+    fold's is :func:`find_threshold` of the others. Raises UsageError for fewer than two folds, for an empty fold, and
     for scores that :func:`faceshield.evaluation.roc.roc` refuses.
     """
     values, labels = validate(scores, same)
@@ -63,23 +68,23 @@ def fold_accuracy(
         raise UsageError(f"folds {place.shape} for {len(values)} pairs: expected one number from 0 for each")
     sizes = refuse_folds(labels, place)
     if thresholds is None:
-        chosen = np.array([best_threshold(values[place != k], labels[place != k]) for k in range(len(sizes))])
+        chosen = np.array([find_threshold(values[place != k], labels[place != k]) for k in range(len(sizes))])
     else:
         chosen = np.asarray(thresholds, np.float64)
         if chosen.shape != sizes.shape:
             raise UsageError(f"{chosen.size} thresholds for {len(sizes)} folds; they must come from the same protocol")
-    right = decided_same(values, chosen[place]) == labels
+    right = decide_same(values, chosen[place]) == labels
     accuracies = np.bincount(place, right) / sizes
     return FoldAccuracy(accuracies, chosen, right, int(np.isneginf(values).sum()))
 
 
-def decided_same(scores: ArrayLike, threshold: ArrayLike) -> NDArray[np.bool_]:
+def decide_same(scores: ArrayLike, threshold: ArrayLike) -> NDArray[np.bool_]:
     """(P,) bool: score ≥ threshold, and never where there is no score (−∞)."""
     values = np.asarray(scores, np.float64)
     return np.asarray((values >= np.asarray(threshold, np.float64)) & np.isfinite(values))
 
 
-def best_threshold(scores: ArrayLike, same: ArrayLike) -> float:
+def find_threshold(scores: ArrayLike, same: ArrayLike) -> float:
     """The threshold that decides most pairs rightly, of all there are and not of a grid; +∞ accepts nothing.
 
     Halfway between the scores on its two sides; of several equally good ones the one in the middle of their order.

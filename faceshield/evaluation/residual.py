@@ -1,6 +1,6 @@
-"""What of a noise can be read off photos without their originals, and what that tells of who uses a noise.
+"""What can be read of a noise from photos without their originals: whose it is, and whether there is one.
 
-The face is smoothed away and what remains is averaged over photos of one framing: the way in which cameras are told by
+The face is smoothed away, and the residuals of photos with one framing are averaged, as for identifying cameras by
 their sensor noise (Lukáš et al. 2006). One noise a person is a linkable mark.
 """
 
@@ -42,14 +42,14 @@ def chroma(images: Tensor) -> Tensor:
 RESIDUALS: dict[str, Callable[[Tensor], Tensor]] = {"high-pass": high_pass, "wiener": wiener, "chroma": chroma}
 
 
-def correlations(marks: Tensor, others: Tensor) -> Tensor:
+def correlate(marks: Tensor, others: Tensor) -> Tensor:
     """(N, M) Pearson correlations of ``marks`` (N, …) with ``others`` (M, …)."""
     one, two = (F.normalize(rows.flatten(1) - rows.flatten(1).mean(1, keepdim=True)) for rows in (marks, others))
     return one @ two.T
 
 
 def average(marks: Tensor, owners: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Means of ``count`` marks (N, …) of one owner (N,) each, in order, and their owners; what is left over is left."""
+    """Means of ``count`` marks (N, …) of one owner (N,) each, in order, and their owners; a remainder is dropped."""
     groups = [
         group
         for owner in owners.unique().tolist()
@@ -63,7 +63,7 @@ def average(marks: Tensor, owners: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def linkability_roc(marks: Tensor, owners: Tensor) -> Roc:
     """The ROC of "same owner or not" for all pairs of ``marks`` (N, …), by their correlation; owners (N,)."""
     left, right = torch.triu_indices(len(marks), len(marks), 1)
-    scores = correlations(marks, marks)[left, right]
+    scores = correlate(marks, marks)[left, right]
     return roc(scores.double().numpy(), (owners[left] == owners[right]).numpy())
 
 

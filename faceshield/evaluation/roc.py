@@ -26,7 +26,15 @@ above exp(−3) = 5 %, so that the rate could not be told from zero (the rule of
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """One threshold: the false and true accept rates measured there, each with its 95 % Clopper–Pearson interval."""
+    """What was measured at one threshold; rates in 0–1, intervals of 95 % by Clopper and Pearson.
+
+    Attributes:
+        threshold: A pair is accepted where its score reaches this.
+        far: False accept rate; the false match rate (FMR) where every photo was enrolled.
+        far_ci: Its interval.
+        tar: True accept rate; 1 − false non-match rate (FNMR) where every photo was enrolled.
+        tar_ci: Its interval.
+    """
 
     threshold: float
     far: float
@@ -37,9 +45,12 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Roc:
-    """thresholds (M,) descending from +∞ · false_accepts, true_accepts (M,) int64, from 0 to all pairs of their kind.
+    """A receiver operating characteristic; between its points the curve is straight.
 
-    Between its points the curve is straight, as it is where a same and a different pair share a score.
+    Attributes:
+        thresholds: (M,) descending from +∞.
+        false_accepts: (M,) int64 pairs of different people accepted at each, from 0 to all.
+        true_accepts: (M,) int64 pairs of one person accepted at each, from 0 to all.
     """
 
     thresholds: Scores
@@ -106,7 +117,7 @@ class Roc:
         return self._point(index, float(self.thresholds[index]))
 
     def at(self, threshold: float) -> OperatingPoint:
-        """What a threshold found elsewhere does here (for example one of clean photos, on protected ones)."""
+        """The rates at a threshold that was found on other pairs (for example clean photos' on protected ones)."""
         return self._point(int(np.searchsorted(-self.thresholds, -threshold, side="right")) - 1, threshold)
 
     def _point(self, index: int, threshold: float) -> OperatingPoint:

@@ -1,4 +1,4 @@
-"""A search for a face among many: at which place its person comes, and how often a distance below a limit finds them.
+"""A search for a face in a gallery: the rank of the person, and how often a distance is below the limit of a match.
 
 Nothing is learned: each photo's features are compared with those of a gallery, as a face search engine does.
 """
@@ -21,9 +21,12 @@ EXACT = "donot_use_mm_for_euclid_dist"  # near distances by products of matrices
 
 @dataclass(frozen=True)
 class Search:
-    """rank (q,) int64: place of the person's own nearest photo among the crowd's, 1 is first; past the crowd's end
-    where the query or all of the own photos show no face · distance (p,) of each pair of a query and an own photo,
-    infinite where one of them shows no face.
+    """What a search found.
+
+    Attributes:
+        rank: (q,) int64, the rank of the person's nearest photo in the gallery for each query; 1 is first. Where the
+            query, or every photo of the person, shows no face, it is one more than there are distractors.
+        distance: (p,) of each pair of a query and a photo of the person; infinite where one of them shows no face.
     """
 
     rank: Tensor
@@ -34,23 +37,22 @@ class Search:
 
         The intervals are Clopper–Pearson's over queries or pairs, as if these shared no people.
         """
-        told: dict[str, Any] = {}
+        rates: dict[str, Any] = {}
         shares = {"rank1": self.rank <= 1, "rank10": self.rank <= 10}
         shares |= {name: self.distance < limit for name, limit in limits.items()}
         for name, hit in shares.items():
-            told[name] = float(hit.double().mean())
-            told[f"{name}_ci"] = list(clopper_pearson(int(hit.sum()), len(hit)))
-        return {**told, "rank_median": float(self.rank.double().median()), "queries": len(self.rank)}
+            rates[name] = float(hit.double().mean())
+            rates[f"{name}_ci"] = list(clopper_pearson(int(hit.sum()), len(hit)))
+        return {**rates, "rank_median": float(self.rank.double().median()), "queries": len(self.rank)}
 
 
 def search(queries: Tensor, features: Tensor, distractors: Tensor) -> Search:
-    """Look for one person. queries (q, D), features (g, D) photos of theirs in the gallery, distractors (n, D) of all
-    others.
+    """Search for one person in a gallery of their photos and of distractors.
 
-    Rows of NaN are photos without a face. Raises UsageError where ``queries``, ``features`` or ``distractors`` has no
-    row.
+    queries (q, D), features (g, D) of the person, distractors (n, D). Rows of NaN are photos without a face. Raises
+    UsageError where one of the three has no row.
     """
-    for name, rows in (("queries", queries), ("own", features), ("crowd", distractors)):
+    for name, rows in (("queries", queries), ("features", features), ("distractors", distractors)):
         if not len(rows):
             raise UsageError(f"{name}: a search needs at least one photo there, found none")
     distance = torch.cdist(queries, features, compute_mode=EXACT).nan_to_num(float("inf"))
@@ -66,12 +68,12 @@ def concatenate_searches(found: list[Search]) -> Search:
     return Search(torch.cat([one.rank for one in found]), torch.cat([one.distance for one in found]))
 
 
-def usual_limits(at_far: float) -> dict[str, float]:
+def name_limits(at_far: float) -> dict[str, float]:
     """The distances that decide a match, by the names of their rates: dlib's, and ``at_far``, the one at FAR."""
     return {"match_rate": MATCH_DISTANCE, "tar_at_far_1e-3": at_far}
 
 
-def limit_at(different: Tensor, far: float) -> float:
+def find_limit(different: Tensor, far: float) -> float:
     """The distance below which at most ``far`` of the pairs of different people, at distances ``different``, lie.
 
     Raises UsageError where there are too few pairs to tell (3 / ``far``: with fewer, none at all would tell nothing).

@@ -14,7 +14,7 @@ from torch import Tensor
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.data.pairs import PairSet
-from faceshield.evaluation.bootstrap import intervals
+from faceshield.evaluation.bootstrap import bootstrap_intervals
 from faceshield.evaluation.folds import FoldAccuracy, fold_accuracy
 from faceshield.evaluation.roc import Interval, OperatingPoint, Roc, Scores, roc
 
@@ -24,10 +24,16 @@ TARGETS = (1e-1, 1e-2, 1e-3)
 
 @dataclass(frozen=True)
 class Verification:
-    """One protocol's outcome. points: TAR at each FAR that the pairs resolve; refused: why not, for the others.
+    """The outcome of one verification protocol.
 
-    ``people_ci`` are the intervals over people by the names of :func:`faceshield.evaluation.bootstrap.intervals`;
-    empty where the ids name no person.
+    Attributes:
+        pairs: The pairs that were scored.
+        scores: (P,) of the pairs.
+        roc: Their curve.
+        folds: Accuracy by folds.
+        points: TAR at each FAR that the pairs resolve.
+        refused: For each other FAR, why it is not resolved.
+        people_ci: Intervals over people, by the names of :func:`bootstrap_intervals`; empty where ids name no person.
     """
 
     pairs: PairSet
@@ -74,7 +80,7 @@ def format_far(target: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
-def pair_scores(
+def score_pairs(
     features: Tensor, found: NDArray[np.bool_], ids: Sequence[str], pairs: PairSet, measure: Measure
 ) -> Scores:
     """(P,) float64: cosine similarity, or minus the Euclidean distance, of each pair; higher is more similar.
@@ -125,5 +131,7 @@ def verify_pairs(
     except UsageError:  # a pack of bare pictures: the rates stand, their intervals over people cannot be had
         return Verification(pairs, scores, curve, folds, points, refused, {})
     rng = generator(seed, "bootstrap")
-    own = intervals(scores, pairs.same, people, folds.right, targets=list(points), replicates=replicates, rng=rng)
-    return Verification(pairs, scores, curve, folds, points, refused, own)
+    people_ci = bootstrap_intervals(
+        scores, pairs.same, people, folds.right, targets=list(points), replicates=replicates, rng=rng
+    )
+    return Verification(pairs, scores, curve, folds, points, refused, people_ci)

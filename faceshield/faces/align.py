@@ -33,16 +33,16 @@ def align(rgb: NDArray[np.uint8], face: Face, size: int = CANVAS) -> AlignedFace
     return _carry(rgb, face, canvas_matrix(face, size), size)
 
 
-def cut(rgb: NDArray[np.uint8], face: Face, chip: CropSpec) -> AlignedFace:
-    """``face`` of ``rgb`` (H, W, 3) as ``chip`` has it; black where the photo ends.
+def cut(rgb: NDArray[np.uint8], face: Face, crop: CropSpec) -> AlignedFace:
+    """``face`` of ``rgb`` (H, W, 3) as ``crop`` has it; black where the photo ends.
 
     A box counts as far as the photo reaches and from whole pixel to whole pixel. Raises PhotoError as its way does.
     """
-    return _carry(rgb, face, chip.way(face.landmarks, whole_box(face, rgb.shape[1], rgb.shape[0])), chip.size)
+    return _carry(rgb, face, crop.way(face.landmarks, whole_box(face, rgb.shape[1], rgb.shape[0])), crop.size)
 
 
 def align_150(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
-    """``face`` of ``rgb`` (H, W, 3) as the 150×150 chip that ResNet-29 expects; black where the photo ends."""
+    """``face`` of ``rgb`` (H, W, 3) as the 150×150 aligned crop that ResNet-29 expects; black where the photo ends."""
     return cut(rgb, face, CropSpec(DLIB_150, 150))
 
 

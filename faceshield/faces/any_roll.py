@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from faceshield.core.types import Face
-from faceshield.faces.carry import carried, distinct, then
-from faceshield.faces.detector import CONFIDENT, clear
-from faceshield.faces.mtcnn import WINDOW, MtcnnDetector, window
-from faceshield.faces.yunet import LEANING, Copy, Upright, YunetDetector, roll, turned
+from faceshield.faces.carry import carry, compose, keep_distinct
+from faceshield.faces.detector import CONFIDENT, is_clear
+from faceshield.faces.mtcnn import WINDOW, MtcnnDetector, fit_window
+from faceshield.faces.yunet import LEANING, Copy, Upright, YunetDetector, build_rotation, measure_roll
 from faceshield.imaging.warp import Matrix, invert
 
 _POSSIBLE = 0.3  # YuNet's score at the first look
@@ -40,10 +40,10 @@ class AnyRollDetector:
 
     def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """All faces of ``rgb`` (H, W, 3), largest first; an empty list means there is none."""
-        copies = self.scout.copies(rgb)
-        faces = self._judged(rgb, copies, self.scout.search(copies, (0,), _POSSIBLE))
-        if not clear(faces):
-            faces = self._judged(rgb, copies, self.scout.search(copies, (0, 1, 2, 3), _POSSIBLE))
+        copies = self.scout.make_copies(rgb)
+        faces = self._judge(rgb, copies, self.scout.search(copies, (0,), _POSSIBLE))
+        if not is_clear(faces):
+            faces = self._judge(rgb, copies, self.scout.search(copies, (0, 1, 2, 3), _POSSIBLE))
         return faces
 
     def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
@@ -51,34 +51,34 @@ class AnyRollDetector:
 
         Raises PhotoError for a box without area.
         """
-        (seen,) = self.scout.upright(self.scout.copies(rgb), [box])
-        matrices = [window(box)]
+        (seen,) = self.scout.turn_upright(self.scout.make_copies(rgb), [box])
+        matrices = [fit_window(box)]
         if seen is not None and seen.face.score >= _UPRIGHT:
-            matrices.append(_window(seen))
+            matrices.append(_fit_window(seen))
         found = [face for face in self.judge.confirm(rgb, matrices, least=0.1) if face is not None]
         return max(found, key=lambda face: face.score, default=None)
 
-    def _judged(self, rgb: NDArray[np.uint8], copies: Sequence[Copy], places: Sequence[Face]) -> list[Face]:
+    def _judge(self, rgb: NDArray[np.uint8], copies: Sequence[Copy], places: Sequence[Face]) -> list[Face]:
         """What MTCNN says of ``places``."""
-        upright = self.scout.upright(copies, [place.box for place in places])
+        upright = self.scout.turn_upright(copies, [place.box for place in places])
         worth = [one for one in upright if one is not None and one.face.score >= _UPRIGHT]
-        windows = [_window(one) for one in worth]
+        windows = [_fit_window(one) for one in worth]
         found = self.judge.confirm(rgb, windows, least=0.4)
         for number, face in enumerate(found):
-            if face is not None and abs(lean := _roll_in(windows[number], face)) > LEANING:
-                nearer = then(windows[number], turned(lean, WINDOW))
+            if face is not None and abs(lean := _measure_roll(windows[number], face)) > LEANING:
+                nearer = compose(windows[number], build_rotation(lean, WINDOW))
                 found[number] = self.judge.confirm(rgb, [nearer], least=0.4)[0] or face
-        told = [
-            face or replace(carried(one.face, invert(one.matrix)), score=min(one.face.score, _UNCONFIRMED))
+        faces = [
+            face or replace(carry(one.face, invert(one.matrix)), score=min(one.face.score, _UNCONFIRMED))
             for face, one in zip(found, worth, strict=True)
             if face is not None or one.face.score >= _DOUBTFUL
         ]
-        return distinct(told)
+        return keep_distinct(faces)
 
 
-def _window(one: Upright) -> Matrix:
-    return then(one.matrix, window(one.face.box))
+def _fit_window(one: Upright) -> Matrix:
+    return compose(one.matrix, fit_window(one.face.box))
 
 
-def _roll_in(matrix: Matrix, face: Face) -> float:
-    return roll(carried(face, matrix))
+def _measure_roll(matrix: Matrix, face: Face) -> float:
+    return measure_roll(carry(face, matrix))

@@ -11,12 +11,12 @@ from faceshield.faces.detector import overlap
 from faceshield.imaging.warp import Matrix
 
 
-def enlargement(x: float, y: float) -> Matrix:
+def build_enlargement(x: float, y: float) -> Matrix:
     """(2, 3): the map from a reduced copy to its original ``x`` and ``y`` times as large, both covering one area."""
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]], np.float32)
 
 
-def turn(quarters: int, height: int, width: int) -> Matrix:
+def build_turn(quarters: int, height: int, width: int) -> Matrix:
     """(2, 3): the map from a picture of ``height`` × ``width`` to what ``numpy.rot90`` makes of it."""
     right, bottom = width - 1, height - 1
     return np.array(
@@ -30,14 +30,14 @@ def turn(quarters: int, height: int, width: int) -> Matrix:
     )
 
 
-def then(first: Matrix, second: Matrix) -> Matrix:
+def compose(first: Matrix, second: Matrix) -> Matrix:
     """(2, 3): ``first`` and after it ``second``."""
     linear = second[:, :2] @ first
     linear[:, 2] += second[:, 2]
     return linear.astype(np.float32)
 
 
-def carried(face: Face, matrix: Matrix) -> Face:
+def carry(face: Face, matrix: Matrix) -> Face:
     """``face`` in the pixels that ``matrix`` (2, 3) leads to.
 
     The box of a turned face stays parallel to the picture: it is that of the ellipse within the turned one, which is
@@ -54,7 +54,7 @@ def carried(face: Face, matrix: Matrix) -> Face:
     )
 
 
-def distinct(faces: Sequence[Face], most: float = 0.5) -> list[Face]:
+def keep_distinct(faces: Sequence[Face], most: float = 0.5) -> list[Face]:
     """Largest first, and one of each: of faces that overlap by ``most`` of their union the surest stays."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):

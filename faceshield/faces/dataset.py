@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from faceshield.core.errors import PhotoError, UsageError
 from faceshield.core.store import read_json, write_bytes, write_json
-from faceshield.core.types import Face
+from faceshield.core.types import Face, Progress
 from faceshield.data.layouts import FaceIndex
 from faceshield.faces.detector import Detector
 from faceshield.imaging.crop import template
@@ -33,7 +33,6 @@ NO_FACE = "no face was found"
 QUALITY = 95  # of the JPEG crops, at full colour resolution
 _AT_ONCE = 8  # photos a process takes at a time
 
-Progress = Callable[[str, int, int], None]
 Points = NDArray[np.float32]
 
 
@@ -91,7 +90,7 @@ def align_dataset(
         raise UsageError(f"{jobs} jobs cannot do anything; use 1 or more")
     setting = {"kind": index.kind, "size": frame.size, "margin": frame.margin}
     _refuse_other(out, setting)
-    targets = [out / _name(id) for id in index.ids]
+    targets = [out / _name_crop(id) for id in index.ids]
     _refuse_shared(targets, index.ids)
     report = AlignReport(out, len(index), sum(target.is_file() for target in targets))
     open_ = [number for number, target in enumerate(targets) if not target.is_file()]
@@ -99,10 +98,10 @@ def align_dataset(
     tasks = [
         (index.paths[i], targets[i], None if marks is None or np.isnan(marks[i]).any() else marks[i]) for i in open_
     ]
-    write_json(out / REPORT, _account(report, setting, index, len(open_)))
+    write_json(out / REPORT, _summarise(report, setting, index, len(open_)))
     done = 0
     try:
-        with closing(_results(tasks, partial(_Worker, detector, frame), jobs)) as results:
+        with closing(_run_tasks(tasks, partial(_Worker, detector, frame), jobs)) as results:
             for done, reason in enumerate(results, 1):
                 if reason is None:
                     report.aligned += 1
@@ -113,7 +112,7 @@ def align_dataset(
     finally:
         report.aligned = sum(target.is_file() for target in targets)  # other processes may have finished more
         left = len(index) - report.aligned - len(report.failed)
-        write_json(out / REPORT, _account(report, setting, index, left))
+        write_json(out / REPORT, _summarise(report, setting, index, left))
     return report
 
 
@@ -132,7 +131,7 @@ class _Worker:
         try:
             rgb = load(path).rgb8()
             faces = self.detector.detect(rgb)
-            landmarks = _nearest(faces, rgb, known).landmarks if faces else known
+            landmarks = _choose_nearest(faces, rgb, known).landmarks if faces else known
             if landmarks is None:
                 return NO_FACE
             pixels = self.frame.crop(rgb, landmarks)
@@ -142,7 +141,7 @@ class _Worker:
         return None
 
 
-def _results(tasks: list[Task], worker: Callable[[], _Worker], jobs: int) -> Generator[str | None, None, None]:
+def _run_tasks(tasks: list[Task], worker: Callable[[], _Worker], jobs: int) -> Generator[str | None, None, None]:
     """What a worker says of each task, in their order."""
     if jobs == 1 or len(tasks) <= _AT_ONCE:
         yield from map(worker(), tasks)
@@ -167,13 +166,13 @@ def _run(task: Task) -> str | None:
     return _own["worker"](task)
 
 
-def _nearest(faces: list[Face], rgb: NDArray[np.uint8], known: Points | None) -> Face:
+def _choose_nearest(faces: list[Face], rgb: NDArray[np.uint8], known: Points | None) -> Face:
     height, width = rgb.shape[:2]
     place = np.array([width - 1, height - 1], np.float32) / 2 if known is None else known.mean(0)
     return min(faces, key=lambda face: float(np.linalg.norm(face.box.reshape(2, 2).mean(0) - place)))
 
 
-def _name(id: str) -> str:
+def _name_crop(id: str) -> str:
     """The crop's file for a photo's id; names from a data set's own list might lead out of the folder."""
     parts = id.split("/")
     if any(not part or part.startswith(".") for part in parts) or len(parts) != 2:
@@ -201,7 +200,7 @@ def _refuse_other(out: Path, setting: dict[str, Any]) -> None:
         raise UsageError(f"{out}: holds crops made with {there}, not {setting}; choose another folder")
 
 
-def _account(report: AlignReport, setting: dict[str, Any], index: FaceIndex, left: int) -> dict[str, Any]:
+def _summarise(report: AlignReport, setting: dict[str, Any], index: FaceIndex, left: int) -> dict[str, Any]:
     return {
         **setting,
         "photos": report.photos,

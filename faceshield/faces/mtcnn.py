@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from faceshield.core.types import Face
-from faceshield.faces.carry import carried, distinct, enlargement
+from faceshield.faces.carry import build_enlargement, carry, keep_distinct
 from faceshield.faces.detector import overlap
 from faceshield.imaging.warp import Matrix, from_rgb, invert, similarity_from_box, warp
 
@@ -52,30 +52,30 @@ class MtcnnDetector:
     def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """All faces of ``rgb`` (H, W, 3), largest first; an empty list means there is none."""
         height, width = rgb.shape[:2]
-        reduction = self._reduction(height, width)
+        reduction = self._choose_reduction(height, width)
         small = round(width * reduction), round(height * reduction)
         if min(small) < _SMALLEST:
             return []
         copy: Any = cv2.resize(rgb, small, interpolation=cv2.INTER_AREA) if reduction < 1 else rgb
-        to_photo = enlargement(width / small[0], height / small[1])
-        coarse = [carried(face, to_photo) for face in self._run(copy[None], _SMALLEST)[0]]
-        close = self.confirm(rgb, [window(face.box) for face in coarse], least=0.4)
-        return distinct([near or far for near, far in zip(close, coarse, strict=True)])
+        to_photo = build_enlargement(width / small[0], height / small[1])
+        coarse = [carry(face, to_photo) for face in self._run(copy[None], _SMALLEST)[0]]
+        close = self.confirm(rgb, [fit_window(face.box) for face in coarse], least=0.4)
+        return keep_distinct([near or far for near, far in zip(close, coarse, strict=True)])
 
     def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
         """The face that best fills ``box`` (4,) xyxy in photo pixels, whatever its size, or None.
 
         Raises PhotoError for a box without area.
         """
-        return self.confirm(rgb, [window(box)], least=0.1)[0]
+        return self.confirm(rgb, [fit_window(box)], least=0.1)[0]
 
-    def _reduction(self, height: int, width: int) -> float:
+    def _choose_reduction(self, height: int, width: int) -> float:
         coarsest = _SMALLEST / self.min_face
         affordable = coarsest * math.sqrt(_LARGE_PHOTO / max(1, height * width))
         return min(1.0, affordable, max(coarsest, _SMALL_PHOTO / max(1, height, width)))
 
     def confirm(self, rgb: NDArray[np.uint8], windows: Sequence[Matrix], least: float) -> list[Face | None]:
-        """Look closely through each of ``windows`` (photo → window, see :func:`window`), turned as they may be.
+        """Look closely through each of ``windows`` (photo → window, see :func:`fit_window`), turned as they may be.
 
         For each the face, in photo pixels, that overlaps the place where one is expected most, if by ``least`` of
         their union.
@@ -89,18 +89,18 @@ class MtcnnDetector:
             for matrix, found in zip(chunk, self._run(pixels, _SMALLEST_IN_WINDOW), strict=True):
                 face = max(found, key=lambda face: overlap(face.box, _EXPECTED), default=None)
                 sure = face is not None and overlap(face.box, _EXPECTED) >= least
-                best.append(carried(face, invert(matrix)) if face is not None and sure else None)
+                best.append(carry(face, invert(matrix)) if face is not None and sure else None)
         return best
 
     def _run(self, images: NDArray[np.uint8], smallest: float) -> list[list[Face]]:
         """The faces of each of ``images`` (N, H, W, 3), in their own pixels."""
-        boxes, scores, landmarks = self._thread.submit(self._boxes, images, smallest).result()
+        boxes, scores, landmarks = self._thread.submit(self._find_boxes, images, smallest).result()
         return [
             [] if b is None else [Face(*face) for face in zip(_f32(b), _f32(p) - _BIAS, map(float, s), strict=True)]
             for b, s, p in zip(boxes, scores, landmarks, strict=True)
         ]
 
-    def _boxes(self, images: NDArray[np.uint8], smallest: float) -> Any:
+    def _find_boxes(self, images: NDArray[np.uint8], smallest: float) -> Any:
         if self._network is None:
             self._network = _load(self.device)
         self._network.min_face_size = smallest
@@ -117,7 +117,7 @@ def _f32(values: Any) -> NDArray[np.float32]:
     return np.asarray(values, np.float32)
 
 
-def window(box: NDArray[np.float32]) -> Matrix:
+def fit_window(box: NDArray[np.float32]) -> Matrix:
     """(2, 3): the upright map that lays ``box`` (4,) xyxy where a close look expects a face.
 
     Raises PhotoError for a box without area.

@@ -69,7 +69,7 @@ def choose(
     that fills the box. Raises UnprotectedError where there is no such face.
     """
     if isinstance(choice, Place):
-        return [_at(choice, faces, rgb, detector)]
+        return [_find_at(choice, faces, rgb, detector)]
     if not faces:
         raise UnprotectedError("no face was found; if there is one, give its box as X,Y,WIDTH,HEIGHT")
     if choice == "all":
@@ -83,7 +83,7 @@ def choose(
     return [faces[choice - 1]]
 
 
-def _at(place: Place, faces: Sequence[Face], rgb: NDArray[np.uint8] | None, detector: Detector | None) -> Face:
+def _find_at(place: Place, faces: Sequence[Face], rgb: NDArray[np.uint8] | None, detector: Detector | None) -> Face:
     box = place.box
     if rgb is not None and overlap(box, np.array([0, 0, rgb.shape[1], rgb.shape[0]], np.float32)) == 0:
         raise UnprotectedError(
@@ -98,11 +98,11 @@ def _at(place: Place, faces: Sequence[Face], rgb: NDArray[np.uint8] | None, dete
 
 def embed_faces(rgb: NDArray[np.uint8], faces: Sequence[Face], network: ResNet29) -> Tensor:
     """(len(faces), 128) raw ResNet-29 embeddings of ``faces`` in ``rgb``, each averaged with its mirror image."""
-    chips = [align_150(rgb, face).image for face in faces]
-    return network.embed(torch.stack(chips) if chips else torch.zeros(0, 3, 150, 150), flip=True)
+    crops = [align_150(rgb, face).image for face in faces]
+    return network.embed(torch.stack(crops) if crops else torch.zeros(0, 3, 150, 150), flip=True)
 
 
-def most_like(
+def find_most_alike(
     rgb: NDArray[np.uint8], faces: Sequence[Face], reference: Tensor, network: ResNet29, name: str = "the reference"
 ) -> tuple[Face, float]:
     """The face closest to ``reference`` (128,), an embedding by :func:`embed_faces`, and its distance.

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from faceshield.core.types import Face
-from faceshield.faces.carry import carried, distinct, enlargement, then, turn
+from faceshield.faces.carry import build_enlargement, build_turn, carry, compose, keep_distinct
 from faceshield.imaging.warp import Matrix, invert, scale_of, similarity_from_box
 from faceshield.models import yunet
 
@@ -63,22 +63,22 @@ class YunetDetector:
 
     def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """Faces of ``rgb`` (H, W, 3) that score ``least`` or more, largest first, taken to be upright."""
-        return self.search(self.copies(rgb), (0,), self.least)
+        return self.search(self.make_copies(rgb), (0,), self.least)
 
     def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
         """The face that fills ``box`` (4,) xyxy in photo pixels, whatever its roll, or None.
 
         Raises PhotoError for a box without area.
         """
-        (found,) = self.upright(self.copies(rgb), [box])
+        (found,) = self.turn_upright(self.make_copies(rgb), [box])
         if found is None or found.face.score < self.least:
             return None
-        return carried(found.face, invert(found.matrix))
+        return carry(found.face, invert(found.matrix))
 
-    def copies(self, rgb: NDArray[np.uint8]) -> list[Copy]:
+    def make_copies(self, rgb: NDArray[np.uint8]) -> list[Copy]:
         """``rgb`` (H, W, 3) as small as ``min_face`` allows, then halved as long as there is something to see."""
         height, width = rgb.shape[:2]
-        reduction = self._reduction(height, width)
+        reduction = self._choose_reduction(height, width)
         made: list[Copy] = []
         source = rgb
         while True:
@@ -87,11 +87,11 @@ class YunetDetector:
                 return made
             if reduction < 1:
                 source = np.asarray(cv2.resize(source, small, interpolation=cv2.INTER_AREA), np.uint8)
-            made.append(Copy(source, enlargement(width / small[0], height / small[1])))
+            made.append(Copy(source, build_enlargement(width / small[0], height / small[1])))
             reduction /= 2
 
     def search(self, copies: Sequence[Copy], quarters: Sequence[int], least: float) -> list[Face]:
-        """All that scores ``least`` or more in any of ``copies`` turned by each of ``quarters``; in photo pixels.
+        """All that scores ``least`` or more in any of ``make_copies`` turned by each of ``quarters``; in photo pixels.
 
         Landmarks are those of a face that is upright when turned so, whichever way it is.
         """
@@ -99,42 +99,46 @@ class YunetDetector:
         for copy in copies[::2]:  # it knows a face from 12 to 300 px: every second is enough
             height, width = copy.pixels.shape[:2]
             for quarter in quarters:
-                (faces,) = self._faces(np.rot90(copy.pixels, quarter)[None], least)
-                back = then(invert(turn(quarter, height, width)), copy.to_photo)
-                found += [carried(face, back) for face in faces]
-        return distinct(found, 0.4)
+                (faces,) = self._find_faces(np.rot90(copy.pixels, quarter)[None], least)
+                back = compose(invert(build_turn(quarter, height, width)), copy.to_photo)
+                found += [carry(face, back) for face in faces]
+        return keep_distinct(found, 0.4)
 
-    def upright(self, copies: Sequence[Copy], boxes: Sequence[NDArray[np.float32]]) -> list[Upright | None]:
+    def turn_upright(self, copies: Sequence[Copy], boxes: Sequence[NDArray[np.float32]]) -> list[Upright | None]:
         """What lies in each of ``boxes`` (4,) xyxy, photo pixels, turned so that it looks most like a face.
 
         By quarter turns; what leans by more than LEANING in the best of them is turned upright.
         """
         placed = [similarity_from_box(box, _IN_PATCH) for box in boxes]
-        seen = self._surest(copies, [[then(matrix, turned(90 * q, _PATCH)) for q in range(4)] for matrix in placed])
+        seen = self._find_surest(
+            copies, [[compose(matrix, build_rotation(90 * q, _PATCH)) for q in range(4)] for matrix in placed]
+        )
         # a face that leans looks as little like one as it does on its head: those between are asked, too
         between = [
-            [] if one and one.face.score >= _SURE else [then(matrix, turned(90 * q + 45, _PATCH)) for q in range(4)]
+            []
+            if one and one.face.score >= _SURE
+            else [compose(matrix, build_rotation(90 * q + 45, _PATCH)) for q in range(4)]
             for one, matrix in zip(seen, placed, strict=True)
         ]
         seen = [
             max((one for one in pair if one), key=lambda one: one.face.score, default=None)
-            for pair in zip(seen, self._surest(copies, between), strict=True)
+            for pair in zip(seen, self._find_surest(copies, between), strict=True)
         ]
         leaning = [one is not None and abs(_lean(one.face)) > LEANING for one in seen]
         for _ in range(2):  # the more a face leans, the less is seen of it
-            again = [[_righted(one)] if one and leans else [] for one, leans in zip(seen, leaning, strict=True)]
-            better = self._surest(copies, again)
+            again = [[_turn_upright(one)] if one and leans else [] for one, leans in zip(seen, leaning, strict=True)]
+            better = self._find_surest(copies, again)
             seen = [new or old for new, old in zip(better, seen, strict=True)]
         return seen
 
-    def _surest(self, copies: Sequence[Copy], choices: Sequence[Sequence[Matrix]]) -> list[Upright | None]:
+    def _find_surest(self, copies: Sequence[Copy], choices: Sequence[Sequence[Matrix]]) -> list[Upright | None]:
         """Of the patches that each of ``choices`` (photo → patch) cuts out the one with the surest face."""
         flat = [(place, matrix) for place, matrices in enumerate(choices) for matrix in matrices]
         best: list[Upright | None] = [None] * len(choices)
         for start in range(0, len(flat), 4 * _CHUNK):
             chunk = flat[start : start + 4 * _CHUNK]
             patches = np.stack([_patch(copies, matrix) for _, matrix in chunk])
-            for (place, matrix), faces in zip(chunk, self._faces(patches, 0.1), strict=True):
+            for (place, matrix), faces in zip(chunk, self._find_faces(patches, 0.1), strict=True):
                 middle = [face for face in faces if _in_middle(face)]
                 face = max(middle, key=lambda face: face.score, default=None)
                 known = best[place]
@@ -142,12 +146,12 @@ class YunetDetector:
                     best[place] = Upright(matrix, face)
         return best
 
-    def _reduction(self, height: int, width: int) -> float:
+    def _choose_reduction(self, height: int, width: int) -> float:
         coarsest = _SMALLEST / self.min_face
         affordable = coarsest * math.sqrt(_LARGE_PHOTO / max(1, height * width))
         return min(1.0, affordable, max(coarsest, _SMALL_PHOTO / max(1, height, width)))
 
-    def _faces(self, images: NDArray[np.uint8], least: float) -> list[list[Face]]:
+    def _find_faces(self, images: NDArray[np.uint8], least: float) -> list[list[Face]]:
         """The faces of each of ``images`` (N, H, W, 3), in their own pixels; one of those that overlap."""
         return self._thread.submit(self._run, images, least).result()
 
@@ -168,18 +172,18 @@ class YunetDetector:
                 Face(box - _HALF_PIXEL, marks - _HALF_PIXEL, float(score))
                 for box, marks, score in zip(*parts, strict=True)
             ]
-            found.append(distinct(faces, 0.3))
+            found.append(keep_distinct(faces, 0.3))
         return found
 
 
-def roll(face: Face) -> float:
+def measure_roll(face: Face) -> float:
     """By how many degrees ``face`` is turned clockwise, as seen in the picture: its eyes and mouth corners say so."""
     left_eye, right_eye, _, left_mouth, right_mouth = face.landmarks
     x, y = right_eye - left_eye + right_mouth - left_mouth
     return math.degrees(math.atan2(y, x))
 
 
-def turned(degrees: float, side: float) -> Matrix:
+def build_rotation(degrees: float, side: float) -> Matrix:
     """(2, 3): a square picture of ``side`` pixels turned counter-clockwise, as seen, about its middle."""
     middle = (side - 1) / 2
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -187,16 +191,16 @@ def turned(degrees: float, side: float) -> Matrix:
 
 
 def _lean(face: Face) -> float:
-    return _SEEN_ROLL * roll(face)
+    return _SEEN_ROLL * measure_roll(face)
 
 
-def _righted(one: Upright) -> Matrix:
-    return then(one.matrix, turned(_lean(one.face), _PATCH))
+def _turn_upright(one: Upright) -> Matrix:
+    return compose(one.matrix, build_rotation(_lean(one.face), _PATCH))
 
 
 def _patch(copies: Sequence[Copy], matrix: Matrix) -> NDArray[np.uint8]:
     """What ``matrix`` (photo → patch) shows, of the smallest copy that has as many pixels."""
-    maps = [then(copy.to_photo, matrix) for copy in copies]
+    maps = [compose(copy.to_photo, matrix) for copy in copies]
     number = max((n for n, each in enumerate(maps) if scale_of(each) <= 1), default=0)
     cut: Any = cv2.warpAffine(copies[number].pixels, maps[number], (_PATCH, _PATCH), flags=cv2.INTER_LINEAR)
     return np.asarray(cut, np.uint8)

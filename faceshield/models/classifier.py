@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from faceshield.models.normalize import normalize
+
+def normalize(images: Tensor) -> Tensor:
+    """Pixels in [0, 1] of any shape to [−2, 2], about zero mean and unit spread: every network does it itself.
+
+    So noise, budgets and networks share the one range [0, 1].
+    """
+    return (images - 0.5) * 4
 
 
 class Classifier(nn.Module):

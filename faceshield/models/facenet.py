@@ -33,7 +33,7 @@ def load(path: Path, checksum: Checksum = VGGFACE2.checksum) -> InceptionResnetV
     """
     network = InceptionResnetV1(1)
     network.head = nn.Identity()
-    network.trunk.load_state_dict(_matching(_read(path, checksum), network.trunk.state_dict(), path))
+    network.trunk.load_state_dict(_match(_read(path, checksum), network.trunk.state_dict(), path))
     return network.eval().requires_grad_(False)
 
 
@@ -53,7 +53,7 @@ def _read(path: Path, checksum: Checksum) -> Any:
         raise StoreError(f"{path}: is no file of weights alone ({first}); use facenet-pytorch's own") from None
 
 
-def _matching(found: Any, expected: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+def _match(found: Any, expected: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Those of ``found`` that ``expected`` names, all of them and in its shapes."""
     tensors = found if isinstance(found, dict) else {}
     for name, like in expected.items():

@@ -27,7 +27,7 @@ def freeze(model: nn.Module) -> Iterator[None]:
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """A copy of ``model`` in eval mode whose parameters ask for no gradient; what becomes of ``model`` leaves it alone.
+    """A copy of ``model`` in eval mode, without gradients for its parameters, independent of ``model``.
 
     A batch norm in eval mode is an affine map of each channel, and so a part of the convolution before it, where only
     that one feeds it: the same values up to rounding, with one pass over the activations less, forward and backward. A

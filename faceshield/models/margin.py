@@ -41,9 +41,9 @@ def with_margin(logits: Tensor, labels: Tensor, *, scale: float = SCALE, margin:
     """
     if not 0 <= margin < math.pi / 2:
         raise UsageError(f"margin {margin} is an angle in radians from 0 to below {math.pi / 2:.2f}, such as {MARGIN}")
-    own = labels[:, None]
+    target = labels[:, None]
     # a hair inside ±1: the root's slope is infinite there
-    cosine = (logits.gather(1, own) / scale).clamp(-1 + 1e-6, 1 - 1e-6)
+    cosine = (logits.gather(1, target) / scale).clamp(-1 + 1e-6, 1 - 1e-6)
     shifted = cosine * math.cos(margin) - (1 - cosine.square()).sqrt() * math.sin(margin)
     harder = torch.where(cosine > math.cos(math.pi - margin), shifted, cosine - margin * math.sin(margin))
-    return logits.scatter(1, own, harder * scale)
+    return logits.scatter(1, target, harder * scale)

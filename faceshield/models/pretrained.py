@@ -13,7 +13,7 @@ from torch import Tensor
 from faceshield.core.errors import UsageError
 from faceshield.imaging.crop import DLIB_150, TEMPLATE_112, CropSpec, template
 from faceshield.models import faceres, fr_feature, mobileface, resnet29, sface, weights
-from faceshield.models.embedder import Embedder, filled
+from faceshield.models.embedder import Embedder, fill
 
 RESNET29 = "resnet29"
 """The name of the default."""
@@ -21,8 +21,14 @@ RESNET29 = "resnet29"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """``title`` for people · ``file``: its name among the weights · ``build``: tensors to the frozen network ·
-    ``chip``: the crop it takes in · ``crop``: the same in words.
+    """A pretrained recogniser.
+
+    Attributes:
+        title: Its name for people.
+        file: Its name among the weights.
+        build: Maps the file's tensors to the frozen network.
+        spec: The aligned crop that it expects.
+        crop: The same in words.
 
     Embeddings are compared by their Euclidean distance, a photo's being the mean of its crop's and the mirror image's.
     """
@@ -30,7 +36,7 @@ class Pretrained:
     title: str
     file: str
     build: Callable[[Mapping[str, Tensor]], Embedder]
-    chip: CropSpec
+    spec: CropSpec
     crop: str
 
     @property
@@ -47,24 +53,24 @@ PRETRAINED: dict[str, Pretrained] = {
         resnet29.RECOGNISER,
         resnet29.build,
         CropSpec(DLIB_150, resnet29.CHIP),
-        "MTCNN's five points on its 150-pixel chip",
+        "MTCNN's five points on its 150-pixel crop",
     ),
-    "sface": Pretrained("SFace (OpenCV)", "sface", lambda own: filled(sface.SFace(), own, "SFace"), *_FIELD),
+    "sface": Pretrained("SFace (OpenCV)", "sface", lambda tensors: fill(sface.SFace(), tensors, "SFace"), *_FIELD),
     "fr_feature": Pretrained(
         "MobileFaceNet (Faceplugin)",
         "fr_feature",
-        lambda own: filled(fr_feature.FrFeature(), own, "fr_feature"),
+        lambda tensors: fill(fr_feature.FrFeature(), tensors, "fr_feature"),
         *_FIELD,
     ),
     "faceres": Pretrained(
         "MobileNet (HSE, VGGFace2)",
         "faceres",
-        lambda own: filled(faceres.FaceRes(), own, "faceres"),
+        lambda tensors: fill(faceres.FaceRes(), tensors, "faceres"),
         CropSpec(template(faceres.SIZE, 8), faceres.SIZE),
         "MTCNN's five points on the field's crop and 8 of its pixels around it, as 224 pixels",
     ),
     "mobileface": Pretrained(
-        "MobileFace V3", "mobileface", lambda own: filled(mobileface.MobileFace(), own, "MobileFace"), *_FIELD
+        "MobileFace V3", "mobileface", lambda tensors: fill(mobileface.MobileFace(), tensors, "MobileFace"), *_FIELD
     ),
 }
 
@@ -81,5 +87,5 @@ def load(name: str) -> Embedder:
 
     Raises UsageError for another name, StoreError where its file is absent or damaged.
     """
-    own = pretrained(name)
-    return own.build(weights.load(own.file)[0])
+    entry = pretrained(name)
+    return entry.build(weights.load(entry.file)[0])

@@ -1,7 +1,7 @@
-"""Our own small recognisers, trained on CelebA-100: what a mask is made against beside ResNet-29.
+"""The small recognisers that ship with the tool, trained on CelebA-100: masks are made against them and ResNet-29.
 
-One network alone is easily led astray in ways that no other network follows; several have less in common to be led by
-than faces do. Made by recipes/faces/recognisers.yaml.
+A mask made against one network exploits its peculiarities and does not transfer; an ensemble shares few of them.
+Made by recipes/faces/recognisers.yaml.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ RECOGNISERS = "recognisers_rn18"
 
 
 class OwnRecogniser(nn.Module):
-    """``network``'s features of crops of ``size``² pixels, seen from ``centre`` (D,), the mean of the training faces.
+    """A small recogniser: ``network``'s features of crops of ``size``² pixels, centred and of unit length.
 
-    strangers (C, D): the unit features of the people it was trained on, one mean each.
+    Attributes:
+        centre: (D,) mean feature of the training faces.
+        strangers: (C, D) background identities: unit mean feature of each person it was trained on.
     """
 
     centre: Tensor
@@ -38,8 +40,8 @@ class OwnRecogniser(nn.Module):
         return F.normalize(self.network.features(images) - self.centre, dim=1)
 
 
-def own_recogniser(network: ResNet, size: int, images: Tensor, labels: Tensor) -> OwnRecogniser:
-    """What ``network``, trained on crops ``images`` (N, 3, size, size) uint8 of people ``labels`` (N,), becomes."""
+def build_recogniser(network: ResNet, size: int, images: Tensor, labels: Tensor) -> OwnRecogniser:
+    """The recogniser of ``network``, trained on crops ``images`` (N, 3, size, size) uint8 of people ``labels`` (N,)."""
     with torch.no_grad():
         features = torch.cat([network.features(part.float() / 255) for part in images.split(128)])
         unit = F.normalize(features - features.mean(0), dim=1)
@@ -52,11 +54,11 @@ def load_recognisers() -> list[OwnRecogniser]:
     tensors, fields = load(RECOGNISERS)
     try:
         made = []
-        for own, size in zip(split_numbered(tensors), fields["sizes"], strict=True):
-            classes, width = own["strangers"].shape[0], int(fields["width"])
+        for state, size in zip(split_numbered(tensors), fields["sizes"], strict=True):
+            classes, width = state["strangers"].shape[0], int(fields["width"])
             network = resnet18(classes, width=width, stem="stride2")
-            recogniser = OwnRecogniser(network, int(size), own["centre"], own["strangers"])
-            recogniser.load_state_dict(own)
+            recogniser = OwnRecogniser(network, int(size), state["centre"], state["strangers"])
+            recogniser.load_state_dict(state)
             made.append(recogniser.eval().requires_grad_(False))
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise StoreError(f"weights {RECOGNISERS}: do not fit this version of faceshield ({error})") from None

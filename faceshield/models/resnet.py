@@ -20,7 +20,7 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
-        self.shortcut = _shortcut(inputs, width, stride)
+        self.shortcut = _build_shortcut(inputs, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
@@ -42,7 +42,7 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(4 * width)
         self.relu = nn.ReLU()
-        self.shortcut = _shortcut(inputs, 4 * width, stride)
+        self.shortcut = _build_shortcut(inputs, 4 * width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.relu(self.bn1(self.conv1(x)))
@@ -51,7 +51,7 @@ class Bottleneck(nn.Module):
         return activation
 
 
-def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+def _build_shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
     if stride == 1 and inputs == outputs:
         return nn.Identity()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))

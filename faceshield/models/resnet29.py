@@ -1,6 +1,6 @@
-"""ResNet-29, the public-domain recogniser of dlib (King 2017): a face chip to a 128-d place among faces.
+"""ResNet-29, the public-domain recogniser of dlib (King 2017): an aligned face crop to a 128-d embedding.
 
-Two chips show the same person when their places are closer than MATCH_DISTANCE. It serves as verifier, as a
+Two crops show the same person when their embeddings are closer than MATCH_DISTANCE. It serves as verifier, as a
 frozen attacker, and as the surrogate of masks, so the forward pass is differentiable.
 """
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 from faceshield.core.errors import StoreError
 from faceshield.core.store import read_tensors
 from faceshield.models import weights
-from faceshield.models.embedder import Embedder, frozen_in_place
+from faceshield.models.embedder import Embedder, freeze_in_place
 
 RECOGNISER = "dlib_face_resnet29"
 """Its name among the weights."""
@@ -25,7 +25,7 @@ CHIP = 150
 """Side of the input in pixels, aligned to ``imaging.crop.DLIB_150``."""
 
 MATCH_DISTANCE = 0.6
-"""Euclidean distance of raw outputs below which two chips are taken for one person (the author's threshold)."""
+"""Euclidean distance of raw outputs below which two crops are taken for one person (the author's threshold)."""
 
 _BLOCKS = [(32, 1)] * 3 + [(64, 2)] + [(64, 1)] * 3 + [(128, 2)] + [(128, 1)] * 2 + [(256, 2)] + [(256, 1)] * 2
 _BLOCKS += [(256, 2)]  # (channels, stride) in order of execution
@@ -44,10 +44,10 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         main = self.second(self.first(x).relu())
         shortcut = functional.avg_pool2d(x, 2, 2) if self.stride == 2 else x
-        return (_grown(main, shortcut) + _grown(shortcut, main)).relu()
+        return (_grow(main, shortcut) + _grow(shortcut, main)).relu()
 
 
-def _grown(x: Tensor, other: Tensor) -> Tensor:
+def _grow(x: Tensor, other: Tensor) -> Tensor:
     """``x`` zero-padded at its last channels, rows and columns to be no smaller than ``other``."""
     missing = [max(0, other.shape[axis] - x.shape[axis]) for axis in (-1, -2, -3)]
     return functional.pad(x, [side for amount in missing for side in (0, amount)]) if any(missing) else x
@@ -98,7 +98,7 @@ def build(tensors: Mapping[str, Tensor]) -> ResNet29:
             conv.weight.copy_(take(f"conv.{number:02d}.weight", conv.weight) * scale.view(-1, 1, 1, 1))
             conv.bias.copy_(take(f"conv.{number:02d}.bias", conv.bias) * scale + shift)
         network.fc.weight.copy_(take("fc.weight", network.fc.weight))
-    return frozen_in_place(network)
+    return freeze_in_place(network)
 
 
 def load(path: Path | None = None) -> ResNet29:

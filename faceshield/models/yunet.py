@@ -1,7 +1,7 @@
 """YuNet (Wu, Peng and Yu 2023): a face detector of 54,608 weights, as OpenCV's model zoo has it (2023mar).
 
 Every eighth, sixteenth and thirty-second pixel says whether a face lies around it, where its edges are and where its
-five points are. What it says is decoded here; whose answer counts where several agree is for ``faces.yunet``.
+five points are. These outputs are decoded here; ``faces.yunet`` drops overlapping faces.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class YuNet(nn.Module):
             if above is not None:
                 joined = joined + functional.interpolate(above, scale_factor=2, mode="nearest")
             maps[number] = above = self.lateral[number](joined)
-        parts = [_decoded(head(x), stride) for head, x, stride in zip(self.heads, maps, STRIDES, strict=True)]
+        parts = [_decode(head(x), stride) for head, x, stride in zip(self.heads, maps, STRIDES, strict=True)]
         return Seen(*(torch.cat(part, 1) for part in zip(*parts, strict=True)))
 
 
-def _decoded(raw: Tensor, stride: int) -> Seen:
+def _decode(raw: Tensor, stride: int) -> Seen:
     """``raw`` (N, 16, h, w) of one level: distances are in its steps, sizes are logarithms of them."""
     count, _, height, width = raw.shape
     raw = raw.permute(0, 2, 3, 1).reshape(count, height * width, _OUTPUTS).float()

@@ -1,4 +1,4 @@
-"""Noise must not live in one frequency: a view in which a random contiguous band of them is missing (FUSE, 2026)."""
+"""A transform that removes a random band of frequencies, so that noise does not rely on one (FUSE, 2026)."""
 
 from __future__ import annotations
 

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from faceshield.core.ranks import ALONE, Ranks
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
+from faceshield.imaging.quantize import add_levels, to_levels
 
 Forward = Callable[[Tensor], Tensor]
 OnRound = Callable[[int, float, Tensor], None]
-"""``on_round(round, error, δ)`` hears of each finished round."""
+"""``on_round(round, error, δ)`` is called after each round."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,23 @@ class NoiseMethod(Protocol):
         """Noise with one δ for each class or example of ``data``, on the CPU."""
 
 
-def noisy(images: Tensor, delta: Tensor) -> Tensor:
-    """uint8 pictures plus δ as float in [0, 1]."""
+def add_noise(images: Tensor, delta: Tensor) -> Tensor:
+    """images (N, 3, H, W) uint8 plus δ (N, 3, H, W) or (3, H, W), float in [0, 1]: what a network is fitted on."""
     return (images.float() / 255 + delta).clamp_(0, 1)
 
 
-@torch.no_grad()
-def misclassified(
-    chosen: Tensor, labels: Tensor, seen: Callable[[Tensor], Tensor], forward: Forward, batch: int
-) -> Tensor:
-    """(len(chosen),) bool: whose most likely class is not their label.
+def add_rounded(images: Tensor, delta: Tensor) -> Tensor:
+    """images (N, 3, H, W) uint8 plus δ (N, 3, H, W) or (3, H, W) rounded to levels, uint8 on the CPU: a file."""
+    levels = to_levels(delta.cpu().numpy(), 1.0, white=255)
+    return torch.from_numpy(add_levels(images.cpu().numpy(), levels, 1.0))
 
-    ``chosen`` are indices into ``labels`` (n,); ``seen(index)`` gives the pictures of ``index`` as the network is to
-    see them, float in [0, 1].
+
+@torch.no_grad()
+def find_misclassified(
+    chosen: Tensor, labels: Tensor, add: Callable[[Tensor], Tensor], forward: Forward, batch: int
+) -> Tensor:
+    """(len(chosen),) bool: the examples whose most likely class is not their label.
+
+    ``chosen`` are indices into ``labels`` (n,); ``add(index)`` gives the noisy pictures of ``index``, float in [0, 1].
     """
-    return torch.cat([forward(seen(index)).argmax(1) != labels[index] for index in chosen.split(batch)])
+    return torch.cat([forward(add(index)).argmax(1) != labels[index] for index in chosen.split(batch)])

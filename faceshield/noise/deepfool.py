@@ -1,4 +1,4 @@
-"""DeepFool (Moosavi-Dezfooli et al., CVPR 2016): about the shortest step over a classifier's boundary, batch-wise."""
+"""DeepFool (Moosavi-Dezfooli et al., CVPR 2016) for a batch: about the shortest step over a classifier's boundary."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ def deepfool(
     candidates: int = 10,
     overshoot: float = 0.02,
 ) -> Tensor:
-    """(N, 3, H, W): r such that ``forward`` no longer takes images + r for its label, ‖r‖₂ about as small as can be.
+    """Perturbations r (N, 3, H, W), about as small in L2 as possible, after which images + r are misclassified.
 
-    images (N, 3, H, W) in [0, 1] whose logits are highest at ``labels`` (N,); r is 0 for those that are wrong already.
-    In each of at most ``steps`` steps the logits are taken as linear, and the nearest boundary to one of the
-    ``candidates`` − 1 most likely other classes is crossed: r grows by |f_k − f_y| / ‖w‖² · w with w = ∇f_k − ∇f_y, and
-    the point tried is images + (1 + ``overshoot``) · r, inside [0, 1]. Examples do not touch each other; who is over
-    takes no further step.
+    images (N, 3, H, W) RGB in [0, 1]; labels (N,) int64. An image that is misclassified already gets r = 0.
+
+    Each of at most ``steps`` steps takes the logits f as linear. It finds the nearest boundary to one of the
+    ``candidates`` − 1 most likely other classes k and crosses it: r grows by |f_k − f_y| / ‖w‖² · w, where
+    w = ∇f_k − ∇f_y. The next point is images + (1 + ``overshoot``) · r, clipped to [0, 1]. Images are independent; one
+    that is misclassified takes no further step.
     """
     with torch.no_grad():
         logits = forward(images)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
-from faceshield.noise.base import noisy
+from faceshield.noise.base import add_noise
 from faceshield.noise.lbfgs import lbfgs
 from faceshield.noise.sweep import Losses
 
@@ -56,7 +56,7 @@ class Eq5:
         for index in torch.arange(len(images), device=delta.device).split(batch):
             found, taken = self.solve(images[index].float() / 255, labels[index], delta[index], losses)
             projected = budget.project(found)
-            delta[index] = noisy(images[index], projected) - images[index].float() / 255
+            delta[index] = add_noise(images[index], projected) - images[index].float() / 255
             total += taken
         return total
 

@@ -16,11 +16,11 @@ from faceshield.core.ranks import Ranks
 from faceshield.core.rng import generator
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Forward, Learner, OnRound, misclassified, noisy
-from faceshield.noise.patch import cut, paste, random_places, spread
+from faceshield.noise.base import Forward, Learner, OnRound, add_noise, find_misclassified
+from faceshield.noise.patch import cut, draw_places, paste, spread
 from faceshield.noise.pgd import Shape, Transform, step
 from faceshield.noise.progress import Order, Saved
-from faceshield.noise.sweep import Losses, one_of_each, sweep
+from faceshield.noise.sweep import Losses, split_by_class, sweep
 
 
 class Solver(Protocol):
@@ -110,26 +110,26 @@ class ErrorMin:
         saved = Saved(
             self.checkpoint, {"method": replace(self, checkpoint=None), "seed": seed}, data, learner, rng, order
         )
-        subset = _drawn(data.labels, self.subset, generator(seed, "error-min", self.form, "subset"))
+        subset = _draw_subset(data.labels, self.subset, generator(seed, "error-min", self.form, "subset"))
         delta = torch.zeros(len(keys), images.shape[1], *(self.patch or images.shape[2:]), device=labels.device)
-        errors, taken = saved.found(delta)
+        errors, taken = saved.resume(delta)
         while len(errors) < self.rounds and not (errors and errors[-1] <= self.stop_error):
             learner.model.train()
             for _ in range(self.fit_steps):
                 index = order.next().to(labels.device)
-                learner.fit(self._seen(images[index], delta[owner[index]], rng), labels[index])
+                learner.fit(self._apply(images[index], delta[owner[index]], rng), labels[index])
             forward = learner.frozen()
             if self.redraw:
                 chosen = torch.randperm(len(images), generator=rng)[: len(subset)].to(labels.device)
             else:
                 chosen = subset[torch.randperm(len(subset), generator=rng)].to(labels.device)
-            taken += self._pass(images, labels, delta, chosen, forward, learner.ranks, rng)
-            wrong = misclassified(
-                chosen, labels, lambda index: self._seen(images[index], delta[owner[index]], rng),
+            taken += self._run_pass(images, labels, delta, chosen, forward, learner.ranks, rng)
+            wrong = find_misclassified(
+                chosen, labels, lambda index: self._apply(images[index], delta[owner[index]], rng),
                 learner.ranks.deal(forward), 4 * self.batch,
             )  # fmt: skip
             errors.append(float(wrong.float().mean()))
-            saved.keep(delta, errors, taken)
+            saved.write(delta, errors, taken)
             if on_round is not None:
                 on_round(len(errors) - 1, errors[-1], delta)
         learner.model.eval()
@@ -139,29 +139,29 @@ class ErrorMin:
             provenance["place"] = "random"
         return Noise(delta.cpu(), self.form, keys, self.budget, provenance)
 
-    def _seen(self, images: Tensor, delta: Tensor, rng: Generator) -> Tensor:
-        """What the network sees of uint8 ``images`` with δ; a patch lies on a place of its own for each."""
+    def _apply(self, images: Tensor, delta: Tensor, rng: Generator) -> Tensor:
+        """uint8 ``images`` plus δ under the random transform, float in [0, 1]; each patch lies on a random place."""
         if self.patch is not None:
             picture = (images.shape[2], images.shape[3])
-            places = random_places(len(images), picture, self.patch, rng).to(images.device)
+            places = draw_places(len(images), picture, self.patch, rng).to(images.device)
             delta = spread(delta, places, picture)
-        batch = noisy(images, delta)
+        batch = add_noise(images, delta)
         return batch if self.view is None else self.view(batch, rng)
 
-    def _pass(
+    def _run_pass(
         self, images: Tensor, labels: Tensor, delta: Tensor, chosen: Tensor, forward: Forward, ranks: Ranks,
         rng: Generator,
     ) -> int:  # fmt: skip
         """Change ``delta`` in place by the δ pass over the ``chosen`` examples; returns the number of steps taken.
 
-        Each of several processes takes its share of the examples' steps. A class's views are drawn for the whole batch,
-        as by one process; an example's own views by each process for its share.
+        Each of several processes takes its share of the examples' steps. A class's transforms are drawn for the whole
+        batch, as by one process; an example's transforms by each process for its share.
         """
 
         def losses(batch: Tensor, target: Tensor) -> Tensor:
             return F.cross_entropy(forward(batch), target, reduction="none")
 
-        def dealt(batch: Tensor, target: Tensor) -> Tensor:
+        def share_losses(batch: Tensor, target: Tensor) -> Tensor:
             return losses(batch[ranks.rows], target[ranks.rows])
 
         if self.form == "sample":
@@ -169,31 +169,31 @@ class ErrorMin:
             own = delta if everyone else delta[chosen]
             x, y = (images, labels) if everyone else (images[chosen], labels[chosen])
             share = ranks.rows
-            taken = self._own(x[share], y[share], own[share], losses, ranks.fork_generator(rng))
+            taken = self._pass_samples(x[share], y[share], own[share], losses, ranks.fork_generator(rng))
             ranks.exchange(own)
             if not everyone:
                 delta[chosen] = own
             return int(ranks.sum(torch.tensor(taken, device=delta.device)))
         together = self.update == "mean"
-        for index in chosen.split(self.delta_batch or self.batch) if together else one_of_each(chosen, labels):
-            own = self._moved(images[index], labels[index], delta[labels[index]], dealt, rng)
+        for index in chosen.split(self.delta_batch or self.batch) if together else split_by_class(chosen, labels):
+            own = self._step_classes(images[index], labels[index], delta[labels[index]], share_losses, rng)
             total = torch.zeros_like(delta).index_add_(0, labels[index][ranks.rows], own[ranks.rows])
             total = ranks.sum(total)
             count = torch.bincount(labels[index], minlength=len(delta)).view(-1, 1, 1, 1)
             delta.copy_(torch.where(count > 0, total / count.clamp_min(1), delta))
         return len(chosen) * self.steps
 
-    def _own(self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, rng: Generator) -> int:
+    def _pass_samples(self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, rng: Generator) -> int:
         """The sample-wise pass, δ changed in place: the solver's, or T signed steps for each example."""
         batch = self.delta_batch or self.batch
         if self.solver is not None:
             return self.solver(images, labels, delta, losses, self.budget, batch=batch)
         return sweep(
             images, labels, delta, losses, self.budget, steps=self.steps, alpha=self.alpha, sign=-1, batch=batch,
-            loss_threshold=self.enough, view=self.view, generator=rng, shape=self.shape,
+            loss_threshold=self.enough, transform=self.view, generator=rng, shape=self.shape,
         )  # fmt: skip
 
-    def _moved(self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, rng: Generator) -> Tensor:
+    def _step_classes(self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, rng: Generator) -> Tensor:
         """Where T steps of each of ``images`` (N, 3, H, W) uint8 take its class's δ (N, 3, h, w).
 
         Only the examples whose loss is among ``losses`` are moved: those of this process's share.
@@ -202,16 +202,16 @@ class ErrorMin:
         for _ in range(self.steps):
             part, view = x, self.view
             if self.patch is not None:
-                places = random_places(len(x), (x.shape[2], x.shape[3]), self.patch, rng).to(x.device)
-                part, view = cut(x, places, self.patch), _pasting(x, places, self.view)
+                places = draw_places(len(x), (x.shape[2], x.shape[3]), self.patch, rng).to(x.device)
+                part, view = cut(x, places, self.patch), _paste_first(x, places, self.view)
             delta, _ = step(
-                part, delta, lambda batch: losses(batch, labels), self.budget, alpha=self.alpha, sign=-1, view=view,
-                generator=rng, shape=self.shape, in_range=self.update == "mean",
+                part, delta, lambda batch: losses(batch, labels), self.budget, alpha=self.alpha, sign=-1,
+                transform=view, generator=rng, shape=self.shape, in_range=self.update == "mean",
             )  # fmt: skip
         return delta
 
 
-def _drawn(labels: Tensor, share: float, rng: Generator) -> Tensor:
+def _draw_subset(labels: Tensor, share: float, rng: Generator) -> Tensor:
     """Indices of a ``share`` of the examples, in order: of each class its share, and one at least if there is room.
 
     A class of which none were drawn would keep the noise 0.
@@ -224,11 +224,11 @@ def _drawn(labels: Tensor, share: float, rng: Generator) -> Tensor:
     return order[first[: max(1, round(share * len(labels)))]].sort().values
 
 
-def _pasting(images: Tensor, places: Tensor, view: Transform | None) -> Transform:
-    """The view that puts noisy patches back into ``images``, and then takes ``view``, if any."""
+def _paste_first(images: Tensor, places: Tensor, view: Transform | None) -> Transform:
+    """The transform that puts noisy patches back into ``images`` and then applies ``view``, if any."""
 
-    def pasted(patches: Tensor, rng: Generator) -> Tensor:
+    def transform(patches: Tensor, rng: Generator) -> Tensor:
         whole = paste(images, patches, places)
         return whole if view is None else view(whole, rng)
 
-    return pasted
+    return transform

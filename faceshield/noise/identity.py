@@ -1,4 +1,4 @@
-"""A person's own noise: made from a random secret on their own photos, kept on this machine, reused unchanged.
+"""A person's noise: made from a random secret on their own photos, kept on this machine, reused unchanged.
 
 One δ a person is a linkable mark: whoever knows δ can find that person's cloaked photos. The bank's noises are public,
 so a δ taken from it is known to everyone; a private δ starts from a secret that never leaves the machine.
@@ -27,13 +27,26 @@ START = 16  # random values along each side of the secret start
 
 @dataclass(frozen=True)
 class Identity:
-    """delta (3, S, S) float32 in [−ε, ε] · ``slot`` is its place in the bank · ``photos`` it was made from."""
+    """A person's noise and how it was made.
+
+    Attributes:
+        name: What the person calls it.
+        kind: "private", or "bank" for a public noise of the bank.
+        delta: (3, S, S) float32 in [−ε, ε].
+        epsilon: ε in [0, 1].
+        class_index: The surrogates' class that ``delta`` leads to, which is its place in the bank.
+        secret: Hexadecimal text that all of it is drawn from.
+        photos: How many photos it was made from.
+        created: Date and time, ISO 8601.
+        surrogate: The surrogates' names.
+        bank_correlation: The highest correlation with a noise of the bank.
+    """
 
     name: str
     kind: Kind
     delta: Tensor
     epsilon: float
-    slot: int
+    class_index: int
     secret: str
     photos: int
     created: str
@@ -46,27 +59,28 @@ def new_secret() -> str:
     return secrets.token_hex(16)
 
 
-def choose_class(secret: str, slots: int, number: int = 0) -> int:
-    """The bank slot that a secret chooses; ``number`` counts its further choices."""
-    return derive_seed(secret, "slot", number) % slots
+def choose_class(secret: str, classes: int, number: int = 0) -> int:
+    """The class, of ``classes`` in the bank, that a secret chooses; ``number`` counts its further choices."""
+    return derive_seed(secret, "slot", number) % classes
 
 
 def private_noise(
     crops: Tensor,
-    slots: int,
+    classes: int,
     forward: Forward,
     budget: Budget,
-    view: Transform,
+    transform: Transform,
     secret: str,
     *,
     steps: int = 60,
     tries: int = 4,
     on_step: Callable[[int, int], None] | None = None,
 ) -> tuple[Tensor, int]:
-    """A person's noise and its slot: of ``tries`` slots that the secret names, the one that suits their face best.
+    """A person's noise and its class: of ``tries`` classes that the secret names, the one that suits their face best.
 
-    A slot that the surrogate hardly finds on somebody's face does not hold either (a recogniser trained on it learned
-    the face), so each is tried for a quarter of ``steps`` and the lowest loss goes on. See :func:`private_delta`.
+    Where the surrogate hardly finds a class on somebody's face, that class's noise protects little: a recogniser
+    trained on it learned the face. So each class is tried for a quarter of ``steps``, and the one of the lowest loss
+    is taken. See :func:`private_delta`.
     """
     total = steps + tries * (steps // 4)
 
@@ -75,23 +89,26 @@ def private_noise(
 
     losses: dict[int, float] = {}
     for number in range(tries):
-        slot = choose_class(secret, slots, number)
+        class_index = choose_class(secret, classes, number)
         trial = private_delta(
-            crops, slot, forward, budget, view, secret, steps=steps // 4, on_step=tell(number * (steps // 4))
-        )
-        losses[slot] = mean_loss(crops, trial, slot, forward, view, secret)
-    best = min(losses, key=lambda slot: losses[slot])
+            crops, class_index, forward, budget, transform, secret,
+            steps=steps // 4, on_step=tell(number * (steps // 4)),
+        )  # fmt: skip
+        losses[class_index] = mean_loss(crops, trial, class_index, forward, transform, secret)
+    best = min(losses, key=lambda class_index: losses[class_index])
     last = tell(tries * (steps // 4))
-    return private_delta(crops, best, forward, budget, view, secret, steps=steps, on_step=last), best
+    return private_delta(crops, best, forward, budget, transform, secret, steps=steps, on_step=last), best
 
 
 @torch.no_grad()
-def mean_loss(crops: Tensor, delta: Tensor, class_index: int, forward: Forward, view: Transform, secret: str) -> float:
-    """Mean cross-entropy towards ``class_index`` of up to 64 ``crops`` (n, 3, S, S) uint8 with ``delta``, one view
-    each.
+def mean_loss(
+    crops: Tensor, delta: Tensor, class_index: int, forward: Forward, transform: Transform, secret: str
+) -> float:
+    """Mean cross-entropy towards ``class_index`` of up to 64 ``crops`` (n, 3, S, S) uint8 with ``delta``, each under
+    one random transform.
     """
     rng = generator(secret, "loss")
-    batch = view((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
+    batch = transform((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
     return float(F.cross_entropy(forward(batch), torch.full((len(batch),), class_index, device=crops.device)))
 
 
@@ -100,7 +117,7 @@ def private_delta(
     class_index: int,
     forward: Forward,
     budget: Budget,
-    view: Transform,
+    transform: Transform,
     secret: str,
     *,
     steps: int = 60,
@@ -110,10 +127,11 @@ def private_delta(
     """The inner minimisation of Eq. 2 for one person, from a secret start, towards the label ``class_index``.
 
     crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
-    Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random view; the
-    step size falls linearly so that δ settles; δ is kept smooth (``noise.smooth``), its start too: a fine one would be
-    smoothed away and leave no secret. ``on_step(done, steps)`` follows each. Returns δ (3, S, S). Equal arguments give
-    equal bytes on one machine.
+    Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random
+    transform; the step size falls linearly so that δ settles. δ and its start are kept smooth (``noise.smooth``): a
+    fine start would be smoothed away and leave no secret. ``on_step(done, steps)`` is called after each.
+
+    Returns δ (3, S, S). Equal arguments give equal bytes on one machine.
     """
     rng = generator(secret, "delta")
     device, size = crops.device, crops.shape[-1]
@@ -131,7 +149,7 @@ def private_delta(
             steps=1,
             alpha=budget.epsilon * (0.25 - 0.225 * step / steps),
             sign=-1,
-            view=view,
+            transform=transform,
             generator=rng,
             shape=smooth,
         )

@@ -1,4 +1,4 @@
-"""JPEG as a differentiable view: the real quantisation going forward, the identity through its rounding going back."""
+"""Differentiable JPEG: real quantisation in the forward pass, and rounding as the identity in the backward pass."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BLOCK = 16  # pixels: where chroma has half the resolution, its 8 × 8 blocks be
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 
 
-def _dct(device: torch.device) -> Tensor:
+def _build_dct(device: torch.device) -> Tensor:
     k, n = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
     matrix = torch.cos(math.pi * (2 * n + 1) * k / 16) / 2
     matrix[0] /= math.sqrt(2)
@@ -51,7 +51,7 @@ def _code(plane: Tensor, steps: Tensor, dct: Tensor) -> Tensor:
     return blocks.transpose(3, 4).reshape(n, c, h, w)
 
 
-def tables(quality: Tensor) -> Tensor:
+def build_tables(quality: Tensor) -> Tensor:
     """(N, 2, 8, 8): the quantisation steps of luminance and chrominance at ``quality`` (N,) 1–100, libjpeg's."""
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).floor().view(-1, 1, 1, 1)
     return ((torch.tensor([LUMINANCE, CHROMINANCE], device=quality.device) * scale + 50) / 100).floor().clamp(1, 255)
@@ -62,16 +62,16 @@ def jpeg(images: Tensor, quality: Tensor) -> Tensor:
 
     Forward it matches a JPEG codec up to its integer arithmetic; backward the rounding passes gradients unchanged.
     """
-    return coded(images, tables(quality), (2, 2))
+    return recode(images, build_tables(quality), (2, 2))
 
 
-def coded(images: Tensor, steps: Tensor, chroma: tuple[int, int]) -> Tensor:
+def recode(images: Tensor, steps: Tensor, chroma: tuple[int, int]) -> Tensor:
     """:func:`jpeg` by quantisation ``steps`` (N or 1, 2, 8, 8), one chroma sample for ``chroma`` rows × columns."""
     height, width = images.shape[-2:]
     matrix = torch.tensor(YCBCR, device=images.device)
     x = F.pad(images.float() * 255, (0, -width % 16, 0, -height % 16), mode="replicate")
     planes = torch.einsum("ij,njhw->nihw", matrix, x)
-    steps, dct = steps.to(x), _dct(images.device)
+    steps, dct = steps.to(x), _build_dct(images.device)
     luma = _code(planes[:, :1] - 128, steps[:, 0], dct) + 128
     colour = _code(F.avg_pool2d(planes[:, 1:], chroma), steps[:, 1], dct)
     colour = F.interpolate(colour, luma.shape[-2:], mode="bilinear", align_corners=False)
@@ -81,11 +81,11 @@ def coded(images: Tensor, steps: Tensor, chroma: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True)
 class Codec:
-    """The JPEG codec that a photo is to be written by: ``steps`` (1, 2, 8, 8) and ``chroma`` as in :func:`coded`."""
+    """The JPEG codec that a photo is to be written by: ``steps`` (1, 2, 8, 8) and ``chroma`` as in :func:`recode`."""
 
     steps: Tensor
     chroma: tuple[int, int]
 
     def __call__(self, photo: Tensor) -> Tensor:
         """``photo`` (1, 3, H, W) in [0, 1] as it comes back from the file, where the codec's blocks begin at (0, 0)."""
-        return coded(photo, self.steps, self.chroma)
+        return recode(photo, self.steps, self.chroma)

@@ -30,7 +30,7 @@ def lbfgs(
     number of steps taken by all.
     """
     x = start.detach().flatten(1).clone()
-    value, gradient = _evaluated(objective, x, torch.arange(len(x), device=x.device), start.shape)
+    value, gradient = _evaluate(objective, x, torch.arange(len(x), device=x.device), start.shape)
     scale = (1 / gradient.abs().sum(1)).clamp_max(1)  # before there is a pair: a first step of length ≤ 1 in L1
     pairs: deque[Pair] = deque(maxlen=history)
     active = gradient.abs().amax(1) > tolerance
@@ -39,8 +39,8 @@ def lbfgs(
         if not active.any():
             break
         taken += active.sum()
-        direction = -_newton(gradient, pairs, scale)
-        moved, new = _searched(objective, (x, value, gradient), direction, active, start.shape)
+        direction = -_apply_inverse_hessian(gradient, pairs, scale)
+        moved, new = _backtrack(objective, (x, value, gradient), direction, active, start.shape)
         s, y = new[0] - x, new[2] - gradient
         curvature = (s * y).sum(1)
         convex = curvature > 1e-10
@@ -51,7 +51,7 @@ def lbfgs(
     return x.view(start.shape), int(taken)
 
 
-def _evaluated(objective: Objective, x: Tensor, index: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
+def _evaluate(objective: Objective, x: Tensor, index: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
     """Values (k,) and gradients (k, D) at ``x`` (k, D)."""
     point = x.view(len(x), *shape[1:]).requires_grad_(True)
     values = objective(point, index)
@@ -59,7 +59,7 @@ def _evaluated(objective: Objective, x: Tensor, index: Tensor, shape: torch.Size
     return values.detach(), gradient.flatten(1)
 
 
-def _newton(gradient: Tensor, pairs: deque[Pair], scale: Tensor) -> Tensor:
+def _apply_inverse_hessian(gradient: Tensor, pairs: deque[Pair], scale: Tensor) -> Tensor:
     """(N, D): each gradient times its problem's approximate inverse Hessian (the two-loop recursion)."""
     q, weights = gradient.clone(), []
     for s, y, inverse in reversed(pairs):
@@ -72,7 +72,7 @@ def _newton(gradient: Tensor, pairs: deque[Pair], scale: Tensor) -> Tensor:
     return q
 
 
-def _searched(
+def _backtrack(
     objective: Objective, old: tuple[Tensor, Tensor, Tensor], direction: Tensor, active: Tensor, shape: torch.Size
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
     """Backtracking for the ``active`` problems: who moved (N,), and x, value and gradient there."""
@@ -83,7 +83,7 @@ def _searched(
     for halving in range(HALVINGS):
         size = 0.5**halving
         trial = old[0][pending] + size * direction[pending]
-        values, gradients = _evaluated(objective, trial, pending, shape)
+        values, gradients = _evaluate(objective, trial, pending, shape)
         lower = values <= old[1][pending] + SUFFICIENT * size * slope[pending]
         index = pending[lower]
         x[index], value[index], gradient[index] = trial.detach()[lower], values[lower], gradients[lower]

@@ -1,9 +1,9 @@
-"""Masks in feature space: δ for one photo that carries its face away from the person, for a frozen recogniser.
+"""Masks in feature space: δ for one photo that moves its features away from the person's, in a frozen recogniser.
 
 No training step stands between a face search and a photo, so error-minimizing noise (Eq. 2) does nothing against it.
 A mask is signed steps on recognisers' own features instead: away from the person's clean photos, and each photo
-towards a stranger of its own, so that a person's masked photos do not gather where only they are. It acts on the
-recognisers it was made with; others were measured only where a result says so.
+towards another person, a different one for each, so that a person's masked photos do not form a cluster. It acts on
+the recognisers that it was made with; others were measured only where a result says so.
 """
 
 from __future__ import annotations
@@ -32,27 +32,30 @@ MIDDLE = (0.5, 0.58, 0.203, 0.266)
 
 @dataclass(frozen=True)
 class FeatureLoss:
-    """A frozen recogniser that a mask is made against.
+    """The loss in one frozen recogniser's features that a mask minimises.
 
-    embed   chips (V, 3, size, size) RGB in [0, 1] to features (V, D), differentiable
-    own     (K, D) features of the person's clean photos, the masked one's among them
-    target  (D,) the stranger whom this photo is pulled to, None for nobody · pull: how strongly
-    away    distance from the nearest clean photo at which the push ends: well above the distance of a match
-    weight  of its loss among those of several
+    Attributes:
+        spec: How the recogniser's crop is cut.
+        embed: Maps crops (V, 3, size, size) RGB in [0, 1] to features (V, D); differentiable.
+        features: (K, D) of the person's clean photos, the photo to be masked among them.
+        target: (D,) features of another person whom this photo is pulled to, or None.
+        pull: Weight of the distance to ``target``.
+        away: Distance from the nearest clean photo at which the push ends: well above the distance of a match.
+        weight: Weight of this loss among several.
     """
 
-    chip: CropSpec
+    spec: CropSpec
     embed: Embed
-    own: Tensor
+    features: Tensor
     target: Tensor | None = None
     pull: float = 1.0
     away: float = 1.0
     weight: float = 1.0
 
-    def loss(self, chips: Tensor) -> Tensor:
-        """Mean over views: how far short of ``away`` the nearest clean photo is, and the distance to the target."""
-        features = self.embed(chips)
-        loss = F.relu(self.away - torch.cdist(features, self.own).amin(1))
+    def loss(self, crops: Tensor) -> Tensor:
+        """Mean over ``crops`` of how far short of ``away`` the nearest clean photo is, plus the pull to the target."""
+        features = self.embed(crops)
+        loss = F.relu(self.away - torch.cdist(features, self.features).amin(1))
         if self.target is not None:
             loss = loss + self.pull * (features - self.target).norm(dim=1)
         return loss.mean()
@@ -60,12 +63,15 @@ class FeatureLoss:
 
 @dataclass(frozen=True)
 class FaceView:
-    """One face as recognisers come to see it: canvas → photo → chip.
+    """One face of a photo, and the geometry that takes it from the canvas of δ to a recogniser's aligned crop.
 
-    photo (1, 3, h, w) RGB, uint8 or float in [0, 1]; noise is laid on a float one, as :meth:`near` gives it ·
-    ``to_canvas`` (2, 3), photo → the canvas of δ · ``landmarks`` (5, 2) in its pixels · ``box`` (2, 2): the corners of
-    the face's box in pixel edges, for chips without a template · ``grey``: δ keeps it so · ``codec``: the JPEG codec
-    that writes the photo, if one does
+    Attributes:
+        photo: (1, 3, h, w) RGB, uint8 or float in [0, 1]. Noise is added to a float one (see :meth:`crop_near`).
+        to_canvas: (2, 3), photo → the canvas of δ.
+        landmarks: (5, 2) in pixels of the photo.
+        box: (2, 2) corners of the face's box, in pixel edges; for crops without a template.
+        grey: Whether the photo is grey, and δ must keep it so.
+        codec: The JPEG codec that writes the photo, if one does.
     """
 
     photo: Tensor
@@ -75,16 +81,16 @@ class FaceView:
     grey: bool = False
     codec: Codec | None = None
 
-    def near(self, canvas: int, chips: Sequence[CropSpec], finest: float = 2.0) -> FaceView:
-        """The same face in a small picture: only what canvas and chips see, at most ``finest`` pixels for one of a
-        chip.
+    def crop_near(self, canvas: int, specs: Sequence[CropSpec], finest: float = 2.0) -> FaceView:
+        """The same face in the smallest picture that covers the canvas and the crops by ``specs``.
 
-        δ has no more detail than its canvas: the rest of a large photo costs time and changes nothing. A picture that
-        is not made smaller begins where a block of the codec does; of a smaller one the codec says nothing.
+        It is reduced to at most ``finest`` pixels for one pixel of a crop: δ has no finer detail, and a large photo
+        only costs time. A picture that is not reduced begins at the edge of a JPEG block and keeps the codec; a reduced
+        one has none.
         """
-        ways = [(self.way(chip), chip.size) for chip in chips]
+        ways = [(self.way(spec), spec.size) for spec in specs]
         scale = min(1.0, finest * max(scale_of(matrix) for matrix, _ in ways))
-        corners = np.concatenate([_corners(matrix, size) for matrix, size in [(self.to_canvas, canvas), *ways]])
+        corners = np.concatenate([_find_corners(matrix, size) for matrix, size in [(self.to_canvas, canvas), *ways]])
         height, width = self.photo.shape[-2:]
         low = np.clip(np.floor(corners.min(0)) - 2, 0, (width - 1, height - 1))
         if scale == 1:
@@ -111,22 +117,26 @@ class FaceView:
         bottom, right = self.photo.shape[-2] - y - patch.shape[1], self.photo.shape[-1] - x - patch.shape[2]
         return (self.photo + F.pad(patch, (x, right, y, bottom))).clamp(0, 1)
 
-    def way(self, chip: CropSpec, moved: Matrix | None = None) -> Matrix:
-        """(2, 3), photo → chip; ``moved`` (5, 2): the landmarks' errors in pixels, the first two the corners' too."""
+    def way(self, spec: CropSpec, moved: Matrix | None = None) -> Matrix:
+        """(2, 3), photo → crop; ``moved`` (5, 2): pixels that the landmarks are off; the first two shift ``box``."""
         errors = np.zeros((5, 2), np.float32) if moved is None else moved
-        return chip.way(self.landmarks + errors, self.box + errors[:2])
+        return spec.way(self.landmarks + errors, self.box + errors[:2])
 
-    def chip(self, photo: Tensor, chip: CropSpec, moved: Matrix | None = None) -> Tensor:
-        """(1, 3, size, size): the face of ``photo`` as it is cut out, see :meth:`way`."""
-        return warp(photo, self.way(chip, moved), (chip.size, chip.size))
+    def cut(self, photo: Tensor, spec: CropSpec, moved: Matrix | None = None) -> Tensor:
+        """(1, 3, size, size): the aligned crop of ``photo``; ``moved`` as in :meth:`way`."""
+        return warp(photo, self.way(spec, moved), (spec.size, spec.size))
 
 
 @dataclass(frozen=True)
 class PhotoTransforms:
-    """What may happen to a photo before it is searched, drawn for each view; the first view of a step has none of it.
+    """Random transforms of a photo on its way to a recogniser (expectation over transformations).
 
-    jitter   standard deviation of each landmark, as a share of the distance between the eyes
-    resample probability of a smaller copy (``smallest`` to 1 of its size) and back · jpeg: of JPEG at a ``quality``
+    Attributes:
+        jitter: Standard deviation of each landmark, as a share of the distance between the eyes.
+        resample: Probability of a smaller copy and back.
+        smallest: The least size of that copy, as a share.
+        jpeg: Probability of JPEG.
+        quality: Least and highest quality of that JPEG, 1–100.
     """
 
     jitter: float = 0.03
@@ -135,18 +145,20 @@ class PhotoTransforms:
     jpeg: float = 0.6
     quality: tuple[float, float] = (60.0, 95.0)
 
-    def __call__(self, sight: FaceView, photo: Tensor, chips: Sequence[CropSpec], generator: Generator) -> list[Tensor]:
-        """(1, 3, size, size) each: the ``chips`` of ``photo`` after one draw; differentiable."""
+    def __call__(
+        self, face_view: FaceView, photo: Tensor, specs: Sequence[CropSpec], generator: Generator
+    ) -> list[Tensor]:
+        """(1, 3, size, size) each: the crops of ``photo`` by ``specs`` after one draw; differentiable."""
         draw = torch.rand(4, generator=generator).tolist()
         if draw[0] < self.jpeg:
             low, high = self.quality
             photo = jpeg(photo, torch.tensor([low + (high - low) * draw[1]], device=photo.device))
-        eyes = float(np.linalg.norm(sight.landmarks[1] - sight.landmarks[0]))
+        eyes = float(np.linalg.norm(face_view.landmarks[1] - face_view.landmarks[0]))
         moved = torch.randn(5, 2, generator=generator).numpy() * np.float32(self.jitter * eyes)
-        seen = [sight.chip(photo, chip, moved) for chip in chips]
+        seen = [face_view.cut(photo, spec, moved) for spec in specs]
         if draw[2] < self.resample:
             share = self.smallest + (1 - self.smallest) * draw[3]
-            seen = [resize(resize(x, round(chip.size * share)), chip.size) for x, chip in zip(seen, chips, strict=True)]
+            seen = [resize(resize(x, round(spec.size * share)), spec.size) for x, spec in zip(seen, specs, strict=True)]
         return seen
 
 
@@ -166,20 +178,19 @@ def mask(
     """δ (3, canvas, canvas) for one photo, |δ| ≤ ε, without gradient.
 
     Each of ``steps`` signed steps takes the gradient of the ``losses``' weighted losses over ``views`` draws of
-    ``handling``, the first of them the photo as it is written, every other one mirrored (a recogniser may average a
-    face with its mirror image); the step size falls linearly. ``ssim`` is the least similarity to the photo that δ may
-    leave (:func:`likeness`): it costs during the steps, and what still exceeds it is scaled down at the end.
+    ``handling``. The first draw is the photo as it is written; every other draw is mirrored, since a recogniser may
+    average a face with its mirror image. The step size falls linearly. ``ssim`` is the least similarity to the photo
+    (:func:`likeness`): a penalty holds it during the steps, and a δ that still breaks it is scaled down at the end.
 
-    ``base`` (3, canvas, canvas) within ε, an identity's noise, shares the face with the mask: it keeps what lies around
-    the :data:`MIDDLE` of the face, where the mask has all of ε for itself. A recogniser of faces looks there most; one
-    that is trained finds the noise anywhere. Laid on one another, the two would undo each other. The bound of
-    similarity is the mask's alone.
+    ``base`` (3, canvas, canvas) within ε is an identity's noise. Mask and noise would undo each other where they
+    overlap, so the mask gets the :data:`MIDDLE` of the face, where a frozen recogniser looks most, and the noise gets
+    the rest: a recogniser that is trained finds it anywhere. ``ssim`` bounds the mask alone.
     """
     handling = handling or PhotoTransforms()
-    chips = [watcher.chip for watcher in losses]
-    near = face_view.near(canvas, chips)
+    specs = [feature_loss.spec for feature_loss in losses]
+    near = face_view.crop_near(canvas, specs)
     device = near.photo.device
-    place = torch.ones(1, canvas, canvas) if base is None else middle(canvas)
+    place = torch.ones(1, canvas, canvas) if base is None else draw_middle(canvas)
     start = (torch.zeros(3, canvas, canvas) if base is None else base.cpu() * (1 - place)).to(device)
     noise = (2 * torch.rand(start.shape, generator=generator) - 1) * budget.epsilon / 4
     place = place.to(device)
@@ -189,19 +200,19 @@ def mask(
         delta.requires_grad_(True)
         photo = near.with_noise(delta)
         written = photo if near.codec is None else near.codec(photo)
-        drawn = [[near.chip(written, chip) for chip in chips]]
-        drawn += [handling(near, written, chips, generator) for _ in range(views - 1)]
-        drawn[1::2] = [[chip.flip(-1) for chip in view] for view in drawn[1::2]]
+        draws = [[near.cut(written, spec) for spec in specs]]
+        draws += [handling(near, written, specs, generator) for _ in range(views - 1)]
+        draws[1::2] = [[crop.flip(-1) for crop in draw] for draw in draws[1::2]]
         loss = 20 * F.relu(ssim - likeness(plain, photo))
-        for watcher, seen in zip(losses, zip(*drawn, strict=True), strict=True):
-            loss = loss + watcher.weight * watcher.loss(torch.cat(seen))
+        for feature_loss, crops in zip(losses, zip(*draws, strict=True), strict=True):
+            loss = loss + feature_loss.weight * feature_loss.loss(torch.cat(crops))
         (gradient,) = torch.autograd.grad(loss, delta)
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
         delta = budget.project((delta - place * budget.step(gradient, alpha)).detach())
-    return start + _bounded(near, start, delta - start, ssim)
+    return start + _scale_to_bound(near, start, delta - start, ssim)
 
 
-def middle(canvas: int) -> Tensor:
+def draw_middle(canvas: int) -> Tensor:
     """(1, S, S): 1 in the :data:`MIDDLE` of the face, 0 around it, with a soft edge between."""
     x, y, half_width, half_height = MIDDLE
     place = (torch.arange(canvas) + 0.5) / canvas
@@ -210,18 +221,18 @@ def middle(canvas: int) -> Tensor:
 
 
 @torch.no_grad()
-def _bounded(sight: FaceView, fixed: Tensor, delta: Tensor, least: float) -> Tensor:
-    """``delta`` scaled down as far as ``least`` asks: the largest of 64 factors."""
-    plain = sight.with_noise(fixed)
+def _scale_to_bound(face_view: FaceView, fixed: Tensor, delta: Tensor, least: float) -> Tensor:
+    """``delta`` times the largest of the factors 0, 1/64, …, 1 that leaves a similarity of ``least``."""
+    plain = face_view.with_noise(fixed)
     low, high = 0, 64
     while low < high:  # the similarity falls as the factor grows
         middle = (low + high + 1) // 2
-        alike = likeness(plain, sight.with_noise(fixed + delta * (middle / 64)))
+        alike = likeness(plain, face_view.with_noise(fixed + delta * (middle / 64)))
         low, high = (middle, high) if float(alike) >= least else (low, middle - 1)
     return delta * (low / 64)
 
 
-def _corners(matrix: Matrix, size: int) -> Matrix:
+def _find_corners(matrix: Matrix, size: int) -> Matrix:
     """(4, 2): the corners of a ``size``² destination in the source."""
     linear = np.linalg.inv(matrix[:, :2].astype(np.float64))
     edge = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [-0.5, size - 0.5], [size - 0.5, size - 0.5]])

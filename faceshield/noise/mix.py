@@ -26,8 +26,8 @@ def choose(first: Noise, second: Noise, data: Examples, *, seed: int) -> Noise:
     if first.budget != second.budget:
         raise UsageError(f"the noises have budgets {first.budget} and {second.budget}; make both with the same")
     heads = keyed_uniform(data.ids, 1, seed, "either")[:, 0] < 0.5
-    delta = _of_each(first, data)
-    delta[~heads] = _of_each(second, data.select(~heads))
+    delta = _look_up(first, data)
+    delta[~heads] = _look_up(second, data.select(~heads))
     return Noise(delta, "sample", data.ids, first.budget, {**first.provenance, "method": "mix-either"})
 
 
@@ -51,11 +51,11 @@ def add(first: Noise, second: Noise, data: Examples, *, bound: Bound = "project"
     if first.form == second.form == "class":
         whole = first.delta + second.for_batch(first.keys)
         return Noise(budget.project(whole), "class", first.keys, budget, provenance)
-    whole = _of_each(first, data).add_(_of_each(second, data))
+    whole = _look_up(first, data).add_(_look_up(second, data))
     return Noise(budget.project(whole), "sample", data.ids, budget, provenance)
 
 
-def _of_each(noise: Noise, data: Examples) -> Tensor:
+def _look_up(noise: Noise, data: Examples) -> Tensor:
     """(n, 3, h, w): each example's δ, a copy, whatever the noise's form."""
     names = data.ids if noise.form == "sample" else [data.classes[label] for label in data.labels.tolist()]
     return noise.for_batch(names)
@@ -81,7 +81,7 @@ class Either:
     def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
         """Noise keyed by example ids. ``learner``'s network ends as the second method leaves it."""
         data = data.sort()
-        one, two = _both(self.first, self.second, data, learner, seed, on_round)
+        one, two = _generate_both(self.first, self.second, data, learner, seed, on_round)
         return choose(one, two, data, seed=seed)
 
 
@@ -96,11 +96,11 @@ class Added:
     def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
         """Noise keyed by class names where both methods' are, else by example ids."""
         data = data.sort()
-        one, two = _both(self.first, self.second, data, learner, seed, on_round)
+        one, two = _generate_both(self.first, self.second, data, learner, seed, on_round)
         return add(one, two, data, bound=self.bound)
 
 
-def _both(
+def _generate_both(
     first: NoiseMethod, second: NoiseMethod, data: Examples, learner: Learner, seed: int, on_round: OnRound | None
 ) -> tuple[Noise, Noise]:
     state = learner.state()

@@ -13,7 +13,7 @@ from faceshield.core.errors import UsageError
 Size = tuple[int, int]  # (height, width) in pixels
 
 
-def random_places(count: int, picture: Size, patch: Size, generator: Generator) -> Tensor:
+def draw_places(count: int, picture: Size, patch: Size, generator: Generator) -> Tensor:
     """(count, 2) int64 places, each one as likely as any other, on ``generator``'s device.
 
     Raises UsageError where the patch is empty or larger than the picture.
@@ -28,7 +28,7 @@ def random_places(count: int, picture: Size, patch: Size, generator: Generator) 
     return torch.stack([torch.randint(end, (count,), generator=generator, device=device) for end in ends], 1)
 
 
-def _pixels(places: Tensor, patch: Size) -> tuple[Tensor, Tensor, Tensor]:
+def _index_pixels(places: Tensor, patch: Size) -> tuple[Tensor, Tensor, Tensor]:
     """Indices of the patches' pixels: the example (N, 1, 1), the row (N, h, 1) and the column (N, 1, w)."""
     device = places.device
     rows = places[:, 0, None] + torch.arange(patch[0], device=device)
@@ -38,7 +38,7 @@ def _pixels(places: Tensor, patch: Size) -> tuple[Tensor, Tensor, Tensor]:
 
 def cut(images: Tensor, places: Tensor, patch: Size) -> Tensor:
     """(N, 3, h, w): what stands in ``images`` (N, 3, H, W) at ``places`` (N, 2)."""
-    each, rows, columns = _pixels(places, patch)
+    each, rows, columns = _index_pixels(places, patch)
     return images[each, :, rows, columns].permute(0, 3, 1, 2)
 
 
@@ -47,7 +47,7 @@ def paste(images: Tensor, patches: Tensor, places: Tensor) -> Tensor:
 
     Differentiable in both; nothing given is changed.
     """
-    each, rows, columns = _pixels(places, (patches.shape[2], patches.shape[3]))
+    each, rows, columns = _index_pixels(places, (patches.shape[2], patches.shape[3]))
     pasted = images.clone()
     pasted[each, :, rows, columns] = patches.permute(0, 2, 3, 1)
     return pasted

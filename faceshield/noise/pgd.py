@@ -24,7 +24,7 @@ def step(
     *,
     alpha: float,
     sign: Sign,
-    view: Transform | None = None,
+    transform: Transform | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
     in_range: bool = True,
@@ -32,19 +32,20 @@ def step(
     """One step of size ``alpha`` from ``delta``: the new δ, and ``loss`` at the old one (detached).
 
     images (N, 3, H, W) RGB in [0, 1]; delta (N, 3, H, W), or (1, 3, H, W) to share one δ by all of ``images`` (its
-    gradient is then their sum). ``loss`` maps the (viewed) batch to the examples' losses (N,), or to their sum;
-    ``sign`` −1 minimises it (error-min), +1 maximises it (error-max). ``view`` with ``generator`` draws one random
-    view; ``shape`` is a further constraint on δ, applied before the budget's projection. Only δ gets a gradient: the
-    caller freezes the network's parameters and picks its batch-norm mode. A δ of its own is kept such that images + δ
-    stays in [0, 1]; a shared δ is clamped in the forward pass only, and so is any other one without ``in_range``.
+    gradient is then their sum). ``loss`` maps the transformed batch to the examples' losses (N,), or to their sum;
+    ``sign`` −1 minimises it (error-min), +1 maximises it (error-max). ``transform`` is drawn once from
+    ``generator``; ``shape`` is a further constraint on δ, applied before the budget's projection. Only δ gets a
+    gradient: the caller freezes the network's parameters and picks its batch-norm mode. An example's δ is kept such
+    that images + δ stays in [0, 1]; a shared δ is clamped in the forward pass only, and so is any other one without
+    ``in_range``.
     """
     shared = len(delta) != len(images)
     moved = images + delta
     batch = moved.clamp(0, 1).requires_grad_(True)
     seen = batch
-    if view is not None:
-        assert generator is not None, "a random view needs a generator"
-        seen = view(batch, generator)
+    if transform is not None:
+        assert generator is not None, "a random transform needs a generator"
+        seen = transform(batch, generator)
     losses = loss(seen)
     (gradient,) = torch.autograd.grad(losses.sum(), batch)
     # through the clamp: releases of torch differ at exactly 0 and 1, where a pixel must still be able to come back
@@ -67,14 +68,14 @@ def pgd(
     steps: int,
     alpha: float,
     sign: Sign,
-    view: Transform | None = None,
+    transform: Transform | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
 ) -> Tensor:
-    """``steps`` times :func:`step` from ``delta``; returns the new δ. A view is drawn anew for each step."""
+    """``steps`` times :func:`step` from ``delta``; returns the new δ. A transform is drawn anew for each step."""
     delta = delta.detach().clone()
     for _ in range(steps):
         delta, _ = step(
-            images, delta, loss, budget, alpha=alpha, sign=sign, view=view, generator=generator, shape=shape
+            images, delta, loss, budget, alpha=alpha, sign=sign, transform=transform, generator=generator, shape=shape
         )
     return delta

@@ -13,7 +13,7 @@ Setting = Literal["paper", "fast", "released-code"]
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
 
 
-def preset(setting: str, noise: str, form: Form, epsilon: float) -> dict[str, Any]:
+def find_preset(setting: str, noise: str, form: Form, epsilon: float) -> dict[str, Any]:
     """Settings of a noise method by the name of the ``setting``; ε in [0, 1].
 
     "paper": nothing beside the paper's own. "released-code": the authors' program's, for error-minimizing noise.

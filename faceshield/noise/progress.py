@@ -40,7 +40,7 @@ class Order:
 
 
 class Saved:
-    """The checkpoint of one job on ``data``, told by ``what``: another job's file is refused, no path keeps none."""
+    """The checkpoint of one job on ``data`` with the settings ``what``; without a path nothing is written."""
 
     def __init__(
         self, path: Path | None, what: Mapping[str, Any], data: Examples, learner: Learner, rng: Generator, order: Order
@@ -48,7 +48,7 @@ class Saved:
         self.path, self.learner, self.rng, self.order = path, learner, rng, order
         self.digest = "" if path is None else _digest(what, data, learner)
 
-    def keep(self, delta: Tensor, errors: list[float], taken: int) -> None:
+    def write(self, delta: Tensor, errors: list[float], taken: int) -> None:
         """Write δ, θ, the optimiser's memory, the generator and the order, atomically."""
         path = self.path
         if path is None:
@@ -58,7 +58,7 @@ class Saved:
         fields = {"job": self.digest, "errors": errors, "taken": taken, "place": self.order.place}
         self.learner.ranks.once(lambda: write_tensors(path, tensors, fields))
 
-    def found(self, delta: Tensor) -> tuple[list[float], int]:
+    def resume(self, delta: Tensor) -> tuple[list[float], int]:
         """Put everything back as it was, δ in place; returns the errors so far and the steps taken.
 
         Raises StoreError where the file belongs to another job.
@@ -78,7 +78,8 @@ class Saved:
 
 def _digest(what: Mapping[str, Any], data: Examples, learner: Learner) -> str:
     network = {name: list(value.shape) for name, value in learner.model.state_dict().items()}
-    told = [{name: str(value) for name, value in what.items()}, network, data.ids, data.classes, data.labels.tolist()]
+    settings = {name: str(value) for name, value in what.items()}
+    description = [settings, network, data.ids, data.classes, data.labels.tolist()]
     # a function among the settings prints its address, which is another one in the process that goes on
-    text = re.sub(r" at 0x[0-9a-f]+", "", json.dumps(told, sort_keys=True))
+    text = re.sub(r" at 0x[0-9a-f]+", "", json.dumps(description, sort_keys=True))
     return sha256(text.encode() + data.images.cpu().contiguous().numpy().tobytes())

@@ -35,70 +35,70 @@ def noise_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, *
     data.unlearnable). Mixtures take their settings for error-min, plus ``random_form`` and ``bound`` for mix-added.
     Raises UsageError for an unknown name, form or setting, naming the nearest one.
     """
-    build = METHODS[_known("noise method", name, METHODS)]
-    _known("form", form, get_args(Form))
+    build = METHODS[_require_known("noise method", name, METHODS)]
+    _require_known("form", form, get_args(Form))
     return build(form, Budget(epsilon, settings.pop("norm", "linf")), settings)
 
 
-def _known(what: str, name: str, names: Collection[str]) -> str:
+def _require_known(what: str, name: str, names: Collection[str]) -> str:
     if name not in names:
         near = difflib.get_close_matches(name, names, 1, 0) or [""]
         raise UsageError(f"{what} {name!r} is unknown; did you mean {near[0]!r}? There are {', '.join(sorted(names))}")
     return name
 
 
-def _checked(method: Any, settings: Mapping[str, Any]) -> Settings:
+def _check_settings(method: Any, settings: Mapping[str, Any]) -> Settings:
     """``settings``, each of them a field of the class ``method``; lists, as YAML has them, as tuples."""
     names = [field.name for field in fields(method) if field.name not in ("form", "budget")]
     return {
-        _known("setting", name, names): tuple(value) if isinstance(value, list) else value
+        _require_known("setting", name, names): tuple(value) if isinstance(value, list) else value
         for name, value in settings.items()
     }
 
 
-def _only(form: Form, wanted: Form, name: str) -> None:
+def _require_form(form: Form, wanted: Form, name: str) -> None:
     if form != wanted:
         raise UsageError(f"{name} noise is made in form {wanted!r} only, not {form!r}")
 
 
-def _random(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
-    return Random(form, budget, **_checked(Random, settings))
+def _build_random(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    return Random(form, budget, **_check_settings(Random, settings))
 
 
-def _error_max(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+def _build_error_max(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
     if form == "class":
-        return Universal(budget, **_checked(Universal, settings))
-    return ErrorMax(budget, **{"alpha": budget.epsilon / 10, **_checked(ErrorMax, settings)})
+        return Universal(budget, **_check_settings(Universal, settings))
+    return ErrorMax(budget, **{"alpha": budget.epsilon / 10, **_check_settings(ErrorMax, settings)})
 
 
-def _error_min(form: Form, budget: Budget, settings: Settings) -> ErrorMin:
+def _build_error_min(form: Form, budget: Budget, settings: Settings) -> ErrorMin:
     settings = dict(settings)
-    variant = _known("variant", settings.pop("variant", "paper"), ("paper", "released-code"))
+    variant = _require_known("variant", settings.pop("variant", "paper"), ("paper", "released-code"))
     released = {"shuffle": False, "batch": 512, "stop_error": 0.01} if variant == "released-code" else {}
-    given = {"budget": budget, "alpha": budget.epsilon / 10, **released, **_checked(ErrorMin, settings)}
+    given = {"budget": budget, "alpha": budget.epsilon / 10, **released, **_check_settings(ErrorMin, settings)}
     return ErrorMin.sample_wise(**given) if form == "sample" else ErrorMin(form, **given)
 
 
-def _eq5(optimizer: Literal["adam", "lbfgs"]) -> Build:
+def _build_eq5(optimizer: Literal["adam", "lbfgs"]) -> Build:
     def build(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
-        _only(form, "sample", f"eq5-{optimizer}")
-        own = {field.name for field in fields(Eq5)} - {"optimizer"}
-        solver = Eq5(optimizer, **{name: value for name, value in settings.items() if name in own})
-        outer = {name: value for name, value in settings.items() if name not in own}
-        return _error_min(form, budget, {"fit_steps": 100, "solver": solver, **outer})
+        _require_form(form, "sample", f"eq5-{optimizer}")
+        solver_fields = {field.name for field in fields(Eq5)} - {"optimizer"}
+        solver = Eq5(optimizer, **{name: value for name, value in settings.items() if name in solver_fields})
+        outer = {name: value for name, value in settings.items() if name not in solver_fields}
+        return _build_error_min(form, budget, {"fit_steps": 100, "solver": solver, **outer})
 
     return build
 
 
-def _patch(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
-    _only(form, "class", "patch")
+def _build_patch(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    _require_form(form, "class", "patch")
     if "patch" not in settings:
         raise UsageError("patch noise needs its size; add patch: [height, width] in pixels, for example [16, 16]")
-    return _error_min(form, budget, settings)
+    return _build_error_min(form, budget, settings)
 
 
-def _either(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
-    method = _error_min("class", budget, settings)
+def _build_either(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    method = _build_error_min("class", budget, settings)
     path = method.checkpoint
     if path is None:
         return Either(method, method)
@@ -108,23 +108,23 @@ def _either(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
     return Either(one, two)
 
 
-def _added(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+def _build_added(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
     settings = dict(settings)
     uniform = Random(settings.pop("random_form", "sample"), budget)
     bound = settings.pop("bound", "project")
-    return Added(_error_min("class", budget, settings), uniform, bound)
+    return Added(_build_error_min("class", budget, settings), uniform, bound)
 
 
 MethodName = Literal[
     "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added"
 ]  # fmt: skip
 METHODS: Mapping[str, Build] = {
-    "random": _random,
-    "error-max": _error_max,
-    "error-min": _error_min,
-    "eq5-adam": _eq5("adam"),
-    "eq5-lbfgs": _eq5("lbfgs"),
-    "patch": _patch,
-    "mix-either": _either,
-    "mix-added": _added,
+    "random": _build_random,
+    "error-max": _build_error_max,
+    "error-min": _build_error_min,
+    "eq5-adam": _build_eq5("adam"),
+    "eq5-lbfgs": _build_eq5("lbfgs"),
+    "patch": _build_patch,
+    "mix-either": _build_either,
+    "mix-added": _build_added,
 }

@@ -18,7 +18,7 @@ GAIN = 8.0
 
 
 @lru_cache(maxsize=8)
-def _blur(size: int, sigma: float) -> Tensor:
+def _build_blur(size: int, sigma: float) -> Tensor:
     """(size, size) Gaussian smoothing along one axis; rows sum to 1, also at the border."""
     place = torch.arange(size, dtype=torch.float32)
     weights = torch.exp(-((place[:, None] - place) ** 2) / (2 * sigma**2))
@@ -31,7 +31,7 @@ def smooth(delta: Tensor, sigma: float = SIGMA) -> Tensor:
     As a constraint in the step loop it is applied after each step: what the steps add again and again stays, what they
     do not fades.
     """
-    blur = _blur(delta.shape[-1], sigma).to(delta)
+    blur = _build_blur(delta.shape[-1], sigma).to(delta)
     return blur @ delta @ blur.T
 
 

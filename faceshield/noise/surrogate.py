@@ -1,8 +1,8 @@
 """The shipped surrogates f′ and the bank of ready-made identity noises.
 
 The first surrogate is the θ of Algorithm 1 that the bank was made with (recipes/faces/bank.yaml): noise fitted to it
-alone has what only it has come to see. The others were trained from the start on people who wear the bank
-(recipes/faces/surrogates.yaml), as a recogniser will be that is trained on cloaked photos.
+alone overfits to it. The others were trained from scratch on people with the bank's noises
+(recipes/faces/surrogates.yaml), as a recogniser is that is trained on cloaked photos.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ BANK = "identity_bank"
 
 @dataclass(frozen=True)
 class Bank:
-    """Class-wise noises for people nobody knows yet: delta (K, 3, S, S) float32 in [−ε, ε]."""
+    """Class-wise noises for any people: delta (K, 3, S, S) float32 in [−ε, ε]."""
 
     delta: Tensor
     epsilon: float
 
 
 def load_surrogates(names: Sequence[str] = SURROGATES) -> list[ResNet]:
-    """The RN-18s of the files ``names``, one output for each bank slot, frozen and in eval mode.
+    """The RN-18s of the files ``names``, one output for each noise of the bank, frozen and in eval mode.
 
     Raises StoreError if a file is absent or damaged.
     """
-    return [network for name in names for network in _of(name)]
+    return [network for name in names for network in _load_file(name)]
 
 
 def average_surrogates(surrogates: Sequence[Forward]) -> Forward:
@@ -67,17 +67,17 @@ def load_bank() -> Bank:
     return Bank(levels.float() / 255, float(fields["epsilon"]))
 
 
-def _of(name: str) -> list[ResNet]:
+def _load_file(name: str) -> list[ResNet]:
     """The networks of a file, one or several numbered ones. Raises StoreError."""
     tensors, fields = load(name)
     try:
         states = split_numbered(tensors) if name == FRESH else [tensors]
-        return [_network(state, int(fields["classes"]), int(fields["width"])) for state in states]
+        return [_build_network(state, int(fields["classes"]), int(fields["width"])) for state in states]
     except (KeyError, RuntimeError) as error:
         raise StoreError(f"weights {name}: do not fit this version of faceshield ({error})") from None
 
 
-def _network(state: dict[str, Tensor], classes: int, width: int) -> ResNet:
+def _build_network(state: dict[str, Tensor], classes: int, width: int) -> ResNet:
     model = resnet18(classes, width=width, stem="stride2")
     model.load_state_dict(state)
     return model.eval().requires_grad_(False)

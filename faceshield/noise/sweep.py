@@ -1,4 +1,4 @@
-"""A pass of steps over a whole data set's own δ, with no arithmetic for examples that need none."""
+"""A pass of steps for a δ of each example of a data set, without arithmetic for examples that need no step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
-from faceshield.noise.base import noisy
+from faceshield.noise.base import add_noise
 from faceshield.noise.pgd import Shape, Sign, Transform, step
 
 Losses = Callable[[Tensor, Tensor], Tensor]
@@ -26,7 +26,7 @@ def sweep(
     sign: Sign,
     batch: int,
     loss_threshold: float | None = None,
-    view: Transform | None = None,
+    transform: Transform | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
 ) -> int:
@@ -34,37 +34,38 @@ def sweep(
 
     images (n, 3, H, W) uint8; delta (n, 3, H, W) float32; ``losses(batch, labels)`` gives the examples' losses (N,).
     An example whose loss has reached ``loss_threshold`` (at most, when minimising; at least, when maximising) keeps
-    its δ and
-    leaves the batch, and the next one takes its place, so that batches stay full; who needs no step at all is found
-    first by a pass without gradients. Examples do not touch each other: in eval mode, without a random view, neither
-    ``batch`` nor the order of the examples changes δ.
+    its δ and leaves the batch, and the next one takes its place, so that batches stay full. Examples that need no step
+    are found first, by a pass without gradients. Examples are independent: in eval mode, without a random transform,
+    neither ``batch`` nor the order of the examples changes δ.
     """
     if steps < 1:
         return 0
     device = labels.device
     waiting = torch.arange(len(images), device=device)
     if loss_threshold is not None:
-        waiting = waiting[_lacking(images, labels, delta, losses, batch, loss_threshold, sign, view, generator)]
+        waiting = waiting[
+            _find_unfinished(images, labels, delta, losses, batch, loss_threshold, sign, transform, generator)
+        ]
     taken = torch.zeros(len(images), dtype=torch.long, device=device)
     active, waiting = waiting[:batch], waiting[batch:]
     total = 0
     while len(active):
-        own = delta[active]
+        start = delta[active]
         moved, loss = step(
             images[active].float() / 255,
-            own,
-            lambda seen, own_labels=labels[active]: losses(seen, own_labels),  # type: ignore[misc]
+            start,
+            lambda batch_seen, batch_labels=labels[active]: losses(batch_seen, batch_labels),  # type: ignore[misc]
             budget,
             alpha=alpha,
             sign=sign,
-            view=view,
+            transform=transform,
             generator=generator,
             shape=shape,
         )
         going = (
             torch.ones_like(loss, dtype=torch.bool) if loss_threshold is None else sign * (loss_threshold - loss) > 0
         )
-        delta[active] = torch.where(going.view(-1, 1, 1, 1), moved, own)
+        delta[active] = torch.where(going.view(-1, 1, 1, 1), moved, start)
         taken[active] += 1
         total += len(active)
         active = active[going & (taken[active] < steps)]
@@ -74,7 +75,7 @@ def sweep(
 
 
 @torch.no_grad()
-def _lacking(
+def _find_unfinished(
     images: Tensor,
     labels: Tensor,
     delta: Tensor,
@@ -82,21 +83,21 @@ def _lacking(
     batch: int,
     loss_threshold: float,
     sign: Sign,
-    view: Transform | None,
+    transform: Transform | None,
     generator: Generator | None,
 ) -> Tensor:
     """(n,) bool: the examples whose loss has not reached ``loss_threshold``."""
     parts = []
     for index in torch.arange(len(images), device=labels.device).split(4 * batch):
-        seen = noisy(images[index], delta[index])
-        if view is not None:
-            assert generator is not None, "a random view needs a generator"
-            seen = view(seen, generator)
-        parts.append(sign * (loss_threshold - losses(seen, labels[index])) > 0)
+        batch_seen = add_noise(images[index], delta[index])
+        if transform is not None:
+            assert generator is not None, "a random transform needs a generator"
+            batch_seen = transform(batch_seen, generator)
+        parts.append(sign * (loss_threshold - losses(batch_seen, labels[index])) > 0)
     return torch.cat(parts)
 
 
-def one_of_each(chosen: Tensor, labels: Tensor) -> list[Tensor]:
+def split_by_class(chosen: Tensor, labels: Tensor) -> list[Tensor]:
     """``chosen`` in batches that hold at most one example of each class; each class's own order is kept."""
     lists = [chosen[labels[chosen] == label] for label in labels.unique()]
     longest = max(len(members) for members in lists)

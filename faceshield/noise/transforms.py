@@ -1,7 +1,7 @@
-"""The views an attacker's pipeline may take of a protected face: δ is made under all of them.
+"""Random transforms of a face in a collector's pipeline; δ is optimised under them (EOT, Athalye et al. 2018).
 
-The paper's Algorithm 1 is silent about them; recipes/faces/views.yaml compares noise made with and without. Every view
-is differentiable, random for each example, and seeded.
+The paper's Algorithm 1 has none; recipes/faces/views.yaml compares noise made with and without. Every transform is
+differentiable, drawn for each example, and seeded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Change = Callable[[Tensor, Generator], Tensor]
 
 
 @lru_cache(maxsize=256)
-def _resampling(source: int, size: int) -> Tensor:
+def _build_resampling(source: int, size: int) -> Tensor:
     """(size, source) weights of torch's antialiased bilinear resize along one axis."""
     rows = torch.eye(source).view(1, 1, source, source)
     return F.interpolate(rows, (size, source), mode="bilinear", antialias=True, align_corners=False)[0, 0]
@@ -35,7 +35,7 @@ def resize(images: Tensor, size: int) -> Tensor:
 
     The same values as ``F.interpolate(antialias=True)``, whose gradient takes longer on a CPU than the network's.
     """
-    weights = _resampling(images.shape[-1], size).to(images)
+    weights = _build_resampling(images.shape[-1], size).to(images)
     return weights @ images @ weights.T
 
 
@@ -78,34 +78,34 @@ class Transforms:
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """(N, 3, S, S) RGB in [0, 1] on the canvas → (N, 3, s, s) in [0, 1], s drawn from ``sizes``."""
         size = self.sizes[int(torch.randint(len(self.sizes), (1,), generator=generator))]
-        x = self._geometry(images, size, generator)
-        x = self._colour(x, generator)
+        x = self._warp(images, size, generator)
+        x = self._jitter_colour(x, generator)
         if self.band:  # what is not asked for draws nothing: noise made without it stays the same
-            x = self._some(x, self.band, generator, drop_band)
-        x = self._some(x, self.resample, generator, self._resample)
-        return self._some(x, self.jpeg, generator, self._jpeg)
+            x = self._change_some(x, self.band, generator, drop_band)
+        x = self._change_some(x, self.resample, generator, self._resample)
+        return self._change_some(x, self.jpeg, generator, self._jpeg)
 
-    def _uniform(self, count: int, low: float, high: float, generator: Generator, x: Tensor) -> Tensor:
+    def _draw_uniform(self, count: int, low: float, high: float, generator: Generator, x: Tensor) -> Tensor:
         draw = torch.rand(count, generator=generator, device=generator.device)
         return (low + (high - low) * draw).to(x.device)
 
-    def _geometry(self, x: Tensor, size: int, generator: Generator) -> Tensor:
+    def _warp(self, x: Tensor, size: int, generator: Generator) -> Tensor:
         n, canvas = len(x), x.shape[-1]
-        side = self._uniform(n, *self.zoom, generator, x) * self.frame / canvas
-        angle = self._uniform(n, -self.rotate, self.rotate, generator, x) * (math.pi / 180)
-        moved = self._uniform(2 * n, -self.shift, self.shift, generator, x).view(n, 2) * 2 * self.frame / canvas
-        mirrored = torch.where(self._uniform(n, 0, 1, generator, x) < self.flip, -1.0, 1.0)
+        side = self._draw_uniform(n, *self.zoom, generator, x) * self.frame / canvas
+        angle = self._draw_uniform(n, -self.rotate, self.rotate, generator, x) * (math.pi / 180)
+        moved = self._draw_uniform(2 * n, -self.shift, self.shift, generator, x).view(n, 2) * 2 * self.frame / canvas
+        mirrored = torch.where(self._draw_uniform(n, 0, 1, generator, x) < self.flip, -1.0, 1.0)
         cos, sin = side * angle.cos(), side * angle.sin()
         theta = torch.stack([cos * mirrored, -sin, moved[:, 0], sin * mirrored, cos, moved[:, 1]], 1).view(n, 2, 3)
         if self.landmarks:
-            theta = self._realigned(theta, canvas, generator)
+            theta = self._realign(theta, canvas, generator)
         shrunk = round(canvas * size / self.frame)
         if shrunk < canvas:  # low-pass first: grid_sample alone would alias
             x = resize(x, shrunk)
         grid = F.affine_grid(theta, [n, 3, size, size], align_corners=False)
         return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
-    def _realigned(self, theta: Tensor, canvas: int, generator: Generator) -> Tensor:
+    def _realign(self, theta: Tensor, canvas: int, generator: Generator) -> Tensor:
         """``theta`` (n, 2, 3) after the least-squares similarity of five landmarks that are each a little off.
 
         With independent normal errors of σ pixels its scale and turn are off by σ / SPREAD and its shift by σ / √5.
@@ -116,16 +116,16 @@ class Transforms:
         shift = off[2:].T * (2 / math.sqrt(5) * self.frame / 112 / canvas)
         return torch.cat([theta[..., :2], theta[..., 2:] + shift[..., None]], 2)
 
-    def _colour(self, x: Tensor, generator: Generator) -> Tensor:
+    def _jitter_colour(self, x: Tensor, generator: Generator) -> Tensor:
         n = len(x)
-        factor = self._uniform(3 * n, 1 - self.colour, 1 + self.colour, generator, x).view(3, n, 1, 1, 1)
-        gone = self._uniform(n, 0, 1, generator, x).view(n, 1, 1, 1) < self.grey
+        factor = self._draw_uniform(3 * n, 1 - self.colour, 1 + self.colour, generator, x).view(3, n, 1, 1, 1)
+        gone = self._draw_uniform(n, 0, 1, generator, x).view(n, 1, 1, 1) < self.grey
         luma = (x * torch.from_numpy(LUMA).to(x).view(1, 3, 1, 1)).sum(1, keepdim=True)
         x = luma + torch.where(gone, 0.0, factor[0]) * (x - luma)
         mean = x.mean((1, 2, 3), keepdim=True)
         return ((mean + factor[1] * (x - mean)) * factor[2]).clamp(0, 1)
 
-    def _some(self, x: Tensor, probability: float, generator: Generator, change: Change) -> Tensor:
+    def _change_some(self, x: Tensor, probability: float, generator: Generator, change: Change) -> Tensor:
         chosen = torch.rand(len(x), generator=generator, device=generator.device) < probability
         if not chosen.any():
             return x
@@ -139,12 +139,12 @@ class Transforms:
         return resize(resize(x, small), size)
 
     def _jpeg(self, x: Tensor, generator: Generator) -> Tensor:
-        return jpeg(x, self._uniform(len(x), *self.quality, generator, x))
+        return jpeg(x, self._draw_uniform(len(x), *self.quality, generator, x))
 
 
 @dataclass(frozen=True)
 class PlainCrop:
-    """Only the middle ``frame``×``frame`` of the canvas at ``size``: no random view at all (Algorithm 1 as written)."""
+    """The middle ``frame``×``frame`` of the canvas at ``size``; nothing is random (Algorithm 1 as written)."""
 
     frame: int = 112
     size: int = 64

@@ -16,9 +16,9 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Forward, Learner, OnRound, misclassified, noisy
+from faceshield.noise.base import Forward, Learner, OnRound, add_noise, find_misclassified
 from faceshield.noise.deepfool import deepfool
-from faceshield.noise.sweep import one_of_each
+from faceshield.noise.sweep import split_by_class
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,18 @@ class Universal:
         rates: list[float] = []
         forward = learner.frozen()
 
-        def fooled(index: Tensor) -> Tensor:
-            seen = lambda part: noisy(images[part], delta[labels[part]])  # noqa: E731
-            return misclassified(index, labels, seen, forward, 4 * self.batch)
+        def find_fooled(index: Tensor) -> Tensor:
+            add = lambda part: add_noise(images[part], delta[labels[part]])  # noqa: E731
+            return find_misclassified(index, labels, add, forward, 4 * self.batch)
 
         while len(rates) < self.passes and not (rates and rates[-1] >= self.fooling):
             order = chosen[torch.randperm(count, generator=rng).to(labels.device)]
-            batches = one_of_each(order, labels) if self.update == "sequential" else order.split(self.batch)
+            batches = split_by_class(order, labels) if self.update == "sequential" else order.split(self.batch)
             for batch in batches:
-                active = batch[~fooled(batch)]
+                active = batch[~find_fooled(batch)]
                 if len(active):
                     self._push(images[active], labels[active], delta, forward)
-            rates.append(float(fooled(chosen).float().mean()))
+            rates.append(float(find_fooled(chosen).float().mean()))
             if on_round is not None:
                 on_round(len(rates) - 1, rates[-1], delta)
         provenance = {"method": "error-max", "errors": rates, "fooling": self.fooling}
@@ -83,7 +83,7 @@ class Universal:
     def _push(self, images: Tensor, labels: Tensor, delta: Tensor, forward: Forward) -> None:
         """Move the classes of ``labels`` in ``delta``, in place, by the mean of their examples' DeepFool steps."""
         move = deepfool(
-            noisy(images, delta[labels]), labels, forward,
+            add_noise(images, delta[labels]), labels, forward,
             steps=self.steps, candidates=self.candidates, overshoot=self.overshoot,
         )  # fmt: skip
         total = torch.zeros_like(delta).index_add_(0, labels, move)

@@ -14,6 +14,7 @@ from faceshield.core.user_folder import user_folder
 from faceshield.noise.identity import Identity
 
 FORMAT = "faceshield-identity-1"
+STORED = {"class_index": "slot"}  # a field's name in the file, where it differs
 FORBIDDEN = frozenset('/\\:*?"<>|')
 
 
@@ -46,7 +47,7 @@ def save(identity: Identity, path: Path | None = None) -> Path:
     target = path or path_of(identity.name)
     if path is None:
         open_for_writing()
-    fields = {key: value for key, value in vars(identity).items() if key != "delta"}
+    fields = {STORED.get(key, key): value for key, value in vars(identity).items() if key != "delta"}
     write_tensors(target, {"delta": identity.delta}, {"format": FORMAT, **fields}, mode=0o600)
     return target
 
@@ -55,7 +56,7 @@ def load(name: str) -> Identity:
     """The identity kept under ``name``. Raises StoreError where there is none or its file is damaged."""
     path = path_of(name)
     if not path.is_file():
-        known = ", ".join(names()) or "none yet"
+        known = ", ".join(list_names()) or "none yet"
         raise StoreError(f"identity {name!r} is not kept here (known: {known}); cloak some photos to make it")
     return read(path)
 
@@ -66,12 +67,13 @@ def read(path: Path) -> Identity:
     if fields.pop("format", None) != FORMAT or "delta" not in tensors:
         raise StoreError(f"{path}: is not a faceshield identity; expected a file made by 'identity export'")
     try:
-        identity = Identity(delta=tensors["delta"], **fields)
+        values = {name: fields.pop(key) for name, key in STORED.items() if key in fields}
+        identity = Identity(delta=tensors["delta"], **fields, **values)
     except TypeError:
         raise StoreError(f"{path}: is from another version of faceshield; export it again") from None
     delta, epsilon = identity.delta, identity.epsilon
-    told = isinstance(identity.name, str) and isinstance(identity.bank_correlation, float)
-    if not (told and isinstance(epsilon, float) and 0 < epsilon <= 1):
+    complete = isinstance(identity.name, str) and isinstance(identity.bank_correlation, float)
+    if not (complete and isinstance(epsilon, float) and 0 < epsilon <= 1):
         raise StoreError(f"{path}: is damaged; restore a copy or export it again")
     square = delta.dim() == 3 and delta.shape[0] == 3 and delta.shape[1] == delta.shape[2] > 0
     if delta.dtype != torch.float32 or not square:
@@ -81,7 +83,7 @@ def read(path: Path) -> Identity:
     return identity
 
 
-def names() -> list[str]:
+def list_names() -> list[str]:
     """The names of all identities kept here, sorted."""
     return sorted(path.stem for path in folder().glob("[!.]*.safetensors")) if folder().is_dir() else []
 

@@ -15,17 +15,17 @@ from faceshield.auditing.trained import Trained
 from faceshield.core.store import write_bytes
 from faceshield.evaluation.search import FAR
 from faceshield.models.resnet29 import MATCH_DISTANCE
-from faceshield.reports.audit_parts import Line, cell, embedded, png, verdict
-from faceshield.reports.crops import row_png
+from faceshield.reports.audit_parts import Line, embed_png, format_cell, render_png, word_verdict
+from faceshield.reports.crops import render_row
 from faceshield.reports.look import CYCLE, RC
 from faceshield.reports.recognisers import COLUMNS as TRAINED_COLUMNS
 from faceshield.reports.recognisers import (
     UNMEASURED,
     UNSAID,
-    trained_figure,
-    trained_lines,
-    trained_meaning,
-    trained_setting,
+    build_trained_lines,
+    describe_trained,
+    draw_trained,
+    explain_trained,
 )
 
 COLUMNS = {
@@ -55,38 +55,38 @@ def write_audit(
     metrics = result.metrics()
     page = environment.get_template("audit.html").render(
         today=f"{today:%Y-%m-%d}",
-        setting=_setting(result, recogniser),
+        setting=_describe_setting(result, recogniser),
         columns=COLUMNS.values(),
-        lines=lines(metrics),
-        meaning=meaning(metrics),
+        lines=build_lines(metrics),
+        meaning=explain(metrics),
         open=OPEN if trained is not None else (UNMEASURED, *OPEN),
-        picture=embedded(figure(result)),
-        pairs=[(pair, embedded(row_png(pair.faces))) for pair in result.nearest],
-        trained=None if trained is None else _section(trained),
+        picture=embed_png(draw_figure(result)),
+        pairs=[(pair, embed_png(render_row(pair.faces))) for pair in result.nearest],
+        trained=None if trained is None else _build_section(trained),
         lost={kind: side.lost for kind, side in result.sides.items() if side.lost},
         unread=[fault for side in result.sides.values() for fault in side.unread],
     )
     write_bytes(path, page.encode(errors="backslashreplace"))  # a file's name may be no text
 
 
-def lines(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[Line]:
+def build_lines(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[Line]:
     """The table of the four quadrants."""
     return [
-        Line(f"{query} photos, searched for among {gallery} ones", tuple(cell(told, name) for name in COLUMNS))
-        for (query, gallery), told in metrics.items()
+        Line(f"{query} photos, searched for among {gallery} ones", tuple(format_cell(rates, name) for name in COLUMNS))
+        for (query, gallery), rates in metrics.items()
     ]
 
 
-def meaning(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]:
+def explain(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]:
     """The result in plain words, a sentence each."""
     before = metrics["clean", "clean"]
     low, high = before["rank1_ci"]
-    told = [
+    sentences = [
         f"Without a cloak this recogniser found the person first in {before['rank1']:.0%} of"
         f" {before['queries']} searches (95 % interval {low:.0%} to {high:.0%})."
     ]
     if before["rank1"] < 0.5:
-        told.append("That is little to begin with: what follows says little about the cloak.")
+        sentences.append("That is few to begin with, so what follows says little about the cloak.")
     ways: dict[tuple[Kind, Kind], str] = {
         ("cloaked", "clean"): "Searching with a cloaked photo among clean ones",
         ("clean", "cloaked"): "Searching with a clean photo among cloaked ones",
@@ -96,40 +96,41 @@ def meaning(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]
         after = metrics[way]
         low, high = after["rank1_ci"]
         share = f"{after['rank1']:.0%} were found first (95 % interval {low:.0%} to {high:.0%})"
-        told.append(f"{words}, {share}. {verdict(before['rank1_ci'], after['rank1_ci'])}")
-    return told
+        sentences.append(f"{words}, {share}. {word_verdict(before['rank1_ci'], after['rank1_ci'])}")
+    return sentences
 
 
-def _section(trained: Trained) -> dict[str, Any]:
+def _build_section(trained: Trained) -> dict[str, Any]:
     return {
-        "meaning": trained_meaning(trained),
+        "meaning": explain_trained(trained),
         "columns": TRAINED_COLUMNS.values(),
-        "lines": trained_lines(trained),
-        "picture": embedded(trained_figure(trained)),
+        "lines": build_trained_lines(trained),
+        "picture": embed_png(draw_trained(trained)),
         "unsaid": UNSAID,
-        "setting": trained_setting(trained),
+        "setting": describe_trained(trained),
     }
 
 
-def _setting(result: Audit, recogniser: str) -> dict[str, str]:
+def _describe_setting(result: Audit, recogniser: str) -> dict[str, str]:
     sides = result.sides
     return {
         "clean photos": f"{len(sides['clean'].names)} with a face, in {sides['clean'].root}",
         "cloaked photos": f"{len(sides['cloaked'].names)} with a face, in {sides['cloaked'].root}",
-        "index": f"the strangers and {_photos(result.per_search)} of the person, as many for each kind, drawn by name",
-        "strangers": f"{result.crowd} photos of {result.people} people from Labeled Faces in the Wild"
+        "index": f"distractors and {_count_photos(result.per_search)} of the person, as many for each kind,"
+        " drawn by name",
+        "distractors": f"{result.crowd} photos of {result.people} people from Labeled Faces in the Wild"
         + (f"; {result.left_out} left out, whose photos are like the person's own" if result.left_out else ""),
         "recogniser": f"dlib's ResNet-29, frozen (weights {recogniser[:12]}…), our detection and alignment",
-        "limit": f"a distance of {result.limit:.3f} lets {FAR:g} of clean–stranger pairs through",
+        "limit": f"a distance of {result.limit:.3f} lets {FAR:g} of pairs of a clean photo and a distractor through",
     }
 
 
-def _photos(count: int) -> str:
+def _count_photos(count: int) -> str:
     return "1 photo" if count == 1 else f"{count} photos"
 
 
-def figure(result: Audit) -> bytes:
-    """PNG: distances between the person's photos in each quadrant, and to strangers."""
+def draw_figure(result: Audit) -> bytes:
+    """PNG: distances between the person's photos in each quadrant, and to distractors."""
     import matplotlib  # seconds that only a finished run should pay
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -139,7 +140,7 @@ def figure(result: Audit) -> bytes:
         "clean – clean": result.found["clean", "clean"].distance,
         "clean – cloaked": result.found["clean", "cloaked"].distance,
         "cloaked – cloaked": result.found["cloaked", "cloaked"].distance,
-        "clean – strangers": result.different,
+        "clean – distractors": result.different,
     }
     with matplotlib.rc_context(RC):
         drawing = Figure(figsize=(9, 3.6), layout="constrained")
@@ -151,4 +152,4 @@ def figure(result: Audit) -> bytes:
         axes.axvline(result.limit, color="#999", linestyle=":", label=f"limit {result.limit:.2f}")
         axes.set(xlabel="distance of two photos (smaller is more alike)", ylabel="share of pairs")
         axes.legend()
-        return png(drawing)
+        return render_png(drawing)

@@ -20,13 +20,13 @@ class Line:
     cells: tuple[str, ...]
 
 
-def cell(told: Mapping[str, Any], name: str) -> str:
+def format_cell(metrics: Mapping[str, Any], name: str) -> str:
     """The share ``told[name]`` and its interval ``<name>_ci`` as a table has them."""
-    low, high = told[f"{name}_ci"]
-    return f"{told[name]:.1%} ({low:.0%}–{high:.0%})"
+    low, high = metrics[f"{name}_ci"]
+    return f"{metrics[name]:.1%} ({low:.0%}–{high:.0%})"
 
 
-def verdict(before: Sequence[float], after: Sequence[float]) -> str:
+def word_verdict(before: Sequence[float], after: Sequence[float]) -> str:
     """What two intervals (low, high) of a rate say of the cloak, in words."""
     if after[1] < before[0]:
         return "The cloak lowered that."
@@ -35,12 +35,12 @@ def verdict(before: Sequence[float], after: Sequence[float]) -> str:
     return "The intervals overlap: this test does not tell the two apart."
 
 
-def embedded(png: bytes) -> str:
+def embed_png(png: bytes) -> str:
     """A picture as the base64 text that a page holds."""
     return base64.b64encode(png).decode()
 
 
-def png(drawing: Figure) -> bytes:
+def render_png(drawing: Figure) -> bytes:
     """The drawing as PNG; the same drawing gives the same bytes."""
     data = io.BytesIO()
     drawing.savefig(data, format="png", dpi=110, metadata={"Software": None})

@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from faceshield.core.results import Expected, Key, Result
-from faceshield.reports.figures import Plot, label, paper_of
-from faceshield.reports.look import BAR, PAPER, colours, legend, name_of, need, panels, rate_axis
-from faceshield.reports.results import given, keys_of, number, scalars, spread, values
+from faceshield.reports.look import (
+    BAR,
+    PAPER,
+    add_legend,
+    assign_colours,
+    format_rate_axis,
+    make_panels,
+    name_of,
+    require,
+)
+from faceshield.reports.plot import Plot, find_paper_value, label
+from faceshield.reports.results import format_given, format_number, keys_of, scalars, spread, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,34 +27,34 @@ if TYPE_CHECKING:
 Slot = tuple[str, str, Key, str]  # group along x, colour's name, key, metric
 
 
-def bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
+def draw_bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     """Groups along ``plot.x`` (the rest of the key); colours by ``plot.by``, a panel a metric, else by metric.
 
     Dots are single seeds, the whisker their standard deviation; hatched is the paper; a dashed rung is a bar of the
     claim (at most, at least).
     """
-    metrics = plot.shown(result, scalars(result), expected, "test_accuracy_final")
+    metrics = plot.choose_metrics(result, scalars(result), expected, "test_accuracy_final")
     slots: list[Slot] = [
         (label(key, plot.x, plot.by) or "–", str(key.get(plot.by, "–")) if plot.by else name_of(metric), key, metric)
         for metric in metrics
         for key in keys_of(result)
         if metric in scalars(result) and values(result, key, metric)
     ]
-    need(slots, result, f"the metric {' or '.join(metrics)}")
-    shade = colours(list(dict.fromkeys(slot[1] for slot in slots)))
-    drawn = [[slot for slot in slots if slot[3] == metric] for metric in metrics] if plot.by else [slots]
-    drawn = [own for own in drawn if own]
+    require(slots, result, f"the metric {' or '.join(metrics)}")
+    shade = assign_colours(list(dict.fromkeys(slot[1] for slot in slots)))
+    parts = [[slot for slot in slots if slot[3] == metric] for metric in metrics] if plot.by else [slots]
+    parts = [part for part in parts if part]
     groups = list(dict.fromkeys(slot[0] for slot in slots))
-    wide = max(4.6, 0.5 * len(slots) / len(drawn) + 1.2 * len(groups))
-    figure, axes = panels(result, len(drawn), width=min(wide, 12), columns=2 if wide < 7 else 1)
-    for panel, own in zip(axes, drawn, strict=True):
-        _panel(panel, own, groups, shade, result, expected)
-        panel.set_ylabel(name_of(own[0][3]) if plot.by or len(metrics) == 1 else "")
-    legend(figure, axes)
+    wide = max(4.6, 0.5 * len(slots) / len(parts) + 1.2 * len(groups))
+    figure, axes = make_panels(result, len(parts), width=min(wide, 12), columns=2 if wide < 7 else 1)
+    for panel, part in zip(axes, parts, strict=True):
+        _draw_panel(panel, part, groups, shade, result, expected)
+        panel.set_ylabel(name_of(part[0][3]) if plot.by or len(metrics) == 1 else "")
+    add_legend(figure, axes)
     return figure
 
 
-def _panel(
+def _draw_panel(
     panel: Axes,
     slots: Sequence[Slot],
     groups: Sequence[str],
@@ -54,25 +63,25 @@ def _panel(
     expected: Sequence[Expected],
 ) -> None:
     names = [name for name in shade if any(slot[1] == name for slot in slots)]
-    papers = any(paper_of(expected, key, [metric]) is not None for _, _, key, metric in slots)
+    papers = any(find_paper_value(expected, key, [metric]) is not None for _, _, key, metric in slots)
     width = 0.84 / len(names)
     half = width / 2 if papers else width
     inches = panel.get_figure(root=True).get_figwidth()  # type: ignore[union-attr]
     turn = 90 if half * 0.8 * inches / len(groups) < 0.34 else 0  # upright where a bar is narrower than its number
-    rate_axis(panel, [slot[3] for slot in slots], room=0.16)
+    format_rate_axis(panel, [slot[3] for slot in slots], room=0.16)
     for group, name, key, metric in slots:
         left = groups.index(group) - 0.42 + names.index(name) * width
-        paper = paper_of(expected, key, [metric])
+        paper = find_paper_value(expected, key, [metric])
         ours = [float(value) for value in values(result, key, metric)]
         mean, place = statistics.fmean(ours), left + width / 2 - (half / 2 if paper is not None else 0)
         panel.bar(place, mean, half * 0.94, color=shade[name], label=name)
         if len(ours) > 1:
             panel.errorbar(place, mean, spread(ours), color="#222", capsize=2.5, linewidth=1)
             panel.plot([place] * len(ours), ours, ".", color="#222", markersize=4)
-        _told(panel, place, max([mean + spread(ours), *ours]), number(metric, mean), turn)
+        _write_number(panel, place, max([mean + spread(ours), *ours]), format_number(metric, mean), turn)
         if paper is not None:
             panel.bar(place + half, paper, half * 0.94, color="white", edgecolor=shade[name], hatch="////")
-            _told(panel, place + half, paper, given(metric, paper), turn)
+            _write_number(panel, place + half, paper, format_given(metric, paper), turn)
         for bar in expected:
             for limit in (bar.at_most, bar.at_least):
                 if limit is not None and bar.metric == metric and bar.covers(key):
@@ -87,7 +96,7 @@ def _panel(
     panel.margins(y=0.15)
 
 
-def _told(panel: Axes, x: float, y: float, text: str, turn: int) -> None:
+def _write_number(panel: Axes, x: float, y: float, text: str, turn: int) -> None:
     """A number over its bar."""
     under = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
     panel.annotate(

@@ -16,10 +16,10 @@ from faceshield.core.results import Result
 from faceshield.core.store import write_json
 
 
-def versions(**peers: str) -> dict[str, str]:
+def read_versions(**peers: str) -> dict[str, str]:
     """Versions that every result names, and those of the ``peers`` measured beside."""
-    own = {"faceshield": faceshield.__version__, "torch": torch.__version__, "python": platform.python_version()}
-    return {**own, **peers}
+    ours = {"faceshield": faceshield.__version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {**ours, **peers}
 
 
 class Benchmark:
@@ -46,7 +46,7 @@ class Benchmark:
             "device": device,
             "started": self._started,
             "wall_s": round(time.monotonic() - self._begun, 1),
-            "versions": versions(**peers),
+            "versions": read_versions(**peers),
             **({} if settings is None else {"settings": settings}),
             "cells": list(cells),
             "expected": list(expected),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceshield.core.results import Expected, Result
-from faceshield.reports.figures import Plot, label
-from faceshield.reports.look import need, panels
+from faceshield.reports.look import make_panels, require
+from faceshield.reports.plot import Plot, label
 from faceshield.reports.results import keys_of, matrices, values
 
 if TYPE_CHECKING:
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 READABLE = 12  # classes up to which a number fits in a field
 
 
-def confusion(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
-    """Rows are what it is, columns what the classifier says, in per cent of the row (``confusion`` holds counts).
+def draw_confusion(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
+    """Rows are what it is, columns what the classifier says, in per cent of the row (``draw_confusion`` holds counts).
 
     Classes are called by the cell's ``classes`` where it gives them, else numbered.
     """
     from matplotlib.ticker import PercentFormatter
 
-    metric = plot.shown(result, matrices(result), expected, "confusion")[0]
+    metric = plot.choose_metrics(result, matrices(result), expected, "confusion")[0]
     keys = [key for key in keys_of(result) if metric in matrices(result) and values(result, key, metric)]
-    need(keys, result, f"the matrix {metric}")
-    figure, axes = panels(result, len(keys), width=4.2, height=3.9)
+    require(keys, result, f"the matrix {metric}")
+    figure, axes = make_panels(result, len(keys), width=4.2, height=3.9)
     image = None
     for panel, key in zip(axes, keys, strict=True):
         counts = np.asarray(values(result, key, metric), float).sum(0)

@@ -15,18 +15,18 @@ from faceshield.core.store import write_bytes
 GAP = 10  # px between two faces
 
 
-def side_by_side(crops: Sequence[Tensor], path: Path) -> None:
+def join_crops(crops: Sequence[Tensor], path: Path) -> None:
     """Write ``crops``, each (3, S, S) float32 RGB in [0, 1], left to right on white as PNG.
 
     Raises StoreError where ``path`` cannot be written.
     """
-    write_bytes(path, row_png(crops))
+    write_bytes(path, render_row(crops))
 
 
-def row_png(crops: Sequence[Tensor]) -> bytes:
-    """``crops`` as :func:`side_by_side` writes them."""
+def render_row(crops: Sequence[Tensor]) -> bytes:
+    """``crops`` as :func:`join_crops` writes them."""
     gap = torch.ones(3, crops[0].shape[1], GAP)
-    row = torch.cat([part for chip in crops for part in (chip, gap)][:-1], dim=2)
+    row = torch.cat([part for crop in crops for part in (crop, gap)][:-1], dim=2)
     pixels = row.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
     done, data = cv2.imencode(".png", pixels[..., ::-1])
     if not done:

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceshield.core.results import Expected, Result
-from faceshield.reports.figures import Plot, label, paper_of
-from faceshield.reports.look import END, colours, legend, name_of, need, panels, rate_axis
+from faceshield.reports.look import END, add_legend, assign_colours, format_rate_axis, make_panels, name_of, require
+from faceshield.reports.plot import Plot, find_paper_value, label
 from faceshield.reports.results import keys_of, values, vectors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
+def draw_curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     """A panel for each metric and rest of the key, a line for each value of ``plot.by``; bands are mean ± sd.
 
     The paper's value (of ``test_accuracy_final`` for ``curve_test``) is a diamond and a dashed line at the right.
     """
     from matplotlib.ticker import MaxNLocator
 
-    metrics = plot.shown(result, vectors(result), expected, "curve_test")
+    metrics = plot.choose_metrics(result, vectors(result), expected, "curve_test")
     by = plot.by or ("noise" if any("noise" in key for key in keys_of(result)) else None)
     found = [
         (metric, key)
@@ -31,13 +31,13 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
         for key in keys_of(result)
         if metric in vectors(result) and any(values(result, key, metric))
     ]
-    need(found, result, f"a list {' or '.join(metrics)}")
+    require(found, result, f"a list {' or '.join(metrics)}")
     places = list(dict.fromkeys((metric, label(key, None, by) if by else "") for metric, key in found))
     if any(words for _, words in places):  # a line that leaves the panels' parts open is a baseline of them all
         places = [place for place in places if place[1]]
     several = len({metric for metric, _ in places}) > 1
-    figure, axes = panels(result, len(places))
-    shade = colours(list(dict.fromkeys(str(key.get(by, "–")) if by else label(key) for _, key in found)))
+    figure, axes = make_panels(result, len(places))
+    shade = assign_colours(list(dict.fromkeys(str(key.get(by, "–")) if by else label(key) for _, key in found)))
     for panel, place in zip(axes, places, strict=True):
         ends: list[tuple[float, str]] = []
         last = 1
@@ -54,7 +54,7 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
             panel.fill_between(epochs, mean - sd, mean + sd, color=shade[name], alpha=0.2, linewidth=0)
             last = max(last, length)
             stem = metric.removeprefix("curve_")
-            paper = paper_of(expected, key, (f"{stem}_accuracy_final", f"{stem}_accuracy"))
+            paper = find_paper_value(expected, key, (f"{stem}_accuracy_final", f"{stem}_accuracy"))
             if paper is not None:
                 ends.append((paper, shade[name]))
         for paper, colour in ends:
@@ -62,10 +62,10 @@ def curves(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
             panel.plot([last * 1.03], [paper], "D", color=colour, mfc="white", ms=6, clip_on=False, zorder=3)
         if ends:
             panel.plot([], [], "--D", color="#555", mfc="white", label=END)
-        rate_axis(panel, [place[0]])
+        format_rate_axis(panel, [place[0]])
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set(xlabel="epoch", xlim=(min(1, last - 1), last * 1.05), title=place[1] if by else "")
         if several or panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]
             panel.set_ylabel(name_of(place[0]))
-    legend(figure, axes)
+    add_legend(figure, axes)
     return figure

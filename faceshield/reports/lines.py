@@ -10,15 +10,24 @@ import numpy as np
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Expected, Key, Result
-from faceshield.reports.figures import Plot, label, paper_of
-from faceshield.reports.look import MARKERS, PAPER, colours, legend, name_of, need, panels, rate_axis
+from faceshield.reports.look import (
+    MARKERS,
+    PAPER,
+    add_legend,
+    assign_colours,
+    format_rate_axis,
+    make_panels,
+    name_of,
+    require,
+)
+from faceshield.reports.plot import Plot, find_paper_value, label
 from faceshield.reports.results import keys_of, scalars, spread, values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
+def draw_lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     """A panel a metric, a line for each value of ``plot.by`` (the rest of the key) over the number ``plot.x``.
 
     Bands are mean ± sd over seeds; dashed with hollow markers is the paper. Raises UsageError where ``plot.x`` is no
@@ -26,47 +35,47 @@ def lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
     """
     if plot.x is None:
         raise UsageError(f"{result['recipe']}: plot lines needs plot_x, the number in the key to draw along")
-    metrics = plot.shown(result, scalars(result), expected, "test_accuracy_final")
-    told = [(key, label(key, plot.by, plot.x) or "ours") for key in keys_of(result) if plot.x in key]
+    metrics = plot.choose_metrics(result, scalars(result), expected, "test_accuracy_final")
+    labelled = [(key, label(key, plot.by, plot.x) or "ours") for key in keys_of(result) if plot.x in key]
     metrics = [
         metric
         for metric in metrics
-        if metric in scalars(result) and any(values(result, key, metric) for key, _ in told)
+        if metric in scalars(result) and any(values(result, key, metric) for key, _ in labelled)
     ]
-    need(metrics, result, f"{plot.x} in its key and the metric to draw over it")
-    names = list(dict.fromkeys(name for _, name in told))
-    shade = colours(names)
-    figure, axes = panels(result, len(metrics))
+    require(metrics, result, f"{plot.x} in its key and the metric to draw over it")
+    names = list(dict.fromkeys(name for _, name in labelled))
+    shade = assign_colours(names)
+    figure, axes = make_panels(result, len(metrics))
     for panel, metric in zip(axes, metrics, strict=True):
         for place, name in enumerate(names):
-            own = sorted(
+            points = sorted(
                 (
-                    (_x(key, plot.x, result), key)
-                    for key, other in told
+                    (_read_x(key, plot.x, result), key)
+                    for key, other in labelled
                     if other == name and values(result, key, metric)
                 ),
                 key=lambda pair: pair[0],
             )
-            x = [value for value, _ in own]
-            ours = [[float(value) for value in values(result, key, metric)] for _, key in own]
+            x = [value for value, _ in points]
+            ours = [[float(value) for value in values(result, key, metric)] for _, key in points]
             mean, sd = np.array([statistics.fmean(v) for v in ours]), np.array([spread(v) for v in ours])
             marker = MARKERS[place % len(MARKERS)]
             panel.plot(x, mean, color=shade[name], marker=marker, markersize=5, label=name)
             panel.fill_between(x, mean - sd, mean + sd, color=shade[name], alpha=0.2, linewidth=0)
-            papers = [(value, paper_of(expected, key, [metric])) for value, key in own]
+            papers = [(value, find_paper_value(expected, key, [metric])) for value, key in points]
             given = [(value, paper) for value, paper in papers if paper is not None]
             if given:
                 theirs = panel.plot(*zip(*given, strict=True), "--", color=shade[name], marker=marker, linewidth=1.2)
                 theirs[0].set(markerfacecolor="white", markersize=6)
         if any(bar.paper is not None and bar.metric == metric for bar in expected):
             panel.plot([], [], "--o", color="#555", mfc="white", linewidth=1.2, label=PAPER)
-        rate_axis(panel, [metric])
+        format_rate_axis(panel, [metric])
         panel.set(xlabel=plot.x.replace("_", " "), title=name_of(metric))
-    legend(figure, axes)
+    add_legend(figure, axes)
     return figure
 
 
-def _x(key: Key, name: str, result: Result) -> float:
+def _read_x(key: Key, name: str, result: Result) -> float:
     try:
         return float(key[name])
     except ValueError:

@@ -70,7 +70,7 @@ def name_of(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
 
 
-def colours(names: Sequence[str]) -> dict[str, str]:
+def assign_colours(names: Sequence[str]) -> dict[str, str]:
     """A colour for each name: the fixed one of a noise, else the next that no other name here has."""
     chosen = {name: FIXED[name] for name in names if name in FIXED}
     free = [colour for colour in CYCLE if colour not in chosen.values()] or list(CYCLE)
@@ -78,7 +78,7 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return {**chosen, **{name: free[number % len(free)] for number, name in enumerate(rest)}}
 
 
-def panels(
+def make_panels(
     result: Result, count: int, width: float = 4.6, height: float = 3.4, columns: int = 3
 ) -> tuple[Figure, list[Axes]]:
     """A captioned figure of ``count`` panels of ``width`` × ``height`` inches; those in a row share their y axis."""
@@ -90,11 +90,11 @@ def panels(
     axes = list(figure.subplots(rows, wide, squeeze=False, sharey=True).flat)
     for unused in axes[count:]:
         unused.remove()
-    _caption(figure, result)
+    _add_caption(figure, result)
     return figure, axes[:count]
 
 
-def legend(figure: Figure, axes: Sequence[Axes]) -> None:
+def add_legend(figure: Figure, axes: Sequence[Axes]) -> None:
     """One legend for all panels, below them and above the footer; what all share comes last."""
     known: dict[str, Artist] = {}
     for panel in axes:
@@ -116,15 +116,15 @@ def legend(figure: Figure, axes: Sequence[Axes]) -> None:
     )
 
 
-def _caption(figure: Figure, result: Result) -> None:
+def _add_caption(figure: Figure, result: Result) -> None:
     """The claim above, wrapped; below which recipe, scale, seeds and device; the panels are kept off both."""
     wide, high = figure.get_size_inches()
     title = textwrap.fill(result["claim"], int(wide / CHARACTER), break_on_hyphens=False)
-    told = f"{result['recipe']} at {result['scale']} scale · {format_seeds(result)}"
-    told += f"{' (± is their standard deviation)' if ',' in format_seeds(result) else ''} · {result['device']}"
+    caption = f"{result['recipe']} at {result['scale']} scale · {format_seeds(result)}"
+    caption += f"{' (± is their standard deviation)' if ',' in format_seeds(result) else ''} · {result['device']}"
     if result["scale"] == "smoke":
-        told += " · made to test the code: not a result"
-    footer = textwrap.fill(told, int(wide / CHARACTER * 1.4))
+        caption += " · made to test the code: not a result"
+    footer = textwrap.fill(caption, int(wide / CHARACTER * 1.4))
     figure.text(0.01, 1 - 0.08 / high, title, ha="left", va="top", fontsize=11)
     figure.text(0.01, 0.06 / high, footer, ha="left", va="bottom", fontsize=7.5, color="#555")
     above, below = (0.21 * len(title.splitlines()) + 0.14) / high, (0.15 * len(footer.splitlines()) + 0.1) / high
@@ -132,7 +132,7 @@ def _caption(figure: Figure, result: Result) -> None:
     engine.set(rect=(0, below, 1, 1 - above - below))
 
 
-def rate_axis(axes: Axes, metrics: Sequence[str], room: float = 0.03) -> None:
+def format_rate_axis(axes: Axes, metrics: Sequence[str], room: float = 0.03) -> None:
     """Per cent from 0 to 100, with ``room`` above, where every metric is a rate."""
     from matplotlib.ticker import PercentFormatter
 
@@ -153,7 +153,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return written
 
 
-def need(found: Sequence[object], result: Result, what: str) -> None:
+def require(found: Sequence[object], result: Result, what: str) -> None:
     """Raises UsageError where a figure's numbers are not in the result."""
     if not found:
         raise UsageError(f"{result['recipe']}: no cell holds {what}; correct the recipe's plot keys")

@@ -8,7 +8,7 @@ from typing import Any
 from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.auditing.sides import Kind
 from faceshield.auditing.trained import AFTER, BEFORE, Trained
-from faceshield.reports.audit_parts import Line, cell, png, verdict
+from faceshield.reports.audit_parts import Line, format_cell, render_png, word_verdict
 from faceshield.reports.look import FIXED, RC
 
 COLUMNS = {
@@ -25,60 +25,67 @@ UNSAID = (
     " another start may recognise the person where this one did not.",
     "The best epoch is chosen by the test photos themselves, so its interval is narrower than it should be; a"
     " recogniser that takes many people for this person scores high there too.",
-    "Photos of one occasion are alike: where the test holds neighbours of those trained on, the person is recognised"
+    "Photos of one occasion are alike. Where test and training photos are of one occasion, the person is recognised"
     " more often than in photos of another day.",
-    "Where the person's photos differ from the crowd's in light, camera or cut, a recogniser may go by that: it then"
-    " names the person more often, with and without a cloak.",
-    "Where everybody else is recognised little too, the recogniser is weak, and that the person is not says little.",
+    "Where the person's photos differ from the crowd's in light, camera or framing, a recogniser may learn that"
+    " difference. It then names the person more often, with and without a cloak.",
+    "Where the recogniser seldom names anybody else right, it is weak; that it seldom names the person then proves"
+    " little.",
 )
 
 
-def trained_meaning(result: Trained) -> list[str]:
+def explain_trained(result: Trained) -> list[str]:
     """The result in plain words, a sentence or two each."""
     before, after = result.metrics[BEFORE], result.metrics[AFTER]
-    told = [
+    sentences = [
         f"A recogniser trained on {result.photos} clean photos of the person among {result.people} other people named"
-        f" the person in {_share(before)} of {result.tested} other clean photos; guessing names {before['chance']:.0%}."
+        f" the person in {_format_share(before)} of {result.tested} other clean photos;"
+        f" guessing names {before['chance']:.0%}."
     ]
     if before["protected_accuracy"] < 0.5:
-        told.append("That is little to begin with: what follows says little about the cloak.")
-    lowered = verdict(before["protected_accuracy_ci"], after["protected_accuracy_ci"])
-    told.append(f"Trained on as many cloaked photos instead, it named them in {_share(after)}. {lowered}")
-    told += [
-        f"A collector who goes further ({COUNTERMEASURES[way[1]].about}) got {_share(metrics)} from the cloaked photos."
+        sentences.append("That is few to begin with, so what follows says little about the cloak.")
+    lowered = word_verdict(before["protected_accuracy_ci"], after["protected_accuracy_ci"])
+    sentences.append(f"Trained on as many cloaked photos instead, it named them in {_format_share(after)}. {lowered}")
+    sentences += [
+        f"A collector who goes further ({COUNTERMEASURES[way[1]].about}) got {_format_share(metrics)} from the"
+        " cloaked photos."
         for way, metrics in result.metrics.items()
         if way not in (BEFORE, AFTER)
     ]
     return [
-        *told,
+        *sentences,
         f"Everybody else was named in {before['others_accuracy']:.0%} of their photos by the first of these recognisers"
         f" and in {after['others_accuracy']:.0%} by the second.",
     ]
 
 
-def trained_lines(result: Trained) -> list[Line]:
+def build_trained_lines(result: Trained) -> list[Line]:
     """The table, a training a line."""
-    return [Line(_name(way), tuple(cell(told, name) for name in COLUMNS)) for way, told in result.metrics.items()]
+    return [
+        Line(_format_name(way), tuple(format_cell(metrics, name) for name in COLUMNS))
+        for way, metrics in result.metrics.items()
+    ]
 
 
-def trained_setting(result: Trained) -> dict[str, str]:
+def describe_trained(result: Trained) -> dict[str, str]:
     """How it was measured, by what."""
-    own = result.settings
+    settings = result.settings
     lost = ", ".join(f"{count} {side}" for side, count in result.lost.items() if count)
-    told = {
+    setting = {
         "crowd": f"{result.crowd} photos of {result.people} people trained on, {result.others_tested} others tested",
         "the person": f"{result.photos} photos in each training, {result.tested} clean ones tested that are in none",
-        "network": f"ResNet-18 of width {own['width']} at {own['size']} pixels, from scratch, {own['epochs']} epochs",
+        "network": f"ResNet-18 of width {settings['width']} at {settings['size']} pixels, from scratch,"
+        f" {settings['epochs']} epochs",
         "framing": "MTCNN's box and a margin, no alignment of ours; the crowd's photos too",
     }
     if lost:
-        told["without a face"] = f"photos that the collector left out: {lost}"
+        setting["without a face"] = f"photos that the collector left out: {lost}"
     if result.dropped:
-        told["too few"] = f"people with a face in fewer than 2 photos, left out: {', '.join(result.dropped)}"
-    return told
+        setting["too few"] = f"people with a face in fewer than 2 photos, left out: {', '.join(result.dropped)}"
+    return setting
 
 
-def trained_figure(result: Trained) -> bytes:
+def draw_trained(result: Trained) -> bytes:
     """PNG: for each training the share of test photos in which the person, and everybody else, was named."""
     import matplotlib  # seconds that only a finished run should pay
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -106,26 +113,26 @@ def trained_figure(result: Trained) -> bytes:
             axes.errorbar(places, shares, [below, above], fmt="none", color="#222", capsize=2.5, linewidth=1)
         axes.axhline(result.metrics[BEFORE]["chance"], color="#999", linestyle=":", label="guessing")
         turn: dict[str, Any] = {"rotation": 20, "ha": "right"} if len(ways) > 4 else {}
-        axes.set_xticks(range(len(ways)), [_short(way) for way in ways], **turn)
+        axes.set_xticks(range(len(ways)), [_shorten_name(way) for way in ways], **turn)
         axes.set(ylim=(0, 1), ylabel="test photos named right")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-        return png(drawing)
+        return render_png(drawing)
 
 
-def _share(told: Mapping[str, Any]) -> str:
-    low, high = told["protected_accuracy_ci"]
+def _format_share(metrics: Mapping[str, Any]) -> str:
+    low, high = metrics["protected_accuracy_ci"]
     return (
-        f"{told['protected_accuracy']:.0%} (95 % interval {low:.0%} to {high:.0%};"
-        f" {told['protected_accuracy_peak']:.0%} at its best epoch)"
+        f"{metrics['protected_accuracy']:.0%} (95 % interval {low:.0%} to {high:.0%};"
+        f" {metrics['protected_accuracy_peak']:.0%} at its best epoch)"
     )
 
 
-def _name(way: tuple[Kind, str]) -> str:
+def _format_name(way: tuple[Kind, str]) -> str:
     photos, counter = way
     return f"trained on {photos} photos" + ("" if counter == "none" else f", {COUNTERMEASURES[counter].about}")
 
 
-def _short(way: tuple[Kind, str]) -> str:
+def _shorten_name(way: tuple[Kind, str]) -> str:
     photos, counter = way
     return f"{photos} photos" if counter == "none" else counter

@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from faceshield.core.results import Expected, Result
 from faceshield.core.store import write_bytes
-from faceshield.reports.figures import Plot, draw_all
-from faceshield.reports.results import duration, format_seeds, stand_ins
-from faceshield.reports.tables import HEAD, Row, markdown, rows
+from faceshield.reports.figures import draw_all
+from faceshield.reports.plot import Plot
+from faceshield.reports.results import format_duration, format_seeds, stand_ins
+from faceshield.reports.tables import HEAD, Row, build_rows, render_table
 from faceshield.reports.verdict import Verdict, overall
 
 INTRO = (
@@ -51,10 +52,10 @@ class Part:
 
 def write_report(sections: Sequence[Section], results: Path, out: Path) -> list[Path]:
     """Write both files into ``out`` and the figures beside the result files in ``results``; returns the two files."""
-    parts = {section.id: _parts(section, results) for section in sections}
+    parts = {section.id: _build_parts(section, results) for section in sections}
     written = [out / "REPRODUCTION.md", out / "REPRODUCTION.html"]
-    write_bytes(written[0], as_markdown(sections, parts, out).encode())
-    write_bytes(written[1], as_html(sections, parts).encode())
+    write_bytes(written[0], render_markdown(sections, parts, out).encode())
+    write_bytes(written[1], render_html(sections, parts).encode())
     return written
 
 
@@ -63,7 +64,7 @@ def verdict_of(parts: Sequence[Part]) -> str:
     return ", ".join(f"{part.verdict} ({part.scale})" for part in parts) or "not run"
 
 
-def as_markdown(sections: Sequence[Section], parts: dict[str, list[Part]], out: Path) -> str:
+def render_markdown(sections: Sequence[Section], parts: dict[str, list[Part]], out: Path) -> str:
     """The whole page; figures are linked relative to ``out``."""
     lines = ["# Reproduction", "", INTRO, "", "| recipe | claim | verdict |", "| --- | --- | --- |"]
     lines += [
@@ -74,37 +75,39 @@ def as_markdown(sections: Sequence[Section], parts: dict[str, list[Part]], out: 
         lines += ["", f"## {section.id}", "", section.claim]
         for part in parts[section.id]:
             lines += ["", f"### {section.id} at {part.scale} scale: {part.verdict}", "", part.told]
-            lines += ["", markdown(part.table)]
+            lines += ["", render_table(part.table)]
             for figure in part.figures:
                 where = Path(os.path.relpath(figure, out)).as_posix()
                 lines += ["", f"![{section.id} at {part.scale} scale: {section.claim}]({where})"]
         if not parts[section.id]:
             lines += ["", f"Not run. `faceshield recipes run {section.id}`"]
             if section.expected:
-                lines += ["", markdown(_unrun(section))]
+                lines += ["", render_table(_list_unrun(section))]
         if section.note:
             lines += ["", f"Note: {section.note}"]
     return "\n".join(lines) + "\n"
 
 
-def as_html(sections: Sequence[Section], parts: dict[str, list[Part]]) -> str:
+def render_html(sections: Sequence[Section], parts: dict[str, list[Part]]) -> str:
     """The whole page with its figures inside, needing no other file and no network."""
     environment = Environment(loader=PackageLoader("faceshield.reports"), autoescape=select_autoescape())
     return environment.get_template("reproduction.html").render(
         intro=INTRO.replace("`", "").replace("*", ""),
         head=HEAD,
-        sections=[(section, parts[section.id], verdict_of(parts[section.id]), _unrun(section)) for section in sections],
-        embedded=_embedded,
+        sections=[
+            (section, parts[section.id], verdict_of(parts[section.id]), _list_unrun(section)) for section in sections
+        ],
+        embedded=_embed,
     )
 
 
-def _parts(section: Section, results: Path) -> list[Part]:
+def _build_parts(section: Section, results: Path) -> list[Part]:
     return [
         Part(
             result["scale"],
             overall(section.expected, result),
-            _told(result, stale),
-            tuple(rows(result, section.expected, section.metrics)),
+            _describe(result, stale),
+            tuple(build_rows(result, section.expected, section.metrics)),
             tuple(
                 file
                 for file in draw_all(
@@ -118,8 +121,8 @@ def _parts(section: Section, results: Path) -> list[Part]:
     ]
 
 
-def _told(result: Result, stale: bool) -> str:
-    text = f"{format_seeds(result).capitalize()} on {result['device']}; {duration(result['wall_s'])}."
+def _describe(result: Result, stale: bool) -> str:
+    text = f"{format_seeds(result).capitalize()} on {result['device']}; {format_duration(result['wall_s'])}."
     open_ = len(result.get("not_run", []))
     if open_:
         text += f" Not run yet: {open_} of {open_ + len(result['cells'])} cells."
@@ -130,10 +133,10 @@ def _told(result: Result, stale: bool) -> str:
     return text
 
 
-def _unrun(section: Section) -> list[Row]:
-    return rows({"cells": []}, section.expected)
+def _list_unrun(section: Section) -> list[Row]:
+    return build_rows({"cells": []}, section.expected)
 
 
-def _embedded(figure: Path) -> str:
+def _embed(figure: Path) -> str:
     data = base64.b64encode(figure.with_suffix(".svg").read_bytes()).decode()
     return f"data:image/svg+xml;base64,{data}"

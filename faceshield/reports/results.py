@@ -43,17 +43,17 @@ def spread(numbers: Sequence[float]) -> float:
 
 def scalars(result: Result) -> list[str]:
     """The metrics that are one number, in the order of the file."""
-    return _named(result, _is_number)
+    return _require_named(result, _is_number)
 
 
 def vectors(result: Result) -> list[str]:
     """The metrics that are a list of numbers, such as one an epoch."""
-    return _named(result, lambda value: isinstance(value, list) and bool(value) and all(map(_is_number, value)))
+    return _require_named(result, lambda value: isinstance(value, list) and bool(value) and all(map(_is_number, value)))
 
 
 def matrices(result: Result) -> list[str]:
     """The metrics that are a list of lists, such as a confusion matrix."""
-    return _named(result, lambda value: isinstance(value, list) and bool(value) and isinstance(value[0], list))
+    return _require_named(result, lambda value: isinstance(value, list) and bool(value) and isinstance(value[0], list))
 
 
 def is_rate(metric: str) -> bool:
@@ -61,21 +61,21 @@ def is_rate(metric: str) -> bool:
     return not RATES.isdisjoint(metric.split("_"))
 
 
-def number(metric: str, value: float) -> str:
+def format_number(metric: str, value: float) -> str:
     """``value`` as people read it: rates in per cent, everything else in three digits or all before the point."""
     if is_rate(metric):
         return f"{value:.1%}"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time as people say it."""
     if seconds < 90:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
-def given(metric: str, value: float) -> str:
+def format_given(metric: str, value: float) -> str:
     """A number that somebody wrote down, such as the paper's, with the digits it has: "16.42%"."""
     return f"{value * 100:.4g}%" if is_rate(metric) else f"{value:.4g}"
 
@@ -110,7 +110,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _named(result: Result, fits: Callable[[Any], bool]) -> list[str]:
+def _require_named(result: Result, fits: Callable[[Any], bool]) -> list[str]:
     """The metrics of which some cell's value fits."""
     metrics = (item for cell in result["cells"] for item in cell["metrics"].items())
     return list(dict.fromkeys(name for name, value in metrics if fits(value)))

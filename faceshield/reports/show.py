@@ -51,8 +51,8 @@ def write_page(original: Path, cloaked: Path, out: Path) -> None:
         raise UsageError(f"{cloaked}: is not a cloak of {original}: their sizes are {sizes}")
     before, after = (a.pixels, b.pixels) if a.pixels.dtype == b.pixels.dtype else (a.rgb8(), b.rgb8())
     shown = a.rgb8(), b.rgb8()
-    whole = _place(Region(0, 0, *before.shape[:2]), before, after, shown, shrink=True)
-    faces = [_place(region, before, after, shown, shrink=False) for region in changed_regions(before, after)]
+    whole = _build_place(Region(0, 0, *before.shape[:2]), before, after, shown, shrink=True)
+    faces = [_build_place(region, before, after, shown, shrink=False) for region in find_changed_regions(before, after)]
     environment = Environment(loader=PackageLoader("faceshield.reports"), autoescape=select_autoescape())
     page = environment.get_template("show.html").render(
         name=original.name, cloaked=cloaked.name, whole=whole, faces=faces, amplify=AMPLIFY
@@ -60,7 +60,7 @@ def write_page(original: Path, cloaked: Path, out: Path) -> None:
     write_bytes(out, page.encode(errors="backslashreplace"))
 
 
-def changed_regions(before: NDArray[Any], after: NDArray[Any], least: int = 16) -> list[Region]:
+def find_changed_regions(before: NDArray[Any], after: NDArray[Any], least: int = 16) -> list[Region]:
     """Bounding rectangles of what changed by more than a codec's own error would (blocks apart are separate)."""
     change = np.abs(after.astype(np.int32) - before.astype(np.int32)).max(2).astype(np.float32)
     change *= 255 / float(np.iinfo(before.dtype).max)
@@ -71,18 +71,18 @@ def changed_regions(before: NDArray[Any], after: NDArray[Any], least: int = 16) 
     return [Region(*box) for box in sorted(boxes, key=lambda box: -(box[2] - box[0]) * (box[3] - box[1]))[:12]]
 
 
-def _place(
+def _build_place(
     region: Region, before: NDArray[Any], after: NDArray[Any], shown: Sequence[NDArray[np.uint8]], shrink: bool
 ) -> Place:
     """``shown`` are ``before`` and ``after`` with 8 bits a colour."""
     a, b = region.of(before), region.of(after)
     zoom = min(1.0, WIDEST / a.shape[1]) if shrink else max(1, round(320 / a.shape[1]))
-    pictures = [_uri(picture, zoom) for picture in (*map(region.of, shown), amplify_change(a, b))]
+    pictures = [_encode_uri(picture, zoom) for picture in (*map(region.of, shown), amplify_change(a, b))]
     figures = linf_255(a, b), psnr(a, b), ssim(a, b)
     return Place(pictures[0], pictures[1], pictures[2], round(a.shape[1] * zoom), *figures)
 
 
-def _uri(picture: NDArray[np.uint8], zoom: float) -> str:
+def _encode_uri(picture: NDArray[np.uint8], zoom: float) -> str:
     if zoom != 1:
         method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_NEAREST
         picture = np.asarray(cv2.resize(picture, None, fx=zoom, fy=zoom, interpolation=method), np.uint8)

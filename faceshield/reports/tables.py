@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from faceshield.core.results import Expected, Result, words
-from faceshield.reports.results import given, keys_of, number, scalars, spread, values
+from faceshield.reports.results import format_given, format_number, keys_of, scalars, spread, values
 from faceshield.reports.verdict import format_limit, is_asked, judge
 
 HEAD = ("cells", "metric", "ours", "seeds", "paper", "bar", "verdict")
@@ -30,7 +30,7 @@ class Row:
         return (self.cells, self.metric, self.ours, self.seeds, self.paper, self.bar, self.verdict)
 
 
-def rows(result: Result, expected: Sequence[Expected], metrics: Sequence[str] = ()) -> list[Row]:
+def build_rows(result: Result, expected: Sequence[Expected], metrics: Sequence[str] = ()) -> list[Row]:
     """A row for each key and metric: those asked for and those expected; without either all that are one number.
 
     An expectation that no finished cell answers gets a row of its own, "not run", but for those about cells that the
@@ -48,29 +48,34 @@ def rows(result: Result, expected: Sequence[Expected], metrics: Sequence[str] = 
                 continue
             bars = [place for place, bar in enumerate(expected) if bar.metric == metric and bar.covers(key)]
             answered |= set(bars)
-            mean_sd = f"{number(metric, statistics.fmean(ours))} ± {number(metric, spread(ours))}"
-            text = mean_sd if len(ours) > 1 else number(metric, ours[0])
+            mean_sd = f"{format_number(metric, statistics.fmean(ours))} ± {format_number(metric, spread(ours))}"
+            text = mean_sd if len(ours) > 1 else format_number(metric, ours[0])
             start = (words(key), metric, text, str(len(ours)))
             made += [
-                Row(*start, _paper(expected[place]), format_limit(expected[place]), judge(expected[place], result, key))
+                Row(
+                    *start,
+                    _format_paper(expected[place]),
+                    format_limit(expected[place]),
+                    judge(expected[place], result, key),
+                )
                 for place in bars
             ] or [Row(*start, "–", "–", "–")]
     return made + [
-        Row(bar.subject(), bar.metric, "–", "0", _paper(bar), format_limit(bar), "not run")
+        Row(bar.subject(), bar.metric, "–", "0", _format_paper(bar), format_limit(bar), "not run")
         for place, bar in enumerate(expected)
         if place not in answered and is_asked(bar, result)
     ]
 
 
-def markdown(table: Sequence[Row]) -> str:
+def render_table(table: Sequence[Row]) -> str:
     """A Markdown table, head included, without a line break at its end."""
     lines = [HEAD, ("---",) * len(HEAD), *(row.fields() for row in table)]
-    return "\n".join(f"| {' | '.join(_plain(cell) for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines)
 
 
-def _paper(bar: Expected) -> str:
-    return "–" if bar.paper is None else given(bar.metric, bar.paper)
+def _format_paper(bar: Expected) -> str:
+    return "–" if bar.paper is None else format_given(bar.metric, bar.paper)
 
 
-def _plain(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("|", "\\|")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from faceshield.core.results import Expected, Key, Result, contains, words
-from faceshield.reports.results import given, is_rate, keys_of, values
+from faceshield.reports.results import format_given, is_rate, keys_of, values
 
 Verdict = Literal["agree", "differ", "not run", "partly run", "no bar"]
 # means of seeds carry rounding: 0.1 + 0.2 is within 0.3
@@ -90,21 +90,22 @@ def format_limit(bar: Expected) -> str:
     """The bar as text: "≤ 5.0%", "within 3 points of none"; "–" without one."""
     parts = []
     if bar.at_most is not None:
-        parts.append(f"≤ {given(bar.metric, bar.at_most)}")
+        parts.append(f"≤ {format_given(bar.metric, bar.at_most)}")
     if bar.at_least is not None:
-        parts.append(f"≥ {given(bar.metric, bar.at_least)}")
+        parts.append(f"≥ {format_given(bar.metric, bar.at_least)}")
     target = "the paper" if bar.near is None else words(bar.near.key)
     if bar.near is not None and bar.near.metric != bar.metric:
         target += f" ({bar.near.metric})"
-    for limit, told in ((bar.within, "within {} of"), (bar.above, "at most {} above"), (bar.below, "at most {} below")):
+    limits = ((bar.within, "within {} of"), (bar.above, "at most {} above"), (bar.below, "at most {} below"))
+    for limit, phrase in limits:
         if limit is not None:
             distance = f"{limit * 100:.3g} points" if is_rate(bar.metric) else f"{limit:.3g}"
-            parts.append(f"{told.format(distance)} {target}")
+            parts.append(f"{phrase.format(distance)} {target}")
     return " and ".join(parts) or "–"
 
 
 def format_bar(bar: Expected) -> str:
     """A whole expectation on one line."""
-    paper = "" if bar.paper is None else f", paper {given(bar.metric, bar.paper)}"
+    paper = "" if bar.paper is None else f", paper {format_given(bar.metric, bar.paper)}"
     limit = format_limit(bar)
     return f"{bar.subject()}: {bar.metric}{'' if limit == '–' else f' {limit}'}{paper}"

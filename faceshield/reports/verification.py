@@ -36,61 +36,63 @@ def write_report(result: Verification, title: str, setting: Mapping[str, str], f
     ``setting`` says in words how it was measured: which pairs, photos, recogniser, alignment. Raises StoreError where
     the folder cannot be written.
     """
-    table = rows(result)
-    picture = base64.b64encode(figure(result)).decode()
+    table = build_rows(result)
+    picture = base64.b64encode(draw_figure(result)).decode()
     environment = Environment(loader=PackageLoader("faceshield.reports"), autoescape=select_autoescape())
     page = environment.get_template("verification.html").render(
-        title=title, setting=setting, rows=table, picture=picture, notes=notes(result)
+        title=title, setting=setting, rows=table, picture=picture, notes=write_notes(result)
     )
     html, text = folder / "verification.html", folder / "verification.md"
     write_bytes(html, page.encode(errors="backslashreplace"))
-    write_bytes(text, _markdown(title, setting, table, notes(result)).encode(errors="backslashreplace"))
+    write_bytes(text, _render_markdown(title, setting, table, write_notes(result)).encode(errors="backslashreplace"))
     return html, text
 
 
-def rows(result: Verification) -> list[Row]:
+def build_rows(result: Verification) -> list[Row]:
     """The table: every rate with its 95 % interval, a refused one with a dash."""
-    own, folds = result.people_ci, result.folds
+    intervals, folds = result.people_ci, result.folds
     table = [
         Row("pairs (same + different)", f"{len(result.pairs)} ({result.roc.positives} + {result.roc.negatives})", ""),
         Row("pairs lost to detection, decided “different”", str(folds.failures), ""),
         Row(
             f"accuracy, {len(folds.accuracies)} folds (mean ± standard error)",
             f"{folds.mean:.2%} ± {folds.se:.2%}",
-            _span(own.get("accuracy")),
+            _format_span(intervals.get("accuracy")),
         ),
-        Row("area under the ROC", f"{result.roc.auc:.4f}", _span(own.get("auc"), "{:.4f}")),
-        Row("equal error rate", f"{result.roc.eer:.2%}", _span(own.get("eer"))),
+        Row("area under the ROC", f"{result.roc.auc:.4f}", _format_span(intervals.get("auc"), "{:.4f}")),
+        Row("equal error rate", f"{result.roc.eer:.2%}", _format_span(intervals.get("eer"))),
     ]
     for target in sorted({*result.points, *result.refused}, reverse=True):
         point = result.points.get(target)
-        name = f"true accept rate at a false accept rate of {format_far(target)}"
+        name = f"true accept rate (1 − FNMR) at a false accept rate (FMR) of {format_far(target)}"
         if point is None:
             table.append(Row(name, "–", "too few pairs"))
             continue
-        table.append(Row(name, f"{point.tar:.2%}", _span(own.get(str(target)))))
-        told = f"false accept rate measured there (threshold {point.threshold:.4f})"
-        table.append(Row(told, f"{point.far:.3%}", _span(point.far_ci, "{:.3%}")))
+        table.append(Row(name, f"{point.tar:.2%}", _format_span(intervals.get(str(target)))))
+        measured = f"false accept rate (FMR) measured there (threshold {point.threshold:.4f})"
+        table.append(Row(measured, f"{point.far:.3%}", _format_span(point.far_ci, "{:.3%}")))
     return table
 
 
-def notes(result: Verification) -> list[str]:
+def write_notes(result: Verification) -> list[str]:
     """What a reader must know to read the table, a sentence each."""
-    told = [
+    sentences = [
         "Each fold is decided by the threshold that suits the other folds best; a score is higher for more similar"
         " photos.",
         "Intervals are 95 %; those of the false accept rates are Clopper–Pearson over pairs, all others resample people"
         " (pairs share people).",
+        "The false accept rate is the false match rate (FMR) of ISO/IEC 19795-1, and 1 − the true accept rate its false"
+        " non-match rate (FNMR), where every photo was enrolled; pairs lost to detection count as non-matches here.",
         *result.refused.values(),
     ]
     if not result.people_ci:
-        told.append("The photos' ids name no person, so that intervals over people could not be had.")
+        sentences.append("The photos' ids name no person, so that intervals over people could not be had.")
     elif shared := result.pairs.people_in_several_folds():
-        told.append(f"{len(shared)} people stand in pairs of more than one fold, which flatters the accuracy.")
-    return told
+        sentences.append(f"{len(shared)} people stand in pairs of more than one fold, which flatters the accuracy.")
+    return sentences
 
 
-def figure(result: Verification) -> bytes:
+def draw_figure(result: Verification) -> bytes:
     """PNG: ROC on a linear and on a logarithmic FAR axis, DET, and both kinds' scores."""
     import matplotlib  # seconds that only a finished run should pay
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -101,10 +103,10 @@ def figure(result: Verification) -> bytes:
         drawing = Figure(figsize=(10, 8.4), layout="constrained")
         FigureCanvasAgg(drawing)
         (linear, log), (det, scores) = drawing.subplots(2, 2)
-        fpr, tpr = _corners(curve)
+        fpr, tpr = _drop_straight_points(curve)
         for axes in (linear, log):
             axes.plot(fpr if axes is linear else fpr.clip(_FLOOR), tpr, color=SAME)
-            axes.set(xlabel="false accept rate", ylabel="true accept rate")
+            axes.set(xlabel="false accept rate (FMR)", ylabel="true accept rate (1 − FNMR)")
         linear.plot([0, 1], [0, 1], ":", color="#999", linewidth=1)
         linear.plot([curve.eer], [1 - curve.eer], "o", color=DIFFERENT, label=f"equal error rate {curve.eer:.2%}")
         linear.set_title(f"ROC, area {curve.auc:.4f}")
@@ -119,8 +121,8 @@ def figure(result: Verification) -> bytes:
         known = np.isfinite(result.scores)
         bins = np.histogram_bin_edges(result.scores[known], 60)
         for same, colour, name in ((True, SAME, "same person"), (False, DIFFERENT, "different people")):
-            own = result.scores[known & (result.pairs.same == same)]
-            scores.hist(own, bins=list(bins), color=colour, alpha=0.6, label=name)
+            part = result.scores[known & (result.pairs.same == same)]
+            scores.hist(part, bins=list(bins), color=colour, alpha=0.6, label=name)
         scores.set(title="scores", xlabel="score (higher is more similar)", ylabel="pairs")
         scores.legend()
         data = io.BytesIO()
@@ -128,7 +130,7 @@ def figure(result: Verification) -> bytes:
     return data.getvalue()
 
 
-def _corners(curve: Roc) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _drop_straight_points(curve: Roc) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """FPR and TPR without the points in the middle of a level or upright stretch."""
     fpr, tpr = curve.fpr, curve.tpr
     middle = (np.diff(fpr, 2) == 0) & (np.diff(tpr, 2) == 0)
@@ -136,18 +138,18 @@ def _corners(curve: Roc) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return fpr[keep], tpr[keep]
 
 
-def _span(interval: tuple[float, float] | None, form: str = "{:.2%}") -> str:
+def _format_span(interval: tuple[float, float] | None, form: str = "{:.2%}") -> str:
     return f"{form.format(interval[0])} – {form.format(interval[1])}" if interval else ""
 
 
-def _markdown(title: str, setting: Mapping[str, str], table: list[Row], told: list[str]) -> str:
-    lines = [f"# {_plain(title)}", "", *(f"- {name}: {_plain(value)}" for name, value in setting.items()), ""]
+def _render_markdown(title: str, setting: Mapping[str, str], table: list[Row], sentences: list[str]) -> str:
+    lines = [f"# {_escape(title)}", "", *(f"- {name}: {_escape(value)}" for name, value in setting.items()), ""]
     lines += ["| | | 95 % interval |", "|---|---|---|"]
-    lines += [f"| {_plain(row.name)} | {row.value} | {row.interval} |" for row in table]
-    return "\n".join([*lines, "", *(f"{_plain(sentence)}  " for sentence in told), ""])
+    lines += [f"| {_escape(row.name)} | {row.value} | {row.interval} |" for row in table]
+    return "\n".join([*lines, "", *(f"{_escape(sentence)}  " for sentence in sentences), ""])
 
 
-def _plain(text: str) -> str:
+def _escape(text: str) -> str:
     """File names are text: no markup, no table cells, no lines of their own."""
     for sign in "\\`*_<>|[]":
         text = text.replace(sign, f"\\{sign}")

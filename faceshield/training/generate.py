@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,23 @@ from torch import Tensor
 from faceshield.core.errors import UsageError
 from faceshield.core.outputs import new_file
 from faceshield.core.rng import derive_seed
-from faceshield.core.types import Form, Noise
+from faceshield.core.types import Form, Noise, Progress
 from faceshield.data.examples import Examples
 from faceshield.data.sources import open_training_part
 from faceshield.models.zoo import build
 from faceshield.noise.file import data_digest, write_noise
-from faceshield.noise.presets import preset
+from faceshield.noise.presets import find_preset
 from faceshield.noise.registry import LEARNER_RATE, TRAINED, noise_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
-Progress = Callable[[str, int, int], None]
-UNRESUMED = TRAINED | {"random"}  # they have no checkpoints
+UNRESUMED = TRAINED | {"random"}  # made in one go
 
 
 @dataclass(frozen=True)
 class Request:
-    """What noise is wanted. ``epsilon`` in [0, 1]; ``setting`` as :func:`faceshield.noise.presets.preset`'s.
+    """What noise is wanted. ``epsilon`` in [0, 1]; ``setting`` as :func:`faceshield.noise.presets.find_preset`'s.
 
     ``width`` is the surrogate's, ``epochs`` the training of the network that error-max needs. What is None stays the
     method's own.
@@ -73,7 +71,7 @@ def generate_noise(
     left = [path for path in _parts(checkpoint) if path.is_file()]
     if left and not resume:
         raise UsageError(f"{left[0]}: was left by an interrupted run; go on with --resume, or delete it")
-    options: dict[str, Any] = preset(request.setting, request.method, request.form, request.epsilon)
+    options: dict[str, Any] = find_preset(request.setting, request.method, request.form, request.epsilon)
     options |= {name: value for name in ("rounds", "patch") if (value := getattr(request, name)) is not None}
     if request.method not in UNRESUMED:
         options["checkpoint"] = checkpoint

@@ -35,7 +35,7 @@ from faceshield.experiments.paper.network import Training, TrainingSettings, fit
 from faceshield.models.frozen import freeze
 from faceshield.models.zoo import build
 from faceshield.noise.error_min import ErrorMin
-from faceshield.noise.presets import preset
+from faceshield.noise.presets import find_preset
 from faceshield.noise.sweep import Losses
 from faceshield.reports.benchmark import Benchmark
 from faceshield.training.learner import learner
@@ -125,7 +125,7 @@ def arms(device: torch.device) -> dict[str, Arm]:
     best = torch.bfloat16 if has_bf16(device) else torch.float32
     rows, last = torch.contiguous_format, torch.channels_last
     plain = Runtime(device, torch.float32, rows)
-    fast = preset("fast", "error-min", "sample", Budget().epsilon)
+    fast = find_preset("fast", "error-min", "sample", Budget().epsilon)
     return {
         "foolbox": Arm(plain, solver=Foolbox),
         "plain": Arm(plain, solver=lambda network: Plain()),

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from faceshield.core.store import sha256, write_tensors
 from faceshield.models import faceres, fr_feature, mobileface, sface
-from faceshield.models.embedder import GOLDEN, Embedder, filled, golden_input
+from faceshield.models.embedder import GOLDEN, Embedder, fill, make_golden_input
 from faceshield.models.weights import register
 
 WEIGHTS = Path("weights")
@@ -108,11 +108,11 @@ def convert(name: str, folder: Path) -> None:
         )
     model = source.read(path)
     full = dict(zip(source.network().state_dict(), _flat(model, source.network()), strict=True))
-    network = filled(source.network(), full, name)
+    network = fill(source.network(), full, name)
     told = {"layers": _compare(network, model, source)}
     half = {key: value.half() if value.dim() > 1 else value for key, value in full.items()}
-    golden = network.embed(golden_input(source.size))[0]
-    rounded = filled(source.network(), half, name).embed(golden_input(source.size))[0]
+    golden = network.embed(make_golden_input(source.size))[0]
+    rounded = fill(source.network(), half, name).embed(make_golden_input(source.size))[0]
     write_tensors(WEIGHTS / f"{name}.safetensors", {**half, GOLDEN: golden}, {"sha256": source.sha256})
     entry = register(
         WEIGHTS, name, f"{name}.safetensors", licence=source.licence, input=source.reads,
@@ -173,7 +173,7 @@ def _in_order(layers: list[dict[str, Array]], network: Embedder) -> Iterator[Ten
 
 def _compare(network: Embedder, model: onnx.ModelProto, source: Source) -> str:
     """How far layers and embedding lie from onnxruntime's. Raises ValueError beyond :data:`NEAR`."""
-    image = golden_input(source.size)
+    image = make_golden_input(source.size)
     wanted = [node.output[0] for node in model.graph.node if source.marks(node)]
     last = model.graph.output[0].name
     told = onnx.ModelProto()

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from faceshield.attacks.adversarial import FAST
-from faceshield.attacks.augment import STRONG
 from faceshield.attacks.base import Pairs
 from faceshield.attacks.finetune import FineTuned
-from faceshield.attacks.frozen import nearest, probe
-from faceshield.attacks.project import linear, project_out, remove_span
+from faceshield.attacks.frozen import find_nearest, fit_probe
+from faceshield.attacks.project import fit_linear, project_out, remove_span
 from faceshield.attacks.purify import fit_purifier, purify_examples
+from faceshield.attacks.table import FAST
+from faceshield.attacks.transforms import STRONG
 from faceshield.core.rng import generator
 from faceshield.data.examples import Examples
 
@@ -47,7 +47,7 @@ def test_what_is_projected_out_is_gone_and_the_rest_stays(marked):
 
 def test_projection_finds_class_wise_noise(marked):
     data, noise = marked
-    weights = linear(data.images, data.labels, 4, generator(0))
+    weights = fit_linear(data.images, data.labels, 4, generator(0))
     along = torch.nn.functional.cosine_similarity(weights, noise.flatten(1) - noise.flatten(1).mean(0))
     assert float(along.min()) > 0.3
     left = project_out(data, Pairs(data.images[:1], data.images[:1]), generator(0)).images.float()
@@ -88,9 +88,9 @@ def test_the_nearest_photo_and_the_probe_name_who_it_is():
     labels = torch.arange(60) % 3
     features = centres[labels] + torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
     queries = centres + 0.2
-    assert nearest(features, labels, queries).tolist() == [0, 1, 2]
-    assert probe(features, labels)(queries).tolist() == [0, 1, 2]
-    assert probe(features, labels + 4)(queries).tolist() == [4, 5, 6]
+    assert find_nearest(features, labels, queries).tolist() == [0, 1, 2]
+    assert fit_probe(features, labels)(queries).tolist() == [0, 1, 2]
+    assert fit_probe(features, labels + 4)(queries).tolist() == [4, 5, 6]
 
 
 @pytest.mark.parametrize("people", [2, 5])
@@ -100,7 +100,7 @@ def test_fine_tuning_starts_from_the_probe_and_moves_every_layer(people):
     images = (torch.rand(40, 3, 8, 8, generator=rng) + labels.view(-1, 1, 1, 1)) / (people + 1)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 6)).requires_grad_(False)
     with torch.no_grad():
-        learned = probe(network(images), labels)
+        learned = fit_probe(network(images), labels)
         tuned = FineTuned(network, learned)
         assert tuned(images).argmax(1).equal(learned(network(images)))
     logits = tuned(images)

@@ -9,12 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from faceshield.attacks.base import in_parts
-from faceshield.attacks.grey import grey
-from faceshield.attacks.jpeg import recompress
-from faceshield.attacks.recrop import recrop
-from faceshield.attacks.resize import blur, half_size
+from faceshield.attacks.base import map_in_parts
 from faceshield.attacks.table import COUNTERMEASURES, countermeasure
+from faceshield.attacks.transforms import blur, grey, half_size, recompress, recrop
 from faceshield.core.errors import UsageError
 from faceshield.imaging.warp import from_rgb
 
@@ -67,22 +64,22 @@ def test_recrop_is_pillows_box(pictures):
 @pytest.mark.parametrize("name", [name for name, one in COUNTERMEASURES.items() if one.pictures])
 def test_each_keeps_shape_and_type_and_what_it_was_given(pictures, name):
     before = pictures.clone()
-    after = COUNTERMEASURES[name].applied(pictures)
+    after = COUNTERMEASURES[name].apply(pictures)
     assert after.shape == pictures.shape
     assert after.dtype == torch.uint8
     assert pictures.equal(before)
     assert not after.equal(pictures)
-    assert after[:1].equal(COUNTERMEASURES[name].applied(pictures[:1])), "pictures do not change one another"
+    assert after[:1].equal(COUNTERMEASURES[name].apply(pictures[:1])), "pictures do not change one another"
 
 
 def test_parts_are_joined_in_order():
     pictures = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1).expand(5, 3, 2, 2).contiguous()
-    assert in_parts(lambda part: part, pictures, size=2).equal(pictures)
-    assert len(in_parts(lambda part: part, pictures[:0])) == 0
+    assert map_in_parts(lambda part: part, pictures, size=2).equal(pictures)
+    assert len(map_in_parts(lambda part: part, pictures[:0])) == 0
 
 
 def test_plain_training_changes_nothing_and_an_unknown_name_lists_the_known(pictures):
-    assert countermeasure("none").applied(pictures) is pictures
+    assert countermeasure("none").apply(pictures) is pictures
     assert countermeasure("none").training() == {}
     assert set(countermeasure("mixup").training()) == {"mix"}
     with pytest.raises(UsageError, match=r"'jpeg-1' is unknown; use none, jpeg-90"):

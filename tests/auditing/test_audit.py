@@ -18,7 +18,7 @@ from faceshield.core.errors import UsageError
 from faceshield.evaluation.distractors import Distractors, load_distractors
 from faceshield.evaluation.enrol import Recogniser
 from faceshield.evaluation.search import FAR, search
-from faceshield.reports.audit import meaning, write_audit
+from faceshield.reports.audit import explain, write_audit
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_change_is_told_only_where_the_intervals_are_apart():
         ("clean", "cloaked"): told(0.95, 0.8, 1.0),
         ("cloaked", "cloaked"): told(0.5, 0.3, 0.7),
     }
-    first, second, third, fourth = meaning(metrics)
+    first, second, third, fourth = explain(metrics)
     assert "100%" in first
     assert "5% were found first" in second
     assert "lowered that" in second

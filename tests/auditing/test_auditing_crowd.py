@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from faceshield.attacks.collected import kept, tool_pairs
+from faceshield.attacks.collected import collect, make_pairs
 from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.auditing import crowd as module
 from faceshield.auditing.crowd import SETTINGS, epochs_of, read_crowd, train_recognisers
@@ -128,14 +128,14 @@ def test_every_line_of_the_battery_runs_at_the_collectors_size():
     photos = synthesize_people(3, 4, seed=2, size=STORED)
     for against in COUNTERMEASURES.values():
         if against.pictures is not None:
-            handled = kept(photos, against, 32, margin=0)
+            handled = collect(photos, against, 32, margin=0)
             assert handled.images.shape == (12, 3, 32, 32)
-            assert not handled.images.equal(kept(photos, COUNTERMEASURES["none"], 32, margin=0).images)
+            assert not handled.images.equal(collect(photos, COUNTERMEASURES["none"], 32, margin=0).images)
 
 
 def test_a_purifier_gets_pairs_a_public_noise_apart():
     clean = torch.full((3, 3, STORED, STORED), 128, dtype=torch.uint8)
-    pairs = tool_pairs(clean, STORED, torch.Generator().manual_seed(0), margin=0)
+    pairs = make_pairs(clean, STORED, torch.Generator().manual_seed(0), margin=0)
     apart = (pairs.cloaked.int() - pairs.clean.int()).abs()
     assert 4 <= apart.amax() <= 8
     assert (apart.flatten(1).amax(1) > 0).all()

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 
 from faceshield.auditing import crowd
 from faceshield.auditing.trained import AFTER, BEFORE, Trained, add_intervals
-from faceshield.reports.recognisers import trained_lines, trained_meaning, trained_setting
+from faceshield.reports.recognisers import build_trained_lines, describe_trained, explain_trained
 
 SETTINGS = {"size": 80, "width": 16, "epochs": 30}
 
@@ -40,13 +40,13 @@ def test_intervals_are_exact_for_any_count(trials, data):
 
 
 def test_words_follow_the_intervals():
-    lowered = " ".join(trained_meaning(result(shares(16, 17, 150), shares(1, 3, 148))))
+    lowered = " ".join(explain_trained(result(shares(16, 17, 150), shares(1, 3, 148))))
     assert "trained on 20 clean photos of the person among 30 other people named the person in 80%" in lowered
     assert "in 5% (95 % interval 0% to 25%; 15% at its best epoch). The cloak lowered that." in lowered
     assert "75% of their photos by the first of these recognisers and in 74% by the second" in lowered
     assert "little to begin with" not in lowered
-    assert "does not tell the two apart" in " ".join(trained_meaning(result(shares(10, 10, 9), shares(8, 9, 9))))
-    weak = " ".join(trained_meaning(result(shares(1, 2, 9), shares(18, 18, 9))))
+    assert "does not tell the two apart" in " ".join(explain_trained(result(shares(10, 10, 9), shares(8, 9, 9))))
+    weak = " ".join(explain_trained(result(shares(1, 2, 9), shares(18, 18, 9))))
     assert "little to begin with" in weak
     assert "more than without a cloak" in weak
     assert not re.search(r"protects? you|\bsafe\b|invisible|guarantee", lowered + weak, re.I)
@@ -54,15 +54,15 @@ def test_words_follow_the_intervals():
 
 def test_a_line_for_each_training_says_what_was_done():
     made = result(shares(16, 17, 150), shares(1, 3, 148), jpeg_75=shares(2, 5, 140))
-    names = [line.name for line in trained_lines(made)]
+    names = [line.name for line in build_trained_lines(made)]
     assert names == [
         "trained on clean photos",
         "trained on cloaked photos",
         "trained on cloaked photos, saved as JPEG 75",
     ]
-    assert trained_lines(made)[2].cells[1] == "25.0% (9%–49%)"
-    assert "A collector who goes further (saved as JPEG 75) got 10%" in " ".join(trained_meaning(made))
-    told = trained_setting(made)
+    assert build_trained_lines(made)[2].cells[1] == "25.0% (9%–49%)"
+    assert "A collector who goes further (saved as JPEG 75) got 10%" in " ".join(explain_trained(made))
+    told = describe_trained(made)
     assert told["without a face"] == "photos that the collector left out: 2 cloaked, 5 crowd"
     assert told["too few"].endswith("left out: p1")
 

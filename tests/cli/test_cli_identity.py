@@ -41,7 +41,7 @@ def test_export_and_import_carry_the_noise_to_the_byte(cli, me, tmp_path, monkey
     assert vault.path_of("me").read_bytes() == file.read_bytes()
     cli("identity", "import", file, "--name", "second")
     assert vault.load("second").name == "second"
-    assert vault.names() == ["me", "second"]
+    assert vault.list_names() == ["me", "second"]
 
 
 def test_nothing_is_overwritten(cli, me, tmp_path):
@@ -53,9 +53,9 @@ def test_nothing_is_overwritten(cli, me, tmp_path):
 
 def test_delete_asks_first(cli, me):
     cli("identity", "delete", "me", code=1, input="n\n")
-    assert vault.names() == ["me"]
+    assert vault.list_names() == ["me"]
     cli("identity", "delete", "me", input="y\n")
-    assert vault.names() == []
+    assert vault.list_names() == []
     keep = cli("identity", "delete", "me", "--yes", code=5)
     assert "is not kept here (known: none yet)" in keep.stderr
 
@@ -71,7 +71,7 @@ def test_a_damaged_identity_is_named_and_can_be_deleted(cli, me, keep):
     assert "other\tprivate" in listed.stdout, "one damaged file hides the others"
     assert str(path) in listed.stderr
     cli("identity", "delete", "me", "--yes")
-    assert vault.names() == ["other"]
+    assert vault.list_names() == ["other"]
 
 
 @pytest.mark.parametrize("command", [["show", "nobody"], ["export", "nobody", "x"], ["delete", "nobody", "--yes"]])
@@ -89,7 +89,7 @@ def test_names_that_are_no_file_name(name, cli, me, tmp_path):
     cli("identity", "export", "me", file)
     if name:
         cli("identity", "import", file, "--name", name, code=2)
-    assert vault.names() == ["me"]
+    assert vault.list_names() == ["me"]
 
 
 def test_import_of_something_else(cli, put, portrait, tmp_path):

@@ -136,8 +136,8 @@ def test_each_recogniser_sees_the_photo_as_it_saw_the_person(faced):
     sight, faces = faced
     for surrogate in build_ensemble(faces, Runtime(torch.device("cpu"), torch.float32)):
         watcher = surrogate.feature_loss(sight, torch.Generator().manual_seed(1))
-        assert watcher.own.shape[0] == 2
-        assert float(torch.dist(*watcher.own)) < 0.15  # one face on two ways to its crop
+        assert watcher.features.shape[0] == 2
+        assert float(torch.dist(*watcher.features)) < 0.15  # one face on two ways to its crop
         assert any(watcher.target.equal(target) for target in surrogate.targets)
 
 
@@ -165,12 +165,12 @@ def test_the_users_recogniser_is_one_more_surrogate_and_sees_its_crop(faced, inc
     assert last.unit
     watcher = last.feature_loss(sight, torch.Generator())
     assert watcher.target is None
-    assert watcher.own.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
-    seen = sight.near(128, [watcher.chip])
-    assert float((seen.chip(seen.photo, watcher.chip)[0] - faces[0].facenet).abs().mean()) < 0.01
+    assert watcher.features.norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
+    seen = sight.crop_near(128, [watcher.spec])
+    assert float((seen.cut(seen.photo, watcher.spec)[0] - faces[0].facenet).abs().mean()) < 0.01
     made = mask(sight, [watcher], Budget(), torch.Generator().manual_seed(1), steps=4)
-    before, after = (watcher.embed(sight.chip(photo, watcher.chip)) for photo in (sight.photo, sight.with_noise(made)))
-    before, after = (float(torch.cdist(normalize(out.float()), watcher.own).amin()) for out in (before, after))
+    before, after = (watcher.embed(sight.cut(photo, watcher.spec)) for photo in (sight.photo, sight.with_noise(made)))
+    before, after = (float(torch.cdist(normalize(out.float()), watcher.features).amin()) for out in (before, after))
     assert after > 1.3 * before  # fresh weights tell hardly any two pictures apart
 
 

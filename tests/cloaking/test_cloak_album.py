@@ -62,7 +62,7 @@ def test_no_face_anywhere_makes_no_identity(cli, put, astronaut, report, tmp_pat
     cli("cloak", tmp_path / "in", "-o", tmp_path / "out", code=3)
     assert outputs(tmp_path / "out") == ["faceshield.json"]
     assert report(tmp_path / "out")["identity"] is None
-    assert vault.names() == []
+    assert vault.list_names() == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture at all", b"\x89PNG\r\n\x1a\n broken", b"\xff\xd8\xff\xe0"])
@@ -202,7 +202,7 @@ def test_out_is_looked_at_before_a_noise_is_made(cli, put, portrait, tmp_path):
     put(tmp_path / "in/a.png", portrait)
     (tmp_path / "file").write_text("a file")
     cli("cloak", tmp_path / "in", "-o", tmp_path / "file/out", code=5)
-    assert vault.names() == []
+    assert vault.list_names() == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
-from faceshield.evaluation.bootstrap import intervals, people_weights
+from faceshield.evaluation.bootstrap import bootstrap_intervals, draw_weights
 
 
 def sampled(people=12, each=3, seed=0):
@@ -23,7 +23,7 @@ def sampled(people=12, each=3, seed=0):
 
 def test_weights_are_the_times_that_people_were_drawn():
     people = np.array([[0, 0], [1, 1], [2, 2], [0, 1], [1, 2], [0, 2]])
-    weights = people_weights(people, 500, generator(0))
+    weights = draw_weights(people, 500, generator(0))
     single = weights[:, :3]
     assert (single.sum(1) == 3).all()
     np.testing.assert_array_equal(weights[:, 3], single[:, 0] * single[:, 1])
@@ -34,8 +34,8 @@ def test_weights_are_the_times_that_people_were_drawn():
 def test_every_replicate_is_what_repeated_pairs_would_give():
     scores, same, people = sampled()
     right = (scores >= -2.0) == same
-    got = intervals(scores, same, people, right, targets=[0.1], replicates=200, rng=generator(1))
-    weights = people_weights(people, 200, generator(1)).astype(int)
+    got = bootstrap_intervals(scores, same, people, right, targets=[0.1], replicates=200, rng=generator(1))
+    weights = draw_weights(people, 200, generator(1)).astype(int)
     # drawn for pairs in falling order of score; the weights of a pair do not depend on its place
     expected = {"auc": [], "eer": [], "accuracy": [], "0.1": []}
     for row in weights:
@@ -56,13 +56,15 @@ def test_pairs_without_a_score_tie_at_the_bottom():
     scores, same, people = sampled()
     lost = np.where(np.arange(len(scores)) % 9 == 0, -np.inf, scores)
     floor = np.where(np.isneginf(lost), scores.min() - 1, lost)
-    one, other = (intervals(s, same, people, same, targets=[0.1], rng=generator(0)) for s in (lost, floor))
+    one, other = (bootstrap_intervals(s, same, people, same, targets=[0.1], rng=generator(0)) for s in (lost, floor))
     assert one == other
 
 
 def test_a_seed_gives_the_same_interval_and_another_seed_nearly():
     scores, same, people = sampled()
-    one, again, other = (intervals(scores, same, people, same, rng=generator(seed))["auc"] for seed in (0, 0, 1))
+    one, again, other = (
+        bootstrap_intervals(scores, same, people, same, rng=generator(seed))["auc"] for seed in (0, 0, 1)
+    )
     assert one == again != other
     assert np.abs(np.subtract(one, other)).max() < 0.03
 
@@ -73,7 +75,8 @@ def test_pairs_that_share_people_say_less_than_their_number():
     first = 2 * np.arange(len(people))
     own = np.stack([first, first + ~same], 1)
     shared, apart = (
-        np.ptp(intervals(scores, same, who, same, replicates=400, rng=generator(0))["auc"]) for who in (people, own)
+        np.ptp(bootstrap_intervals(scores, same, who, same, replicates=400, rng=generator(0))["auc"])
+        for who in (people, own)
     )
     assert shared > 2 * apart
 
@@ -83,7 +86,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     hits = 0
     for seed in range(60):
         scores, same, people = sampled(30, 3, seed)
-        low, high = intervals(scores, same, people, same, replicates=150, rng=generator(seed))["auc"]
+        low, high = bootstrap_intervals(scores, same, people, same, replicates=150, rng=generator(seed))["auc"]
         hits += low <= truth <= high
     assert hits >= 50
 
@@ -92,6 +95,6 @@ def test_too_few_people_and_wrong_shapes():
     scores, same = np.array([0.1, 0.9, 0.8]), np.array([False, True, True])
     people = np.array([[0, 1], [0, 0], [1, 1]])
     with pytest.raises(UsageError, match="2 people are too few to resample"):
-        intervals(scores, same, people, same, rng=generator(3), replicates=50)
+        bootstrap_intervals(scores, same, people, same, rng=generator(3), replicates=50)
     with pytest.raises(UsageError, match="who stands left and right"):
-        intervals(scores, same, people[:2], same, rng=generator(0))
+        bootstrap_intervals(scores, same, people[:2], same, rng=generator(0))

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from faceshield.core.errors import UsageError
 from faceshield.evaluation.embed import combine, embed_pairs
-from faceshield.evaluation.folds import best_threshold, decided_same, fold_accuracy
+from faceshield.evaluation.folds import decide_same, find_threshold, fold_accuracy
 
 
 def sampled(folds=10, each=60, seed=0, apart=2.0):
@@ -26,16 +26,16 @@ def test_no_threshold_is_better_than_the_best(pairs):
     scores, same = np.array([score for score, _ in pairs]) / 3, np.array([alike for _, alike in pairs])
     if len(set(scores)) < 2 or len(set(same)) < 2:
         return
-    chosen = best_threshold(scores, same)
-    accuracy = [(decided_same(scores, t) == same).mean() for t in [*scores, np.inf]]
-    assert (decided_same(scores, chosen) == same).mean() == max(accuracy)
+    chosen = find_threshold(scores, same)
+    accuracy = [(decide_same(scores, t) == same).mean() for t in [*scores, np.inf]]
+    assert (decide_same(scores, chosen) == same).mean() == max(accuracy)
 
 
 def test_a_threshold_lies_between_the_scores_it_parts():
-    assert best_threshold([0.1, 0.2, 0.8, 0.9], np.array([False, False, True, True])) == pytest.approx(0.5)
-    assert best_threshold([0.9, 0.8, 0.2, 0.1], np.array([False, False, True, True])) == np.inf
+    assert find_threshold([0.1, 0.2, 0.8, 0.9], np.array([False, False, True, True])) == pytest.approx(0.5)
+    assert find_threshold([0.9, 0.8, 0.2, 0.1], np.array([False, False, True, True])) == np.inf
     close = np.nextafter(0.5, 1)
-    assert best_threshold([0.5, close], np.array([False, True])) == close
+    assert find_threshold([0.5, close], np.array([False, True])) == close
 
 
 def test_thresholds_come_from_the_other_folds():
@@ -83,7 +83,7 @@ def test_pairs_lost_to_detection_keep_their_place():
 
 
 def test_even_a_threshold_of_minus_infinity_accepts_no_lost_pair():
-    assert decided_same([-np.inf, 0.1], -np.inf).tolist() == [False, True]
+    assert decide_same([-np.inf, 0.1], -np.inf).tolist() == [False, True]
 
 
 def test_folds_of_unequal_size():

@@ -17,7 +17,7 @@ from faceshield.evaluation.residual import (
     RESIDUALS,
     average,
     chroma,
-    correlations,
+    correlate,
     detectability_roc,
     high_pass,
     linkability_roc,
@@ -59,7 +59,7 @@ def test_what_is_even_leaves_nothing(name):
 def test_the_wiener_residual_keeps_faint_noise_and_drops_strong_structure():
     faint = (drawn(1, 3, 64, 64) - 0.5) * FLOOR
     kept = wiener(0.5 + faint)
-    assert correlations(kept, faint)[0, 0] > 0.95
+    assert correlate(kept, faint)[0, 0] > 0.95
     assert wiener(0.5 + 40 * faint).abs().mean() < kept.abs().mean()
 
 
@@ -68,7 +68,7 @@ def test_correlations_and_links_are_numpys(seed, photos, owners):
     marks = drawn(photos * owners, 2, 4, 4, seed=seed)
     rows = marks.flatten(1).double().numpy()
     expected = np.corrcoef(rows)
-    np.testing.assert_allclose(correlations(marks, marks), expected, atol=1e-5)
+    np.testing.assert_allclose(correlate(marks, marks), expected, atol=1e-5)
     who = torch.arange(owners).repeat(photos)
     left, right = np.triu_indices(len(who), 1)
     area = roc_auc_score(who.numpy()[left] == who.numpy()[right], expected[left, right])

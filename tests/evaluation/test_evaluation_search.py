@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceshield.core.errors import UsageError
-from faceshield.evaluation.search import Search, concatenate_searches, limit_at, search
+from faceshield.evaluation.search import Search, concatenate_searches, find_limit, search
 
 
 def rows(seed, *shape):
@@ -50,13 +50,13 @@ def test_shares_and_intervals():
 @given(seed=st.integers(0, 99), count=st.integers(60, 400), far=st.floats(0.05, 0.5))
 def test_the_limit_lets_no_more_than_its_share_through_and_the_next_would(seed, count, far):
     different = rows(seed, count).abs()
-    limit = limit_at(different, far)
+    limit = find_limit(different, far)
     assert float((different < limit).double().mean()) <= far
     assert float((different <= limit).double().mean()) > far - 1 / count
 
 
 def test_what_cannot_be_told_is_refused():
     with pytest.raises(UsageError, match="3000 are needed"):
-        limit_at(torch.rand(2999), 1e-3)
+        find_limit(torch.rand(2999), 1e-3)
     with pytest.raises(UsageError, match="crowd: a search needs"):
         search(torch.zeros(1, 3), torch.zeros(1, 3), torch.zeros(0, 3))

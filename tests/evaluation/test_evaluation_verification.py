@@ -12,9 +12,9 @@ from sklearn.metrics import roc_auc_score
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.store import read_json, write_json
 from faceshield.data.pairs import PairSet, sample_pairs
-from faceshield.evaluation.calibration import KEY, calibration
+from faceshield.evaluation.calibration import KEY, read_calibration
 from faceshield.evaluation.folds import fold_accuracy
-from faceshield.evaluation.verification import format_far, pair_scores, verify_pairs
+from faceshield.evaluation.verification import format_far, score_pairs, verify_pairs
 from faceshield.models import weights
 
 
@@ -31,15 +31,15 @@ def protocol():
 def test_scores_are_the_similarity_of_the_photos_named(protocol):
     features, ids, pairs = protocol
     found = np.ones(len(ids), np.bool_)
-    cosine = pair_scores(features, found, ids, pairs, "cosine")
-    distance = pair_scores(features, found, ids, pairs, "distance")
+    cosine = score_pairs(features, found, ids, pairs, "cosine")
+    distance = score_pairs(features, found, ids, pairs, "distance")
     for number in (0, 7, 599):
         a, b = (features[ids.index(side[number])].double() for side in (pairs.left, pairs.right))
         assert cosine[number] == pytest.approx(float(a @ b / a.norm() / b.norm()))
         assert distance[number] == pytest.approx(-float((a - b).norm()))
     assert cosine[pairs.same].mean() > cosine[~pairs.same].mean() + 0.3, "one person is above a threshold, not below"
     order = np.random.default_rng(1).permutation(len(ids))
-    again = pair_scores(features[torch.from_numpy(order)], found, [ids[i] for i in order], pairs, "cosine")
+    again = score_pairs(features[torch.from_numpy(order)], found, [ids[i] for i in order], pairs, "cosine")
     np.testing.assert_array_equal(again, cosine)
 
 
@@ -47,7 +47,7 @@ def test_photos_without_a_face_and_photos_that_are_not_there(protocol):
     features, ids, pairs = protocol
     found = np.ones(len(ids), np.bool_)
     found[3] = False
-    scores = pair_scores(features, found, ids, pairs, "distance")
+    scores = score_pairs(features, found, ids, pairs, "distance")
     lost = np.array([ids[3] in ends for ends in zip(pairs.left, pairs.right, strict=True)])
     assert lost.any()
     np.testing.assert_array_equal(np.isneginf(scores), lost)
@@ -55,12 +55,12 @@ def test_photos_without_a_face_and_photos_that_are_not_there(protocol):
     assert result.folds.failures == lost.sum() == result.metrics()["failures_to_enrol"]
     assert len(result.pairs) == 600
     with pytest.raises(UsageError, match=r"1 photos of the pairs were not embedded, first 'p00/3'"):
-        pair_scores(features[1:], found[1:], ids[:3] + ids[4:], pairs, "cosine")
+        score_pairs(features[1:], found[1:], ids[:3] + ids[4:], pairs, "cosine")
 
 
 def test_the_metrics_are_those_of_the_parts_and_can_be_stored(protocol):
     features, ids, pairs = protocol
-    scores = pair_scores(features, np.ones(len(ids), np.bool_), ids, pairs, "cosine")
+    scores = score_pairs(features, np.ones(len(ids), np.bool_), ids, pairs, "cosine")
     result = verify_pairs(scores, pairs, replicates=100, seed=3)
     metrics = result.metrics()
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
@@ -82,7 +82,7 @@ def test_pictures_of_nobody_known_have_rates_but_no_intervals_over_people(protoc
     bare = PairSet(
         tuple(number[id] for id in pairs.left), tuple(number[id] for id in pairs.right), pairs.same, pairs.fold
     )
-    scores = pair_scores(features, np.ones(len(ids), np.bool_), list(number.values()), bare, "cosine")
+    scores = score_pairs(features, np.ones(len(ids), np.bool_), list(number.values()), bare, "cosine")
     metrics = verify_pairs(scores, bare).metrics()
     assert "auc" in metrics
     assert not [name for name in metrics if name.endswith("_ci") and not name.startswith("far_")]
@@ -118,7 +118,7 @@ def stored(tmp_path):
 
 
 def test_a_threshold_is_what_was_measured(stored):
-    limit = calibration(stored[0], 0.01, "abc")
+    limit = read_calibration(stored[0], 0.01, "abc")
     assert (limit.distance, limit.far, limit.far_ci, limit.tar) == (0.6, 0.009, (0.006, 0.013), 0.99)
     assert limit.recipe == "faces/lfw, mini"
 
@@ -126,24 +126,24 @@ def test_a_threshold_is_what_was_measured(stored):
 def test_what_was_not_measured_is_refused(stored, tmp_path):
     path, value = stored
     with pytest.raises(UsageError, match="no threshold for FAR 1e-3: too few"):
-        calibration(path, 0.001, "abc")
+        read_calibration(path, 0.001, "abc")
     with pytest.raises(UsageError, match="no threshold for FAR 5e-2: it was measured at 1e-2"):
-        calibration(path, 0.05, "abc")
+        read_calibration(path, 0.05, "abc")
     with pytest.raises(StoreError, match="was measured with other weights"):
-        calibration(path, 0.01, "xyz")
+        read_calibration(path, 0.01, "xyz")
     with pytest.raises(StoreError, match="no such result; make it by"):
-        calibration(tmp_path / "none.json", 0.01, "abc")
+        read_calibration(tmp_path / "none.json", 0.01, "abc")
     for broken in ({}, [], {**value, "cells": []}, {**value, "cells": [{"key": KEY, "metrics": {}}]}):
         write_json(path, broken)
         with pytest.raises(StoreError, match="is no result of faces/lfw"):
-            calibration(path, 0.01, "abc")
+            read_calibration(path, 0.01, "abc")
 
 
 def test_the_shipped_threshold_is_the_recipes_result(root):
     """Run the recipe again, and copy its result into weights/."""
     shipped, result = root / "weights/lfw.mini.json", root / "recipes/results/faces/lfw.mini.json"
     assert shipped.read_bytes() == result.read_bytes()
-    limit = calibration(shipped, 0.01, weights.registry()["dlib_face_resnet29"].sha256)
+    limit = read_calibration(shipped, 0.01, weights.registry()["dlib_face_resnet29"].sha256)
     assert 0.55 < limit.distance < 0.65, "the author's own threshold is 0.6"
     assert limit.far <= 0.01
 

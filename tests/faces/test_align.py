@@ -41,9 +41,9 @@ def test_alignment_agrees_with_skimage():
 
 
 def test_chip_for_the_recogniser_puts_the_points_on_its_template():
-    chip = align_150(data.astronaut(), FACE)
-    points = LANDMARKS @ chip.photo_to_crop[:, :2].T + chip.photo_to_crop[:, 2]
-    assert chip.image.shape == (3, 150, 150)
+    crop = align_150(data.astronaut(), FACE)
+    points = LANDMARKS @ crop.photo_to_crop[:, :2].T + crop.photo_to_crop[:, 2]
+    assert crop.image.shape == (3, 150, 150)
     assert np.abs(points - DLIB_150).mean() < 4
 
 

@@ -4,8 +4,8 @@ import torch
 
 from faceshield.core.types import Face
 from faceshield.faces.any_roll import AnyRollDetector
-from faceshield.faces.carry import carried, turn
-from faceshield.faces.detector import clear, overlap
+from faceshield.faces.carry import build_turn, carry
+from faceshield.faces.detector import is_clear, overlap
 from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.imaging.photo import load
 from faceshield.models import weights, yunet
@@ -21,8 +21,8 @@ def tool():
 def test_a_turned_or_mirrored_photo_shows_the_same_face(tool, astronaut, quarter, mirrored):
     photo = astronaut[:, ::-1] if mirrored else astronaut
     (upright,) = tool.detect(photo)
-    (turned,) = clear(tool.detect(np.rot90(photo, quarter)))
-    expected = carried(upright, turn(quarter, *photo.shape[:2]))
+    (turned,) = is_clear(tool.detect(np.rot90(photo, quarter)))
+    expected = carry(upright, build_turn(quarter, *photo.shape[:2]))
     eyes = np.linalg.norm(upright.landmarks[1] - upright.landmarks[0])
     assert np.linalg.norm(turned.landmarks - expected.landmarks, axis=1).max() < 0.15 * eyes
     assert overlap(turned.box, expected.box) > 0.8
@@ -43,15 +43,15 @@ def test_turning_a_face_is_what_numpy_does_to_its_pixels():
     picture = np.arange(12).reshape(3, 4)
     spot = Face(np.array([3, 1, 3, 1], np.float32), np.full((5, 2), (3, 1), np.float32), 1.0)
     for quarter in range(4):
-        x, y = carried(spot, turn(quarter, 3, 4)).landmarks[0].astype(int)
+        x, y = carry(spot, build_turn(quarter, 3, 4)).landmarks[0].astype(int)
         assert np.rot90(picture, quarter)[y, x] == picture[1, 3]
 
 
 def test_the_group_and_the_book_cover(tool, shared):
     group = tool.detect(load(shared / "photos/group.jpg").rgb8())
-    assert len(clear(group)) == len(group) == 6
+    assert len(is_clear(group)) == len(group) == 6
     assert [face.size for face in group] == sorted((face.size for face in group), reverse=True)
-    dogs = clear(
+    dogs = is_clear(
         tool.detect(load(shared / "odd/groups_dlib__dogs.jpg").rgb8())
     )  # a man on a book that lies on its side
     assert [overlap(face.box, np.array([64, 462, 107, 496], np.float32)) > 0.6 for face in dogs] == [True]

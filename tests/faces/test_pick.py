@@ -14,7 +14,7 @@ from faceshield.core.errors import PhotoError, UnprotectedError, UsageError
 from faceshield.core.types import Face
 from faceshield.faces.align import align_150
 from faceshield.faces.mtcnn import MtcnnDetector
-from faceshield.faces.pick import Place, choose, embed_faces, most_like, parse_choice
+from faceshield.faces.pick import Place, choose, embed_faces, find_most_alike, parse_choice
 from faceshield.models import resnet29
 
 SHARED = Path(os.environ.get("FACESHIELD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -139,13 +139,13 @@ def test_most_like_takes_the_closest_and_refuses_strangers():
     rgb = np.zeros((100, 500, 3), np.uint8)
     rgb[:, 180:300] = (255, 0, 0)
     red = torch.nn.functional.pad(torch.tensor([1.0, 0, 0]), (0, 125))
-    closest, distance = most_like(rgb, [face(20, 20, 60), face(210, 20, 60)], red, Brightness())
+    closest, distance = find_most_alike(rgb, [face(20, 20, 60), face(210, 20, 60)], red, Brightness())
     assert closest.box[0] == 210
     assert distance < 0.4
     with pytest.raises(UnprotectedError, match=r"nobody .* looks like ME\.jpg: closest distance 1\.00, limit 0\.60"):
-        most_like(rgb, [face(20, 20, 60)], red, Brightness(), "ME.jpg")
+        find_most_alike(rgb, [face(20, 20, 60)], red, Brightness(), "ME.jpg")
     with pytest.raises(UnprotectedError, match=r"could look like ME\.jpg"):
-        most_like(rgb, [], red, Brightness(), "ME.jpg")
+        find_most_alike(rgb, [], red, Brightness(), "ME.jpg")
 
 
 def test_embedding_no_faces_gives_no_rows():
@@ -165,7 +165,7 @@ def test_like_finds_a_person_in_another_picture():
     detector, network, photo = MtcnnDetector(), resnet29.load(), data.astronaut()
     reference = embed_faces(photo, detector.detect(photo), network)[0]
     darker = (np.ascontiguousarray(photo[:300, ::-1]) * 0.7).astype(np.uint8)
-    _, distance = most_like(darker, detector.detect(darker), reference, network)
+    _, distance = find_most_alike(darker, detector.detect(darker), reference, network)
     assert distance < 0.3
     with pytest.raises(PhotoError):
         embed_faces(photo, [Face(np.zeros(4, np.float32), np.zeros((5, 2), np.float32), 1.0)], network)

@@ -9,7 +9,7 @@ import torch
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.imaging.crop import TEMPLATE_112
 from faceshield.models import pretrained, weights
-from faceshield.models.embedder import GOLDEN, golden_input
+from faceshield.models.embedder import GOLDEN, make_golden_input
 from faceshield.models.pretrained import PRETRAINED, load
 
 pytestmark = pytest.mark.parametrize("name", PRETRAINED)
@@ -24,15 +24,15 @@ def networks():
 
 def test_the_shipped_half_precision_is_near_the_published_networks_output(networks, name):
     """The file's golden embedding was compared with onnxruntime's when it was converted."""
-    own = PRETRAINED[name]
-    golden = weights.load(own.file)[0][GOLDEN]
-    found = networks(name).embed(golden_input(own.chip.size))[0]
+    entry = PRETRAINED[name]
+    golden = weights.load(entry.file)[0][GOLDEN]
+    found = networks(name).embed(make_golden_input(entry.spec.size))[0]
     assert found.shape == (networks(name).width,)
     assert (found - golden).norm() < 3e-3  # a match is a distance of 0.5 and more
 
 
 def test_embed_is_forward_in_any_batch_and_averages_the_mirror(networks, name):
-    network, size = networks(name), PRETRAINED[name].chip.size
+    network, size = networks(name), PRETRAINED[name].spec.size
     images = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(0))
     alone = network(images)
     torch.testing.assert_close(network.embed(images, batch=2), alone, rtol=0, atol=1e-5)
@@ -42,7 +42,7 @@ def test_embed_is_forward_in_any_batch_and_averages_the_mirror(networks, name):
 
 
 def test_images_get_gradients_and_weights_do_not(networks, name):
-    network, size = networks(name), PRETRAINED[name].chip.size
+    network, size = networks(name), PRETRAINED[name].spec.size
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
     first, second = network(images)
     (first - second).norm().backward()
@@ -53,9 +53,9 @@ def test_images_get_gradients_and_weights_do_not(networks, name):
 
 def test_the_gradient_is_the_slope(networks, name):
     """Along one direction, by a difference in double precision: mask makers walk along it."""
-    size = PRETRAINED[name].chip.size
+    size = PRETRAINED[name].spec.size
     network = load(name).double()
-    image = golden_input(size).double() * 0.5 + 0.25
+    image = make_golden_input(size).double() * 0.5 + 0.25
     image.requires_grad_(True)
     place = network(torch.rand(image.shape, generator=torch.Generator().manual_seed(1), dtype=image.dtype))
     (gradient,) = torch.autograd.grad((network(image) - place).norm(), image)
@@ -68,25 +68,25 @@ def test_the_gradient_is_the_slope(networks, name):
 def test_those_trained_by_angle_have_length_1(networks, name):
     if name == pretrained.RESNET29:
         return
-    size = PRETRAINED[name].chip.size
+    size = PRETRAINED[name].spec.size
     lengths = networks(name).embed(torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(2))).norm(dim=1)
     torch.testing.assert_close(lengths, torch.ones(2))
 
 
 def test_their_colours_are_told_apart(networks, name):
     """Red faces and blue ones are other inputs to each: none of them reads grey alone."""
-    image = golden_input(PRETRAINED[name].chip.size)
+    image = make_golden_input(PRETRAINED[name].spec.size)
     assert (networks(name).embed(image) - networks(name).embed(image.flip(1))).norm() > 0.01
 
 
 def test_other_weights_are_refused(name):
-    own = PRETRAINED[name]
-    tensors = dict(weights.load(own.file)[0])
+    entry = PRETRAINED[name]
+    tensors = dict(weights.load(entry.file)[0])
     tensors["fc.weight" if "fc.weight" in tensors else "layers.0.conv.weight"] = torch.zeros(2, 2)
     with pytest.raises(StoreError, match=r"found \(2, 2\); restore the weights file"):
-        own.build(tensors)
+        entry.build(tensors)
     with pytest.raises(StoreError, match="found absent"):
-        own.build({})
+        entry.build({})
 
 
 def test_the_card_says_where_it_is_from(name):
@@ -103,11 +103,11 @@ def test_an_unknown_name_lists_the_known_ones(name):
 
 
 def test_crops_show_the_face_where_the_template_says(name):
-    chip = PRETRAINED[name].chip
+    spec = PRETRAINED[name].spec
     points = TEMPLATE_112 * 2 + 30
     low = points.min(0)
     box = np.add([low, low], [(-20, -40), (150, 140)])
-    way = chip.way(points, box)
+    way = spec.way(points, box)
     carried = points @ way[:, :2].T + way[:, 2]
     assert (carried > 0).all()
-    assert (carried < chip.size).all()
+    assert (carried < spec.size).all()

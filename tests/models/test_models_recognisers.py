@@ -12,7 +12,7 @@ from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.faces.recognisers import EXPERIMENT
 from faceshield.models import recognisers
-from faceshield.models.recognisers import RECOGNISERS, load_recognisers, own_recogniser
+from faceshield.models.recognisers import RECOGNISERS, build_recogniser, load_recognisers
 from faceshield.models.resnet import resnet18
 from faceshield.models.weights import load
 from faceshield.noise.transforms import PlainCrop
@@ -45,7 +45,7 @@ def test_means_and_centre_are_of_the_training_pictures():
     data = synthesize_people(3, 4, seed=1)
     crops = PlainCrop(size=64)(data.images.float() / 255, torch.Generator()).mul(255).byte()
     network = resnet18(3, width=4, stem="stride2").eval()
-    own = own_recogniser(network, 64, crops, data.labels)
+    own = build_recogniser(network, 64, crops, data.labels)
     features = network.features(crops.float() / 255)
     unit = F.normalize(features - features.mean(0), dim=1)
     torch.testing.assert_close(own(crops.float() / 255), unit, rtol=0, atol=1e-5)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from faceshield.core.errors import UsageError
+from faceshield.models.classifier import normalize
 from faceshield.models.densenet import densenet121
-from faceshield.models.normalize import normalize
 from faceshield.models.zoo import NETWORKS, build
 
 

@@ -34,9 +34,9 @@ def crops():
     return synthesize_people(1, 6, seed=5).images
 
 
-def make(crops, surrogate, secret="one", slot=3, view=None, epsilon=EPSILON, **options):
+def make(crops, surrogate, secret="one", class_index=3, view=None, epsilon=EPSILON, **options):
     options = {"steps": 4, "batch": 4, **options}
-    return private_delta(crops, slot, surrogate, Budget(epsilon), view or Transforms(), secret, **options)
+    return private_delta(crops, class_index, surrogate, Budget(epsilon), view or Transforms(), secret, **options)
 
 
 def test_the_same_secret_gives_the_same_bytes(crops, surrogate):
@@ -112,7 +112,7 @@ def test_correlation_is_pearsons():
 
 def test_what_ships(surrogates):
     bank = load_bank()
-    slots, channels, side, _ = bank.delta.shape
+    classes, channels, side, _ = bank.delta.shape
     assert (channels, side) == (3, 128)
     assert 0 < bank.delta.abs().max() <= bank.epsilon + 1e-6
     levels = bank.delta * 255
@@ -122,7 +122,7 @@ def test_what_ships(surrogates):
         assert not surrogate.training
         assert not any(parameter.requires_grad for parameter in surrogate.parameters())
         with torch.no_grad():
-            assert surrogate(torch.rand(2, 3, 80, 80)).shape == (2, slots)
+            assert surrogate(torch.rand(2, 3, 80, 80)).shape == (2, classes)
 
 
 def test_every_surrogate_finds_the_banks_noises(surrogates):

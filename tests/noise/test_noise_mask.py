@@ -22,7 +22,7 @@ from faceshield.imaging.crop import DLIB_150, CropSpec
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
 from faceshield.noise.likeness import likeness
-from faceshield.noise.mask import MIDDLE, FaceView, FeatureLoss, PhotoTransforms, mask, middle
+from faceshield.noise.mask import MIDDLE, FaceView, FeatureLoss, PhotoTransforms, draw_middle, mask
 
 EPSILON = 8 / 255
 DLIB = CropSpec(DLIB_150, resnet29.CHIP)
@@ -59,7 +59,7 @@ def test_a_picture_with_noise_is_the_one_that_is_written(portrait, sight, face, 
 
 
 def test_the_chip_is_that_of_the_recogniser(portrait, sight, face):
-    torch.testing.assert_close(sight.chip(sight.photo, DLIB)[0], align_150(portrait, face).image, rtol=0, atol=1e-5)
+    torch.testing.assert_close(sight.cut(sight.photo, DLIB)[0], align_150(portrait, face).image, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -68,11 +68,11 @@ def test_a_small_copy_shows_the_same_face(portrait, face, network, times):
     points = face.landmarks * times + (times - 1) / 2
     box = face.box.reshape(2, 2) * times
     whole = FaceView(from_rgb(pixels).float() / 255, _canvas(points), points.astype(np.float32), box)
-    small = whole.near(128, [DLIB], finest=1.5)
+    small = whole.crop_near(128, [DLIB], finest=1.5)
     assert small.photo.shape[-1] < whole.photo.shape[-1] or times == 1
-    one, other = (network(one.chip(one.with_noise(noise(2)), DLIB)) for one in (whole, small))
+    one, other = (network(one.cut(one.with_noise(noise(2)), DLIB)) for one in (whole, small))
     assert float((one - other).norm()) < 0.12  # a person's own photos lie at 0.3 to 0.5
-    boxed = [seen.chip(seen.photo, CropSpec(None, 80)) for seen in (whole, small)]
+    boxed = [seen.cut(seen.photo, CropSpec(None, 80)) for seen in (whole, small)]
     assert float((boxed[0] - boxed[1]).abs().mean()) < 0.01
 
 
@@ -90,19 +90,19 @@ def test_near_begins_where_the_codecs_blocks_do(portrait, face, move):
         face, landmarks=face.landmarks + np.float32(move[::-1]), box=face.box + np.float32((move * 2)[::-1])
     )
     whole = replace(build_face_view(from_rgb(pixels).float() / 255, moved), codec=codec)
-    small = whole.near(128, [DLIB])
+    small = whole.crop_near(128, [DLIB])
     assert small.photo.shape[-1] < whole.photo.shape[-1]
-    one, other = (seen.chip(seen.codec(seen.photo), DLIB) for seen in (whole, small))
+    one, other = (seen.cut(seen.codec(seen.photo), DLIB) for seen in (whole, small))
     torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
-    assert whole.near(128, [DLIB], finest=0.5).codec is None, "a smaller picture is not what is written"
+    assert whole.crop_near(128, [DLIB], finest=0.5).codec is None, "a smaller picture is not what is written"
 
 
 def test_a_chip_without_a_template_is_the_box_stretched(portrait, face, sight):
-    ours = sight.chip(sight.photo, CropSpec(None, 160))[0]
+    ours = sight.cut(sight.photo, CropSpec(None, 160))[0]
     torch.testing.assert_close(ours, align_box(portrait, face).image, rtol=0, atol=1e-5)
     moved = np.zeros((5, 2), np.float32)
     moved[:2] = [[4, 0], [4, 0]]
-    shifted = sight.chip(sight.photo.roll(4, -1), CropSpec(None, 160), moved)[0]
+    shifted = sight.cut(sight.photo.roll(4, -1), CropSpec(None, 160), moved)[0]
     torch.testing.assert_close(shifted, ours, rtol=0, atol=1e-5)
 
 
@@ -124,7 +124,7 @@ def test_a_mask_carries_a_face_away_from_its_person_and_to_the_stranger(sight, n
     made = mask(sight, [FeatureLoss(DLIB, network, own, target)], Budget(), torch.Generator().manual_seed(4), steps=12)
     assert made.abs().max() <= EPSILON + 1e-7
     assert not made.requires_grad
-    masked = network.embed(sight.chip(sight.with_noise(made), DLIB))
+    masked = network.embed(sight.cut(sight.with_noise(made), DLIB))
     assert float((masked - own).norm()) > resnet29.MATCH_DISTANCE
     assert float((masked - target).norm()) < float((own - target).norm())
 
@@ -132,7 +132,7 @@ def test_a_mask_carries_a_face_away_from_its_person_and_to_the_stranger(sight, n
 def test_a_mask_is_against_all_its_watchers_by_weight(sight, network, portrait, face):
     own = network.embed(align_150(portrait, face).image[None])
     other = CropSpec(DLIB_150 / 2 - 0.25, 75)
-    light = _brightness(sight.chip(sight.photo, other))
+    light = _brightness(sight.cut(sight.photo, other))
     made = [
         mask(
             sight,
@@ -144,7 +144,7 @@ def test_a_mask_is_against_all_its_watchers_by_weight(sight, network, portrait, 
         for weight in (0.0, 30.0)
     ]
     away = [
-        [float(torch.dist(net(sight.chip(sight.with_noise(delta), chip)), ref)) for delta in made]
+        [float(torch.dist(net(sight.cut(sight.with_noise(delta), chip)), ref)) for delta in made]
         for net, chip, ref in ((network, DLIB, own), (_brightness, other, light))
     ]
     assert away[0][0] > away[0][1]
@@ -158,7 +158,7 @@ def test_a_stronger_pull_leads_nearer_to_the_stranger(sight, network, portrait, 
     for pull in (0.0, 3.0):
         watcher = FeatureLoss(DLIB, network, own, target, pull=pull, away=2.0)
         made = mask(sight, [watcher], Budget(), torch.Generator().manual_seed(4), steps=8)
-        masked = network.embed(sight.chip(sight.with_noise(made), DLIB))
+        masked = network.embed(sight.cut(sight.with_noise(made), DLIB))
         left.append(float((masked - target).norm()))
     assert left[1] < left[0]
 
@@ -169,7 +169,7 @@ def _brightness(chips):
 
 
 def _watcher(sight):
-    return FeatureLoss(DLIB, _brightness, _brightness(sight.chip(sight.photo, DLIB)))
+    return FeatureLoss(DLIB, _brightness, _brightness(sight.cut(sight.photo, DLIB)))
 
 
 @settings(max_examples=12)
@@ -187,7 +187,7 @@ def test_mask_and_base_never_exceed_the_shared_epsilon(sight, levels, seed, aske
 def test_a_mask_has_the_middle_of_the_face_and_the_noise_what_lies_around_it(sight):
     base = Budget().project(noise(7).sign())
     made = mask(sight, [_watcher(sight)], Budget(), torch.Generator().manual_seed(0), base=base, steps=20, ssim=0.5)
-    place = middle(128).expand(3, -1, -1)
+    place = draw_middle(128).expand(3, -1, -1)
     assert made[place == 0].equal(base[place == 0])
     inside = made[place == 1]
     assert float((inside * base[place == 1].sign()).mean().abs()) < 0.1 * Budget().epsilon, "the noise is not there"
@@ -195,7 +195,7 @@ def test_a_mask_has_the_middle_of_the_face_and_the_noise_what_lies_around_it(sig
 
 
 def test_the_middle_is_an_ellipse_with_a_soft_edge():
-    place = middle(128)
+    place = draw_middle(128)
     assert place.shape == (1, 128, 128)
     x, y, half_width, half_height = MIDDLE
     assert float(place.mean()) == pytest.approx(math.pi * half_width * half_height, rel=0.05)
@@ -211,7 +211,7 @@ def test_similarity_is_kept_on_the_picture(sight, least):
         sight, [_watcher(sight)], Budget(16 / 255),
         torch.Generator().manual_seed(0), steps=3, ssim=least,
     )  # fmt: skip
-    small = sight.near(128, [DLIB])
+    small = sight.crop_near(128, [DLIB])
     assert made.abs().max() > 0
     assert float(likeness(small.photo, small.with_noise(made))) >= least - 1e-5
 
@@ -222,8 +222,8 @@ def test_the_bound_of_similarity_is_the_masks_alone(sight):
         sight, [_watcher(sight)], Budget(16 / 255),
         torch.Generator().manual_seed(0), base=base, steps=3, ssim=0.97,
     )  # fmt: skip
-    small = sight.near(128, [DLIB])
-    around = base * (1 - middle(128))
+    small = sight.crop_near(128, [DLIB])
+    around = base * (1 - draw_middle(128))
     assert float(likeness(small.photo, small.with_noise(around))) < 0.97
     assert float((made - around).abs().max()) > 1 / 255
     assert float(likeness(small.with_noise(around), small.with_noise(made))) >= 0.97 - 1e-5
@@ -253,4 +253,4 @@ def test_handling_changes_what_is_seen_and_passes_gradients(sight):
     (still,) = PhotoTransforms(jitter=0, jpeg=0, resample=0)(
         sight, sight.photo, [DLIB], torch.Generator().manual_seed(0)
     )
-    assert still.equal(sight.chip(sight.photo, DLIB))
+    assert still.equal(sight.cut(sight.photo, DLIB))

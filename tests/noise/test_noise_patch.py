@@ -15,7 +15,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.data.unlearnable import unlearnable
 from faceshield.noise.error_min import ErrorMin
-from faceshield.noise.patch import cut, paste, random_places, spread
+from faceshield.noise.patch import cut, draw_places, paste, spread
 
 PATCH = ErrorMin(patch=(4, 3), fit_steps=4, rounds=4, batch=8, subset=0.5, stop_error=-1.0)
 
@@ -38,7 +38,7 @@ def test_cutting_and_pasting_are_slices(case):
     rng = torch.Generator().manual_seed(seed)
     images, patches = torch.rand(4, 3, *picture, generator=rng), torch.rand(4, 3, *patch, generator=rng)
     kept = images.clone()
-    places = random_places(4, picture, patch, rng)
+    places = draw_places(4, picture, patch, rng)
     pasted, taken, alone = paste(images, patches, places), cut(images, places, patch), spread(patches, places, picture)
     expected = images.clone()
     for i, place in enumerate(places.tolist()):
@@ -56,14 +56,14 @@ def test_gradients_go_to_the_patch_where_it_lies_and_to_the_picture_elsewhere():
     images = torch.rand(3, 3, 7, 5, generator=rng).requires_grad_(True)
     patches = torch.rand(3, 3, 2, 4, generator=rng).requires_grad_(True)
     weight = torch.rand(3, 3, 7, 5, generator=rng)
-    places = random_places(3, (7, 5), (2, 4), rng)
+    places = draw_places(3, (7, 5), (2, 4), rng)
     (paste(images, patches, places) * weight).sum().backward()
     assert patches.grad.equal(cut(weight, places, (2, 4)))
     assert images.grad.equal(paste(weight, torch.zeros_like(patches), places))
 
 
 def test_every_place_is_as_likely_as_any_other():
-    places = random_places(12_000, (5, 4), (3, 2), torch.Generator().manual_seed(0))
+    places = draw_places(12_000, (5, 4), (3, 2), torch.Generator().manual_seed(0))
     counts = torch.bincount(places[:, 0] * 3 + places[:, 1], minlength=9)
     assert len(counts) == 9
     assert (counts - 12_000 / 9).abs().max() < 5 * (12_000 / 9) ** 0.5
@@ -97,7 +97,7 @@ def test_a_step_moves_delta_by_the_gradient_at_its_place(update):
     for _ in range(2):
         order = torch.randperm(3, generator=rng)
         index = order if update == "mean" else torch.arange(3)
-        places = random_places(3, (8, 8), (4, 3), rng)
+        places = draw_places(3, (8, 8), (4, 3), rng)
         for i, place in zip(index.tolist(), places.tolist(), strict=True):
             x = clean[i].clone()
             under = at(clean[i], place, (4, 3))
@@ -111,7 +111,7 @@ def test_a_step_moves_delta_by_the_gradient_at_its_place(update):
             )
             if update == "mean":
                 delta[i] = (under + delta[i]).clamp(0, 1) - under
-        random_places(3, (8, 8), (4, 3), rng)  # those of the error
+        draw_places(3, (8, 8), (4, 3), rng)  # those of the error
     assert ((noise.delta - delta).abs() < 1e-6).float().mean() >= 0.97
     assert seen[0].shape == (3, 3, 8, 8)
 

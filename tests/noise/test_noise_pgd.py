@@ -143,13 +143,13 @@ def test_a_view_is_drawn_anew_each_step_from_the_generator_given(network, images
             steps=3,
             alpha=ALPHA,
             sign=-1,
-            view=view,
+            transform=view,
             generator=seeded,
         )
     assert drawn[:3] == drawn[3:]
     assert len(set(drawn)) == 3
     with pytest.raises(AssertionError, match="needs a generator"):
-        pgd(images, torch.zeros_like(images), error(network), Budget(), steps=1, alpha=ALPHA, sign=-1, view=view)
+        pgd(images, torch.zeros_like(images), error(network), Budget(), steps=1, alpha=ALPHA, sign=-1, transform=view)
 
 
 def test_a_shape_comes_before_the_budget(network, images):

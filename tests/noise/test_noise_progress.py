@@ -57,15 +57,15 @@ def test_all_that_was_kept_is_found(tmp_path):
     path = tmp_path / "job.safetensors"
     learner = fresh()
     job = saved(path, learner=learner)
-    assert job.found(torch.zeros(2)) == ([], 0)
+    assert job.resume(torch.zeros(2)) == ([], 0)
     job.order.next()
     learner.fit(pictures().images.float() / 255, pictures().labels)
-    job.keep(torch.tensor([1.0, -2.0]), [0.5, 0.1], 7)
+    job.write(torch.tensor([1.0, -2.0]), [0.5, 0.1], 7)
     following = [job.order.next() for _ in range(9)]
     other = fresh(seed=5)
     again = saved(path, learner=other, seed=9)
     delta = torch.zeros(2)
-    assert again.found(delta) == ([0.5, 0.1], 7)
+    assert again.resume(delta) == ([0.5, 0.1], 7)
     assert delta.tolist() == [1, -2]
     assert all(again.order.next().equal(index) for index in following)
     state = other.state()
@@ -76,21 +76,21 @@ def test_all_that_was_kept_is_found(tmp_path):
 def test_without_a_path_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     job = saved(None)
-    job.keep(torch.zeros(2), [0.5], 1)
-    assert job.found(torch.zeros(2)) == ([], 0)
+    job.write(torch.zeros(2), [0.5], 1)
+    assert job.resume(torch.zeros(2)) == ([], 0)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_file_of_another_job_or_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "job.safetensors"
-    saved(path).keep(torch.zeros(2), [], 0)
-    assert saved(path).found(torch.zeros(2)) == ([], 0)
+    saved(path).write(torch.zeros(2), [], 0)
+    assert saved(path).resume(torch.zeros(2)) == ([], 0)
     for job in (saved(path, "other"), saved(path, data=pictures(seed=1)), saved(path, learner=fresh(4))):
         with pytest.raises(StoreError, match=r"job\.safetensors: was left by another job .* delete or move it"):
-            job.found(torch.zeros(2))
+            job.resume(torch.zeros(2))
     path.write_bytes(b"broken")
     with pytest.raises(StoreError, match="is not a whole safetensors file"):
-        saved(path).found(torch.zeros(2))
+        saved(path).resume(torch.zeros(2))
 
 
 def test_functions_among_the_settings_are_told_by_name_not_by_address(tmp_path):

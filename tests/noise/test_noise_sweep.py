@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from noise_samples import EPSILON, network, pictures
 
 from faceshield.core.budget import Budget
-from faceshield.noise.base import misclassified, noisy
+from faceshield.noise.base import add_noise, add_rounded, find_misclassified
 from faceshield.noise.pgd import pgd
-from faceshield.noise.sweep import one_of_each, sweep
+from faceshield.noise.sweep import split_by_class, sweep
 
 ALPHA = EPSILON / 4
 
@@ -54,17 +54,17 @@ def test_it_is_the_step_loop_for_each_example(data, model, sign, batch):
 
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize("batch", [3, 24])
-def test_who_has_reached_enough_stops_there(data, model, sign, batch):
-    """Each example alone, step by step: it stops before the first step from a δ with enough."""
+def test_who_has_reached_the_threshold_stops_there(data, model, sign, batch):
+    """Each example alone, step by step: it stops before the first step from a δ that has reached it."""
     clean = losses_of(model)(data.images.float() / 255, data.labels)
-    enough = float(clean.quantile(0.5)) + sign * 0.03
-    delta, taken = swept(data, model, sign=sign, enough=enough, steps=6, batch=batch)
+    threshold = float(clean.quantile(0.5)) + sign * 0.03
+    delta, taken = swept(data, model, sign=sign, loss_threshold=threshold, steps=6, batch=batch)
     expected, needed, evaluated = [], 0, 0
     for image, label in zip(data.images.float() / 255, data.labels, strict=True):
         own = torch.zeros_like(image)[None]
         for number in range(6):
             loss = losses_of(model)(image + own, label[None])
-            if sign * (enough - loss) <= 0:
+            if sign * (threshold - loss) <= 0:
                 evaluated += number > 0  # it was in a batch once more before it was seen to be over
                 break
             own = pgd(
@@ -80,7 +80,7 @@ def test_who_has_reached_enough_stops_there(data, model, sign, batch):
 
 def test_no_step_is_no_change(data, model):
     assert swept(data, model, steps=0)[1] == 0
-    delta, taken = swept(data, model, enough=100.0)
+    delta, taken = swept(data, model, loss_threshold=100.0)
     assert taken == 0
     assert (delta == 0).all()
 
@@ -111,10 +111,12 @@ def test_a_view_needs_a_generator_and_is_drawn_for_the_first_look_too(data, mode
         looks.append(float(torch.rand(1, generator=generator)))
         return x
 
-    swept(data, model, enough=0.0, steps=1, batch=24, view=view, generator=torch.Generator().manual_seed(0))
+    swept(
+        data, model, loss_threshold=0.0, steps=1, batch=24, transform=view, generator=torch.Generator().manual_seed(0)
+    )
     assert len(looks) == 2
     with pytest.raises(AssertionError, match="needs a generator"):
-        swept(data, model, enough=0.0, view=view)
+        swept(data, model, loss_threshold=0.0, transform=view)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.randoms())
@@ -122,7 +124,7 @@ def test_batches_of_one_of_each_keep_every_classs_order(labels, random):
     labels = torch.tensor(labels)
     chosen = list(range(len(labels)))
     random.shuffle(chosen)
-    batches = [batch.tolist() for batch in one_of_each(torch.tensor(chosen), labels)]
+    batches = [batch.tolist() for batch in split_by_class(torch.tensor(chosen), labels)]
     assert all(len({int(labels[i]) for i in batch}) == len(batch) for batch in batches)
     for label in labels.unique().tolist():
         assert [i for batch in batches for i in batch if labels[i] == label] == [
@@ -137,9 +139,15 @@ def test_who_is_misclassified(data, model):
     assert 0 < int(expected.sum()) < len(data)
     chosen = torch.tensor([5, 3, 20, 11])
     for batch in (1, 3, 50):
-        assert misclassified(chosen, data.labels, lambda i: clean[i], model, batch).equal(expected[chosen])
+        assert find_misclassified(chosen, data.labels, lambda i: clean[i], model, batch).equal(expected[chosen])
 
 
 def test_noisy_pictures_stay_in_range():
     pixels = torch.tensor([0, 128, 255], dtype=torch.uint8)
-    assert noisy(pixels, torch.tensor([-0.1, 0.1, 0.1])).tolist() == pytest.approx([0, 128 / 255 + 0.1, 1])
+    assert add_noise(pixels, torch.tensor([-0.1, 0.1, 0.1])).tolist() == pytest.approx([0, 128 / 255 + 0.1, 1])
+
+
+def test_bytes_get_whole_levels_and_saturate():
+    pixels = torch.tensor([[0, 3, 100, 252, 255, 9]], dtype=torch.uint8)
+    delta = torch.tensor([-8.0, -3.4, 0.6, 8.0, -8.0, 2.5]) / 255
+    assert add_rounded(pixels, delta).tolist() == [[0, 0, 101, 255, 247, 11]]

@@ -12,7 +12,7 @@ from torch import nn
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
-from faceshield.noise.base import noisy
+from faceshield.noise.base import add_noise
 from faceshield.noise.deepfool import deepfool
 from faceshield.noise.universal import Universal
 
@@ -85,7 +85,7 @@ def test_the_sequential_form_is_the_published_loop(data, learner):
     delta = torch.zeros(3, 3, 8, 8)
     for i in chosen[torch.randperm(len(data), generator=rng)].tolist():
         label = data.labels[i : i + 1]
-        x = noisy(data.images[i : i + 1], delta[label])
+        x = add_noise(data.images[i : i + 1], delta[label])
         if learner.model(x).argmax(1) == label:
             delta[label] = (delta[label] + deepfool(x, label, learner.model, steps=10)).clamp(-epsilon, epsilon)
     assert delta.abs().amax((1, 2, 3)).min() > 0
@@ -119,7 +119,7 @@ def test_it_fools_inside_the_budget_and_stops_there(data, learner, update):
     assert noise.form == "class"
     assert noise.keys == data.classes
     assert noise.delta.abs().max() <= 0.3 + 1e-6
-    wrong = learner.model(noisy(data.images, noise.delta[data.labels])).argmax(1) != data.labels
+    wrong = learner.model(add_noise(data.images, noise.delta[data.labels])).argmax(1) != data.labels
     assert float(wrong.float().mean()) == pytest.approx(rates[-1])
     again = method.generate(shuffled(data), learner, seed=0)
     assert again.delta.equal(noise.delta)

@@ -27,7 +27,7 @@ def test_saved_and_loaded_is_the_same(ready, name):
     assert path == vault.path_of(name)
     assert same(vault.load(name), identity)
     assert vault.exists(name)
-    assert vault.names() == [name]
+    assert vault.list_names() == [name]
 
 
 def test_only_the_user_can_read_it(me):
@@ -42,7 +42,7 @@ def test_names_are_sorted_and_other_files_ignored(keep, home):
     for name in ("zoe", "anna", "me"):
         keep(name=name)
     (home / "identities/notes.txt").write_text("text")
-    assert vault.names() == ["anna", "me", "zoe"]
+    assert vault.list_names() == ["anna", "me", "zoe"]
 
 
 def test_deleted_is_gone(me):
@@ -148,7 +148,7 @@ def test_a_name_in_a_file_cannot_lead_out_of_the_folder(me, cli, tmp_path):
     tensors, found = read_tensors(vault.path_of("me"))
     write_tensors(tmp_path / "hostile", tensors, {**found, "name": "../../evil"})
     assert "cannot be used" in cli("identity", "import", tmp_path / "hostile", code=2).stderr
-    assert vault.names() == ["me"]
+    assert vault.list_names() == ["me"]
 
 
 def test_missing_fields_and_other_files_are_refused(me, tmp_path):

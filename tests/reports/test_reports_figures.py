@@ -11,12 +11,13 @@ from PIL import Image
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Expected
-from faceshield.reports.bars import bars
-from faceshield.reports.confusion import confusion
-from faceshield.reports.curves import curves
-from faceshield.reports.figures import Plot, draw, draw_all, label
-from faceshield.reports.lines import lines
-from faceshield.reports.look import CYCLE, FIXED, colours
+from faceshield.reports.bars import draw_bars
+from faceshield.reports.confusion import draw_confusion
+from faceshield.reports.curves import draw_curves
+from faceshield.reports.figures import draw, draw_all
+from faceshield.reports.lines import draw_lines
+from faceshield.reports.look import CYCLE, FIXED, assign_colours
+from faceshield.reports.plot import Plot, label
 
 CLAIM = "Error-minimising noise keeps a network from learning, in both forms, throughout its training (a test)."
 
@@ -84,7 +85,7 @@ def test_a_smoke_figure_says_that_it_is_no_result(tmp_path):
 
 
 def test_curves_are_means_with_the_papers_value_at_their_end():
-    figure = curves(result(), Plot("curves"), EXPECTED)
+    figure = draw_curves(result(), Plot("curves"), EXPECTED)
     assert [panel.get_title() for panel in figure.axes] == [
         f"form {form}, percentage {share}" for form in ("sample", "class") for share in (20, 100)
     ]
@@ -106,15 +107,15 @@ def test_every_panel_names_its_metric_where_there_are_several():
     drawn = {**result(), "cells": [cell for cell in result()["cells"] if cell["key"]["form"] == "class"]}
     for cell in drawn["cells"]:
         cell["metrics"]["curve_added"] = [0.5, 0.0]
-    named = [panel.get_ylabel() for panel in curves(drawn, Plot("curves"), EXPECTED).axes]
+    named = [panel.get_ylabel() for panel in draw_curves(drawn, Plot("curves"), EXPECTED).axes]
     assert named == ["clean test accuracy", ""], "they share it"
     both = Plot("curves", metrics=("curve_added", "curve_test"))
-    named = [panel.get_ylabel() for panel in curves(drawn, both, EXPECTED).axes]
+    named = [panel.get_ylabel() for panel in draw_curves(drawn, both, EXPECTED).axes]
     assert named == ["accuracy on the added class"] * 2 + ["clean test accuracy"] * 2
 
 
 def test_bars_stand_beside_the_papers():
-    figure = bars(result(), Plot("bars", x="percentage", by="noise"), EXPECTED)
+    figure = draw_bars(result(), Plot("bars", x="percentage", by="noise"), EXPECTED)
     (panel,) = figure.axes
     heights = [bar.get_height() for bar in panel.patches if bar.get_width() and bar.get_height()]
     assert [height for height in heights if height not in (0.95, 0.16)] == pytest.approx([0.915] * 4 + [0.215] * 4)
@@ -128,7 +129,7 @@ def test_bars_stand_beside_the_papers():
 
 
 def test_lines_run_over_the_swept_number():
-    figure = lines(result(), Plot("lines", x="percentage", by="noise"), EXPECTED)
+    figure = draw_lines(result(), Plot("lines", x="percentage", by="noise"), EXPECTED)
     (panel,) = figure.axes
     named = {line.get_label(): line for line in panel.get_lines()}
     assert list(named["none, form class"].get_xdata()) == [20, 100]
@@ -139,7 +140,7 @@ def test_lines_run_over_the_swept_number():
 
 
 def test_a_matrix_is_the_share_of_each_row_over_all_seeds():
-    figure = confusion(result(), Plot("confusion"), [])
+    figure = draw_confusion(result(), Plot("confusion"), [])
     (image,) = figure.axes[0].get_images()
     assert image.get_array().tolist() == [[0.8, 0.2], [0.15, 0.85]]
     assert [text.get_text() for text in figure.axes[0].texts] == ["80", "20", "15", "85"]
@@ -187,7 +188,7 @@ def test_no_two_cells_share_a_place():
 
 def test_colours_stay_with_a_noise_and_differ():
     names = ["a", "error-min", "none", "b", "c"]
-    chosen = colours(names)
+    chosen = assign_colours(names)
     assert (chosen["error-min"], chosen["none"]) == (FIXED["error-min"], FIXED["none"])
     assert len(set(chosen.values())) == len(names)
 
@@ -204,7 +205,7 @@ def test_kinds_share_the_metrics_and_each_takes_what_it_can_show(tmp_path):
     metrics = ("curve_test", "test_accuracy_final", "confusion")
     plots = [Plot("curves", by="noise", metrics=metrics), Plot("bars", by="noise", metrics=metrics)]
     assert len(draw_all(result(), [*plots, Plot("confusion", metrics=metrics)], EXPECTED, tmp_path / "a.json")) == 6
-    (panel,) = bars(result(), Plot("bars", by="noise", metrics=("curve_test",)), EXPECTED).axes
+    (panel,) = draw_bars(result(), Plot("bars", by="noise", metrics=("curve_test",)), EXPECTED).axes
     assert panel.get_ylabel() == "clean test accuracy, last epoch"
 
 
@@ -213,7 +214,7 @@ def test_a_line_without_the_panels_part_stands_in_every_panel():
         {"key": key, "seed": 0, "metrics": {"curve_test": [0.1, 0.2]}}
         for key in ({"noise": "none"}, {"noise": "random", "form": "class"}, {"noise": "random", "form": "sample"})
     ]
-    panels = curves({**result(), "cells": cells}, Plot("curves"), []).axes
+    panels = draw_curves({**result(), "cells": cells}, Plot("curves"), []).axes
     assert [panel.get_title() for panel in panels] == ["form class", "form sample"]
     assert [[line.get_label() for line in panel.get_lines()] for panel in panels] == [["none", "random"]] * 2
 

@@ -8,7 +8,7 @@ import pytest
 from faceshield.core.errors import StoreError
 from faceshield.core.types import Face
 from faceshield.reports.faces import DOUBTFUL, SURE, draw_faces
-from faceshield.reports.show import amplify_change, changed_regions
+from faceshield.reports.show import amplify_change, find_changed_regions
 
 
 @pytest.mark.parametrize(("dtype", "step"), [(np.uint8, 1), (np.uint16, 257)])
@@ -27,7 +27,7 @@ def test_changed_regions_are_found_largest_first():
     places = [(20, 30, 60, 80), (100, 150, 180, 290)]
     for y0, x0, y1, x1 in places:
         after[y0:y1, x0:x1] += rng.integers(4, 9, (y1 - y0, x1 - x0, 3), np.uint8)
-    found = changed_regions(before, after)
+    found = find_changed_regions(before, after)
     assert len(found) == 2
     for region, (y0, x0, y1, x1) in zip(found, reversed(places), strict=True):
         got = (region.y0, region.x0, region.y1, region.x1)
@@ -38,8 +38,8 @@ def test_an_encoders_own_error_is_no_changed_region():
     before = np.full((100, 100, 3), 90, np.uint8)
     after = before.copy()
     after[::3, ::3] += 1
-    assert changed_regions(before, after) == []
-    assert changed_regions(before, before) == []
+    assert find_changed_regions(before, after) == []
+    assert find_changed_regions(before, before) == []
 
 
 def test_faces_are_drawn_green_or_where_doubtful_orange(pixels, tmp_path):

@@ -12,7 +12,7 @@ from faceshield.cli.recipes_report import sections
 from faceshield.core.results import Expected
 from faceshield.experiments.engine.plan import plan
 from faceshield.experiments.engine.recipe import find_recipes, read_recipe
-from faceshield.reports.figures import Plot
+from faceshield.reports.plot import Plot
 from faceshield.reports.reproduction import Section, write_report
 
 

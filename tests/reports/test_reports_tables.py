@@ -8,8 +8,8 @@ import pytest
 
 from faceshield.core.errors import StoreError
 from faceshield.core.results import Expected
-from faceshield.reports.results import duration, is_rate, number, read_results, spread
-from faceshield.reports.tables import markdown, rows
+from faceshield.reports.results import format_duration, format_number, is_rate, read_results, spread
+from faceshield.reports.tables import build_rows, render_table
 
 RESULT = {
     "cells": [
@@ -26,7 +26,7 @@ EXPECTED = [
 
 
 def test_a_table_is_exactly_this():
-    assert markdown(rows(RESULT, EXPECTED)) == (
+    assert render_table(build_rows(RESULT, EXPECTED)) == (
         "| cells | metric | ours | seeds | paper | bar | verdict |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n"
         "| none | test_accuracy_final | 95.0% ± 1.4% | 2 | 94.95% | within 0.1 points of the paper | agree |\n"
@@ -36,7 +36,7 @@ def test_a_table_is_exactly_this():
 
 
 def test_without_expectations_every_number_is_shown():
-    assert [row.fields() for row in rows(RESULT, [])] == [
+    assert [row.fields() for row in build_rows(RESULT, [])] == [
         ("none", "test_accuracy_final", "95.0% ± 1.4%", "2", "–", "–", "–"),
         ("none", "seconds", "13 ± 0.707", "2", "–", "–", "–"),
         ("error-min, form class", "test_accuracy_final", "19.1%", "1", "–", "–", "–"),
@@ -44,25 +44,25 @@ def test_without_expectations_every_number_is_shown():
 
 
 def test_metrics_that_are_asked_for_stand_beside_the_expected_ones():
-    metrics = [row.metric for row in rows(RESULT, EXPECTED, ("seconds", "absent"))]
+    metrics = [row.metric for row in build_rows(RESULT, EXPECTED, ("seconds", "absent"))]
     assert metrics == ["seconds", "test_accuracy_final", "test_accuracy_final", "test_accuracy_final"]
 
 
 def test_a_bar_in_a_key_does_not_break_the_table():
-    table = rows({"cells": [{"key": {"noise": "a|b"}, "seed": 0, "metrics": {"m": 1}}]}, [])
-    assert "| a\\|b | m | 1 | 1 |" in markdown(table)
+    table = build_rows({"cells": [{"key": {"noise": "a|b"}, "seed": 0, "metrics": {"m": 1}}]}, [])
+    assert "| a\\|b | m | 1 | 1 |" in render_table(table)
 
 
 @pytest.mark.parametrize("metric", ["test_accuracy_final", "tar_at_far_1e-2", "attack_success", "eer", "match_rate"])
 def test_rates_are_told_in_per_cent(metric):
     assert is_rate(metric)
-    assert number(metric, 0.5) == "50.0%"
+    assert format_number(metric, 0.5) == "50.0%"
 
 
 @pytest.mark.parametrize("metric", ["ratio", "seconds", "iterations", "ssim_face", "linf_255", "peak_mb"])
 def test_other_numbers_are_not(metric):
     assert not is_rate(metric)
-    assert number(metric, 0.5) == "0.5"
+    assert format_number(metric, 0.5) == "0.5"
 
 
 def test_the_spread_is_the_sample_standard_deviation():
@@ -84,6 +84,6 @@ def test_results_are_read_by_recipe_and_scale(tmp_path, root):
 
 
 def test_numbers_and_times_are_told_as_people_say_them():
-    assert [number("photos", value) for value in (2526, 12.345, 0.01234)] == ["2526", "12.3", "0.0123"]
-    times = [duration(seconds) for seconds in (89, 120, 5399, 7200)]
+    assert [format_number("photos", value) for value in (2526, 12.345, 0.01234)] == ["2526", "12.3", "0.0123"]
+    times = [format_duration(seconds) for seconds in (89, 120, 5399, 7200)]
     assert times == ["89 seconds", "2 minutes", "90 minutes", "2.0 hours"]

@@ -14,8 +14,8 @@ from PIL import Image
 from faceshield.core.errors import StoreError
 from faceshield.data.pairs import PairSet, sample_pairs
 from faceshield.evaluation.verification import verify_pairs
-from faceshield.reports.crops import GAP, side_by_side
-from faceshield.reports.verification import _corners, figure, notes, rows, write_report
+from faceshield.reports.crops import GAP, join_crops
+from faceshield.reports.verification import _drop_straight_points, build_rows, draw_figure, write_notes, write_report
 
 
 @pytest.fixture(scope="module")
@@ -28,27 +28,27 @@ def result():
 
 
 def test_the_table_says_what_was_measured(result):
-    table = {row.name: row for row in rows(result)}
+    table = {row.name: row for row in build_rows(result)}
     assert table["pairs (same + different)"].value == "600 (200 + 400)"
     assert table["pairs lost to detection, decided “different”"].value == "1"
     accuracy = table["accuracy, 10 folds (mean ± standard error)"]
     assert accuracy.value == f"{result.folds.mean:.2%} ± {result.folds.se:.2%}"
     assert accuracy.interval == " – ".join(f"{edge:.2%}" for edge in result.people_ci["accuracy"])
     point = result.points[0.01]
-    assert table["true accept rate at a false accept rate of 1e-2"].value == f"{point.tar:.2%}"
-    measured = table[f"false accept rate measured there (threshold {point.threshold:.4f})"]
+    assert table["true accept rate (1 − FNMR) at a false accept rate (FMR) of 1e-2"].value == f"{point.tar:.2%}"
+    measured = table[f"false accept rate (FMR) measured there (threshold {point.threshold:.4f})"]
     assert measured.interval == " – ".join(f"{edge:.3%}" for edge in point.far_ci)
-    refused = table["true accept rate at a false accept rate of 1e-3"]
+    refused = table["true accept rate (1 − FNMR) at a false accept rate (FMR) of 1e-3"]
     assert (refused.value, refused.interval) == ("–", "too few pairs")
-    assert any("cannot be resolved by 400 pairs" in note for note in notes(result))
+    assert any("cannot be resolved by 400 pairs" in note for note in write_notes(result))
 
 
 def test_people_in_several_folds_are_told(result):
     mixed = PairSet(result.pairs.left, result.pairs.right, result.pairs.same, result.pairs.fold[::-1] * 0)
     mixed.fold[::2] = 1
     shown = verify_pairs(result.scores, mixed, replicates=20)
-    assert any("people stand in pairs of more than one fold" in note for note in notes(shown))
-    assert not any("more than one fold" in note for note in notes(result))
+    assert any("people stand in pairs of more than one fold" in note for note in write_notes(shown))
+    assert not any("more than one fold" in note for note in write_notes(result))
 
 
 def test_the_page_and_its_markdown(result, tmp_path):
@@ -63,7 +63,7 @@ def test_the_page_and_its_markdown(result, tmp_path):
     assert "url(" not in html
     (picture,) = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", html)
     assert Image.open(io.BytesIO(base64.b64decode(picture))).width > 900
-    for row in rows(result):
+    for row in build_rows(result):
         assert row.value in html
         assert row.value in markdown
     table = [line for line in markdown.splitlines() if line.startswith("|")]
@@ -74,11 +74,11 @@ def test_the_page_and_its_markdown(result, tmp_path):
 
 
 def test_the_same_result_is_the_same_drawing(result):
-    assert figure(result) == figure(result)
+    assert draw_figure(result) == draw_figure(result)
 
 
 def test_points_left_out_of_the_drawing_lie_on_it(result):
-    fpr, tpr = _corners(result.roc)
+    fpr, tpr = _drop_straight_points(result.roc)
     assert len(fpr) < len(result.roc.fpr)
     area = np.sum(np.diff(fpr) * (tpr[1:] + tpr[:-1])) / 2
     assert area == pytest.approx(result.roc.auc)
@@ -87,7 +87,7 @@ def test_points_left_out_of_the_drawing_lie_on_it(result):
 def test_chips_side_by_side(pixels, tmp_path):
     red, green = torch.zeros(3, 20, 20), torch.zeros(3, 20, 20)
     red[0], green[1] = 1, 0.5
-    side_by_side([red, green], tmp_path / "a.png")
+    join_crops([red, green], tmp_path / "a.png")
     picture = pixels(tmp_path / "a.png")
     assert picture.shape == (20, 40 + GAP, 3)
     assert picture[5, 5].tolist() == [255, 0, 0]

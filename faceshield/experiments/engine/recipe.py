@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, field_validator
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Expected, Key, Value
 from faceshield.core.schema import validate
-from faceshield.reports.figures import Kind, Plot
+from faceshield.reports.plot import Kind, Plot
 
 Scale = Literal["smoke", "mini", "paper"]
 Matrix = list[dict[str, list[Value]]]
@@ -24,7 +24,7 @@ class Recipe(BaseModel):
     ``experiment`` names the entry of ``experiments.engine.registry`` that runs a cell; ``settings`` are its arguments,
     overridden by those of the chosen scale, which may also have a ``matrix`` of its own. ``plot`` names one or several
     kinds of figure, ``plot_x``, ``plot_by`` and ``plot_metrics`` say what they show (see
-    :class:`faceshield.reports.figures.Plot`); ``note`` is one line on why ours and the paper's numbers differ.
+    :class:`faceshield.reports.plot.Plot`); ``note`` is one line on why ours and the paper's numbers differ.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -17,7 +17,7 @@ from faceshield.core.store import read_json, write_json
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.plan import Plan, Planned, plan
 from faceshield.experiments.engine.recipe import Recipe, Scale
-from faceshield.reports.benchmark import versions
+from faceshield.reports.benchmark import read_versions
 from faceshield.reports.figures import draw_all
 from faceshield.reports.results import estimate, stored_cells
 
@@ -125,7 +125,7 @@ def _run_one(this: Run, planned: Planned, number: str) -> None:
             "metrics": metrics,
             "wall_s": round(time.monotonic() - begun, 1),
             "device": context.runtime.describe(),
-            "versions": versions(),
+            "versions": read_versions(),
         }
 
     cell = load_or_make(this.cache(planned), read_json, make, write_json, context.runtime.ranks)
@@ -148,7 +148,7 @@ def _write(this: Run, started: str) -> None:
         "device": "; ".join(dict.fromkeys(done.get("device", here) for done in finished)) or here,
         "started": started,
         "wall_s": round(sum(done["wall_s"] for done in finished), 1),
-        "versions": versions(),
+        "versions": read_versions(),
         "config_sha256": this.plan.config_sha256,
         "data": this.data,
         "settings": recipe.at(scale),

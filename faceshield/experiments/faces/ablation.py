@@ -77,7 +77,7 @@ def _handle(data: Examples, size: int) -> Examples:
 
 
 def _collect(pictures: Tensor, way: str, size: int) -> Tensor:
-    return crop_canvas(countermeasure(way).applied(pictures), size)
+    return crop_canvas(countermeasure(way).apply(pictures), size)
 
 
 EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, describe_data)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from faceshield.attacks.base import Countermeasure
-from faceshield.attacks.collected import kept, tool_pairs
+from faceshield.attacks.collected import collect, make_pairs
 from faceshield.attacks.finetune import BATCH, CLIP, EPOCHS, RATE, FineTuned
-from faceshield.attacks.frozen import nearest, probe
+from faceshield.attacks.frozen import find_nearest, fit_probe
 from faceshield.attacks.table import Name, countermeasure
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.cache import Tensors, load_or_make_tensors
@@ -36,8 +36,8 @@ from faceshield.models import resnet29
 from faceshield.training.attack import attack
 
 ON_FEATURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "frozen-resnet29": nearest,
-    "probe-resnet29": lambda features, labels, queries: probe(features, labels)(queries),
+    "frozen-resnet29": find_nearest,
+    "probe-resnet29": lambda features, labels, queries: fit_probe(features, labels)(queries),
 }
 FINE_TUNED = "fine-tuned-resnet29"
 
@@ -69,11 +69,11 @@ def battery(key: BatteryKey, seed: int, settings: BatterySettings, context: Cont
     training, clean = made.training(), made.clean()
     if key.attacker == FINE_TUNED:
         return _attack_by_fine_tuning(against, training, clean, made.protected, seed, settings, context)
-    training, clean = kept(training, against, settings.size), kept(clean, against, settings.size)
+    training, clean = collect(training, against, settings.size), collect(clean, against, settings.size)
     rng = generator("battery", seed)
     if against.undo is not None:
         others = made.people.select(~made.held & (made.people.labels < made.protected.start))
-        training = against.undo(training, tool_pairs(others.images, settings.size, rng), rng)
+        training = against.undo(training, make_pairs(others.images, settings.size, rng), rng)
     epochs = settings.adversarial_epochs if against.adversary is not None else settings.epochs
     return attack(
         training, clean, made.protected, seed, context.runtime, epochs=epochs, lr=settings.lr, width=settings.width,
@@ -92,8 +92,8 @@ def _attack_by_fine_tuning(
 ) -> dict[str, Any]:  # fmt: skip
     if against.undo is not None:
         raise UsageError(f"attacker {FINE_TUNED!r} takes off no noise; give it another countermeasure")
-    start = probe(_embed(against.applied(training.images), context), training.labels)
-    training, clean = (replace(data, images=_save_chips(against.applied(data.images))) for data in (training, clean))
+    start = fit_probe(_embed(against.apply(training.images), context), training.labels)
+    training, clean = (replace(data, images=_save_chips(against.apply(data.images))) for data in (training, clean))
     return attack(
         training, clean, protected, seed, context.runtime, epochs=min(EPOCHS, settings.epochs), lr=RATE,
         network=FineTuned(resnet29.load(), start), say=context.say, batch=BATCH, clip=CLIP, **against.training(),
@@ -108,7 +108,7 @@ def _attack_by_features(attacker: str, against: Countermeasure, made: Cloaked, c
     clean = _load_or_embed(against, made.people.images, context)
     features = clean.clone()
     if changed.any():
-        features[changed] = _embed(against.applied(made.images[changed]), context)
+        features[changed] = _embed(against.apply(made.images[changed]), context)
     guess = ON_FEATURES[attacker](features[made.used], labels[made.used], clean[held])
     right, who = guess == labels[held], torch.isin(labels[held], torch.tensor(list(made.protected)))
     return {
@@ -126,7 +126,7 @@ def _load_or_embed(against: Countermeasure, images: Tensor, context: Context) ->
 
     def make() -> Tensors:
         context.say(f"  embedding {len(images)} crops")
-        return {"features": _embed(against.applied(images), context)}, {}
+        return {"features": _embed(against.apply(images), context)}, {}
 
     return load_or_make_tensors(path, make, context.runtime.ranks)[0]["features"]
 

@@ -23,6 +23,7 @@ from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.experiments.faces.bank import CHANNELS, VIEWS, BankSettings, Channels, ViewName, make_bank, source_faces
 from faceshield.models import weights
+from faceshield.noise.base import add_rounded
 from faceshield.noise.identity import choose_class, correlation, private_noise
 from faceshield.noise.surrogate import SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
@@ -150,9 +151,8 @@ def cloak_people(
                     photos = people.images[of_person][: key.photos]
                     delta = _load_or_fit(photos, len(bank), secret, view or Transforms(), settings, context)
                 similar.append(max(correlation(delta, other) for other in bank))
-                levels = (delta * 255).round().to(torch.int16)
                 chosen = of_person & (carried == number)
-                images[chosen] = (images[chosen].to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
+                images[chosen] = add_rounded(images[chosen], delta)
     return Cloaked(people, images, held, used, protected, similar)
 
 

@@ -18,8 +18,8 @@ from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
 from faceshield.faces.align import face_from_box
 from faceshield.faces.any_roll import AnyRollDetector
-from faceshield.faces.carry import carried, then
-from faceshield.faces.detector import Detector, clear
+from faceshield.faces.carry import carry, compose
+from faceshield.faces.detector import Detector, is_clear
 from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.faces.yunet import YunetDetector
 from faceshield.imaging.photo import load
@@ -88,7 +88,7 @@ def detection(key: DetectionKey, seed: int, settings: DetectionSettings, context
         begun = time.perf_counter()
         found = detector.detect(rgb)
         seconds.append(time.perf_counter() - begun)
-        sure = found if isinstance(detector, YunetDetector) else clear(found)
+        sure = found if isinstance(detector, YunetDetector) else is_clear(found)
         eyes = float(np.linalg.norm(truth[1] - truth[0]))
         misses = [float(np.linalg.norm(face.landmarks - truth, axis=1).mean()) / eyes for face in sure]
         nearest = min(misses, default=np.inf)
@@ -131,7 +131,7 @@ def _find_references(settings: DetectionSettings, context: Context) -> list[Refe
         for path in read_layout(source / "images").paths[:count]:
             rgb = load(path).rgb8()
             middle = np.array([rgb.shape[1] - 1, rgb.shape[0] - 1]) / 2
-            faces = clear(detector.detect(rgb))
+            faces = is_clear(detector.detect(rgb))
             if faces:
                 references.append(
                     Reference(
@@ -160,7 +160,7 @@ def _change(reference: Reference, key: DetectionKey) -> tuple[NDArray[np.uint8],
     shrunk = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]], np.float32)
     matrix, side = _roll_matrix(key.roll, rgb.shape[1], rgb.shape[0])
     turned: Any = cv2.warpAffine(rgb, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(turned, np.uint8), carried(reference.face, then(shrunk, matrix)).landmarks
+    return np.asarray(turned, np.uint8), carry(reference.face, compose(shrunk, matrix)).landmarks
 
 
 def _roll_matrix(degrees: float, width: int, height: int) -> tuple[Matrix, tuple[int, int]]:

@@ -10,6 +10,7 @@ import numpy as np
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
+from faceshield.core.types import Progress
 from faceshield.data.examples import Examples
 from faceshield.data.layouts import read_layout
 from faceshield.data.pairs import PairSet, parse_person, read_pairs, sample_pairs
@@ -17,11 +18,11 @@ from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
-from faceshield.evaluation.verification import Measure, pair_scores, verify_pairs
+from faceshield.evaluation.verification import Measure, score_pairs, verify_pairs
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
 from faceshield.faces.any_roll import AnyRollDetector
-from faceshield.faces.dataset import Frame, Progress, align_dataset
+from faceshield.faces.dataset import Frame, align_dataset
 from faceshield.faces.kept import KeptDetector
 from faceshield.models.pretrained import pretrained as known
 
@@ -54,11 +55,11 @@ def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Conte
     """One cell."""
     recogniser = pretrained(context.runtime.device, name=key.recogniser)
     if settings.lfw in MADE_HERE:
-        pairs, enrolled = _synthesize_pairs(settings, recogniser, known(key.recogniser).chip.size)
+        pairs, enrolled = _synthesize_pairs(settings, recogniser, known(key.recogniser).spec.size)
     else:
         pairs, enrolled = _read_official(settings, recogniser, context)
     features = combine(enrolled.raw, flip=key.flip, unit=key.score == "cosine")
-    scores = pair_scores(features, enrolled.found, enrolled.ids, pairs, key.score)
+    scores = score_pairs(features, enrolled.found, enrolled.ids, pairs, key.score)
     metrics = verify_pairs(scores, pairs, replicates=settings.replicates, seed=seed).metrics()
     return {**metrics, "recogniser": recogniser.name, "precision": "float32"}
 

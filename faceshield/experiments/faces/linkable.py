@@ -14,7 +14,7 @@ from torch import Tensor
 from faceshield.evaluation.residual import (
     RESIDUALS,
     average,
-    correlations,
+    correlate,
     detectability_roc,
     linkability_roc,
     spectrum,
@@ -78,7 +78,7 @@ def _measure_detectability(marks: Tensor, clean: Tensor, owners: Tensor, name: s
     cloaked = torch.arange(len(owners)) % 2 == 0
     seen = torch.where(cloaked.view(-1, 1, 1, 1), marks, clean)
     bank = RESIDUALS[name](load_bank().delta)
-    features = torch.cat([spectrum(seen), correlations(seen, bank).topk(BEST, 1).values], 1)
+    features = torch.cat([spectrum(seen), correlate(seen, bank).topk(BEST, 1).values], 1)
     people = owners.unique()
     known = torch.isin(owners, people[: len(people) // 2])
     return detectability_roc(features, cloaked, known).auc
@@ -88,7 +88,7 @@ def _correlate_with_noise(marks: Tensor, made: Cloaked, users: Tensor, name: str
     added = (made.images[users].float() - made.people.images[users].float()) / 255
     owners = made.people.labels[users]
     each = [
-        correlations(marks[of_user].mean(0)[None], RESIDUALS[name](added[of_user].mean(0)[None]))
+        correlate(marks[of_user].mean(0)[None], RESIDUALS[name](added[of_user].mean(0)[None]))
         for of_user in (owners == label for label in made.protected)
     ]
     return float(torch.cat(each).mean())

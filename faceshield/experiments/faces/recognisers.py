@@ -10,7 +10,7 @@ from faceshield.data.canvas import crop_canvas
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey
 from faceshield.experiments.faces.bank import NetworkSettings, source_faces
-from faceshield.models.recognisers import own_recogniser
+from faceshield.models.recognisers import build_recogniser
 from faceshield.models.resnet import resnet18
 from faceshield.training.loop import build_seeded, predict, train
 
@@ -42,7 +42,7 @@ def recogniser(key: RecogniserKey, seed: int, settings: RecogniserSettings, cont
     )  # fmt: skip
     right = predict(network, clean.images, context.runtime) == clean.labels
     path = context.work / f"recogniser-{size}-{seed}.safetensors"
-    made = own_recogniser(network.float().cpu(), size, training.images, training.labels)
+    made = build_recogniser(network.float().cpu(), size, training.images, training.labels)
     context.runtime.ranks.once(lambda: write_tensors(path, made.state_dict(), {"size": size}))
     return {
         "test_accuracy_final": float(right.double().mean()),

@@ -18,7 +18,7 @@ from faceshield.core.rng import derive_seed
 from faceshield.evaluation.distractors import load_distractors
 from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
-from faceshield.evaluation.search import FAR, Search, concatenate_searches, limit_at, search, usual_limits
+from faceshield.evaluation.search import FAR, Search, concatenate_searches, find_limit, name_limits, search
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
@@ -101,8 +101,8 @@ def search_cell(key: SearchKey, seed: int, settings: SearchSettings, context: Co
         strangers = strangers.without(features[~features.isnan().any(1)])
     crowd = extractor.crowd[torch.isin(everybody.people, strangers.people)][: settings.crowd]
     different = torch.cat([torch.cdist(one[~one.isnan().any(1)], crowd).flatten() for one in clean["gallery"]])
-    limit = limit_at(different, FAR)
-    limits = usual_limits(limit)
+    limit = find_limit(different, FAR)
+    limits = name_limits(limit)
     if extractor.recogniser.name != shipped.recogniser.name:
         limits.pop("match_rate")  # dlib's limit says nothing of other features
     metrics = _search_all(sides, crowd).metrics(limits)

@@ -15,6 +15,7 @@ from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey
 from faceshield.experiments.faces.bank import NetworkSettings, source_faces
 from faceshield.models.resnet import resnet18
+from faceshield.noise.base import add_rounded
 from faceshield.noise.surrogate import load_bank
 from faceshield.noise.transforms import Transforms
 from faceshield.training.learner import learner
@@ -40,7 +41,7 @@ def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context
     """Train and keep one."""
     data = source_faces(settings, context)
     classes = len(data.classes)
-    levels = (load_bank().delta[:classes] * 255).round().to(torch.int16)
+    bank = load_bank().delta
     network = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), derive_seed(seed, key.grey))
     theta = learner(network, context.runtime, lr=settings.lr)
     view, rng = replace(Transforms(), grey=key.grey), generator(seed, "surrogate", key.grey)
@@ -50,9 +51,9 @@ def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context
     for step in range(settings.steps):
         drawn = torch.randint(len(data), (settings.batch,), generator=rng)
         labels = data.labels[drawn]
-        noisy = (data.images[drawn].to(torch.int16) + levels[labels]).clamp(0, 255)
+        cloaked = add_rounded(data.images[drawn], bank[labels])
         device = context.runtime.device
-        losses.append(theta.fit(view((noisy.float() / 255).to(device), rng), labels.to(device)).mean())
+        losses.append(theta.fit(view((cloaked.float() / 255).to(device), rng), labels.to(device)).mean())
         if step % LAST == LAST - 1:
             context.say(f"  step {step + 1} of {settings.steps}: loss {_mean(losses):.3f}")
     path = context.work / f"surrogate-{key.grey}-{seed}.safetensors"

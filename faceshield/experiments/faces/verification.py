@@ -14,9 +14,9 @@ from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import HELD_OUT, Examples
 from faceshield.data.pairs import PairSet, read_pairs, sample_pairs
 from faceshield.data.unlearnable import unlearnable
-from faceshield.evaluation.embed import Forward, combine, embed_pairs
+from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.roc import Scores, roc
-from faceshield.evaluation.verification import pair_scores, verify_pairs
+from faceshield.evaluation.verification import score_pairs, verify_pairs
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import MADE_HERE, Source
 from faceshield.experiments.faces.identities import (
@@ -32,6 +32,7 @@ from faceshield.experiments.faces.lfw import align_photos
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.recognition import network_of
 from faceshield.models.resnet import ResNet
+from faceshield.noise.base import Forward
 from faceshield.training.attack import AUGMENTS
 from faceshield.training.loop import build_seeded, train
 
@@ -66,7 +67,7 @@ class Probe:
     def scores(self, forward: Forward, device: torch.device) -> Scores:
         """(P,) cosines of the pairs' unit features, each photo averaged with its mirror image."""
         features = combine(embed_pairs(self.images.to(device), forward, batch=128))
-        return pair_scores(features, self.found, self.ids, self.pairs, "cosine")
+        return score_pairs(features, self.found, self.ids, self.pairs, "cosine")
 
 
 class VerificationKey(HandedKey):

@@ -20,7 +20,7 @@ from faceshield.evaluation.visibility import linf_255
 from faceshield.experiments.engine.context import Context, Experiment
 from faceshield.experiments.engine.settings import CellKey, Settings
 from faceshield.experiments.paper.network import (
-    AugmentName,
+    AugmentMixName,
     TrainedNetwork,
     Training,
     TrainingSettings,
@@ -58,7 +58,7 @@ class CollectorKey(CellKey):
     """The ``model`` that is trained on the data, and how its pictures are augmented."""
 
     model: Network | None = None
-    augment: AugmentName | None = None
+    augment: AugmentMixName | None = None
 
 
 class ClassifySettings(NoiseSettings):

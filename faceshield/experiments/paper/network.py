@@ -28,8 +28,8 @@ def as_they_are(images: Tensor, generator: Generator) -> Tensor:
     return images
 
 
-AugmentName = Literal["none", "standard", "cutout", "fast-autoaugment", "mixup", "cutmix"]
-AUGMENTS: dict[AugmentName, tuple[Augment, Mix | None]] = {
+AugmentMixName = Literal["none", "standard", "cutout", "fast-autoaugment", "mixup", "cutmix"]
+AUGMENT_AND_MIX: dict[AugmentMixName, tuple[Augment, Mix | None]] = {
     "none": (as_they_are, None),
     "standard": (crop_and_flip, None),
     "cutout": (compose(crop_and_flip, cutout), None),
@@ -46,7 +46,7 @@ CHECKPOINT_S = 30.0
 class TrainingSettings(Settings):
     """What is trained on and how; ``limit`` and ``test_limit`` are pictures a class, ``size`` their side in pixels.
 
-    ``augment`` is one of :data:`AUGMENTS`.
+    ``augment`` is one of :data:`AUGMENT_AND_MIX`.
     """
 
     data: Source
@@ -60,7 +60,7 @@ class TrainingSettings(Settings):
     schedule: Schedule = "one-cycle"
     batch: int = 128
     nesterov: bool = True
-    augment: AugmentName = "standard"
+    augment: AugmentMixName = "standard"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def fit_network(training: Training, context: Context, checkpoint: Path | None = 
     written every :data:`CHECKPOINT_S` seconds at most. Raises StoreError for another training's checkpoint.
     """
     data, test, settings, seed = training.data, training.test, training.settings, training.seed
-    change, mix = AUGMENTS[settings.augment]
+    change, mix = AUGMENT_AND_MIX[settings.augment]
     network = build_seeded(lambda: build(settings.model, len(data.classes), width=settings.width), seed)
 
     def test_network(network: nn.Module) -> Tested:

@@ -24,7 +24,7 @@ from faceshield.models.zoo import Network, build
 from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import data_digest, read_noise, write_noise
-from faceshield.noise.presets import Setting, preset
+from faceshield.noise.presets import Setting, find_preset
 from faceshield.noise.registry import LEARNER_RATE, TRAINED, MethodName, noise_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
@@ -132,7 +132,7 @@ def plan_noise(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings
     """The method, rate and path that :func:`load_or_make_noise` uses for a cell."""
     name, form = key.noise, key.noise_form()
     epsilon = settings.epsilon_255 / 255
-    options = {**preset(key.setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
+    options = {**find_preset(key.setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
     if key.size is not None:
         options["patch"] = [key.size, key.size]
     method = noise_method(name, form, epsilon=epsilon, **options)

@@ -21,7 +21,7 @@ from faceshield.training import attack
         (table.Name, table.COUNTERMEASURES),
         (zoo.Network, zoo.NETWORKS),
         (registry.MethodName, registry.METHODS),
-        (network.AugmentName, network.AUGMENTS),
+        (network.AugmentMixName, network.AUGMENT_AND_MIX),
         (attack.AugmentName, attack.AUGMENTS),
         (ablation.ViewsName, ablation.VIEWS),
         (bank.ViewName, bank.VIEWS),

@@ -29,7 +29,7 @@ def test_every_photo_is_handled_in_one_way_and_all_ways_occur():
     out = experiment._handle(data, 40)
     assert out.ids == data.ids
     fits = torch.stack(
-        [(out.images == crop_canvas(COUNTERMEASURES[way].applied(data.images), 40)).flatten(1).all(1) for way in WAYS]
+        [(out.images == crop_canvas(COUNTERMEASURES[way].apply(data.images), 40)).flatten(1).all(1) for way in WAYS]
     )
     assert fits.sum(0).tolist() == [1] * 60
     assert (fits.sum(1) > 3).all()

@@ -18,10 +18,10 @@ from faceshield.experiments.paper import network_cache as training
 from faceshield.experiments.paper import noises
 from faceshield.experiments.paper.classify import EXPERIMENT, ClassifySettings
 from faceshield.experiments.paper.cost import EXPERIMENT as COST
-from faceshield.experiments.paper.network import AUGMENTS, open_split
+from faceshield.experiments.paper.network import AUGMENT_AND_MIX, open_split
 from faceshield.experiments.paper.noises import NoiseKey, load_or_make_noise
 from faceshield.models.zoo import build
-from faceshield.noise.presets import preset
+from faceshield.noise.presets import find_preset
 from faceshield.noise.registry import LEARNER_RATE, noise_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, predict, train
@@ -180,20 +180,20 @@ def test_augmentation_by_key_and_by_setting(context, trained_on):
 
 def test_every_augmentation_keeps_shape_and_kind():
     images = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    for change, _ in AUGMENTS.values():
+    for change, _ in AUGMENT_AND_MIX.values():
         out = change(images, torch.Generator().manual_seed(0))
         assert (out.shape, out.dtype) == (images.shape, images.dtype)
-    assert AUGMENTS["none"][0](images, torch.Generator()).equal(images)
+    assert AUGMENT_AND_MIX["none"][0](images, torch.Generator()).equal(images)
 
 
 def test_presets():
-    assert preset("paper", "error-min", "sample", 0.1) == {}
-    assert preset("fast", "error-min", "class", 0.1) == preset("released-code", "random", "class", 0.1) == {}
-    fast = preset("fast", "error-min", "sample", 0.1)
+    assert find_preset("paper", "error-min", "sample", 0.1) == {}
+    assert find_preset("fast", "error-min", "class", 0.1) == find_preset("released-code", "random", "class", 0.1) == {}
+    fast = find_preset("fast", "error-min", "sample", 0.1)
     assert fast["steps"] * fast["alpha"] >= 0.1, "a pass must be able to cross ε"
-    assert preset("released-code", "error-min", "sample", 0.1) == {"variant": "released-code"}
+    assert find_preset("released-code", "error-min", "sample", 0.1) == {"variant": "released-code"}
     with pytest.raises(UsageError, match=r"setting 'papers' is unknown.*did you mean 'paper'"):
-        preset("papers", "error-min", "sample", 0.1)
+        find_preset("papers", "error-min", "sample", 0.1)
 
 
 def test_the_cost_is_measured_and_never_read_from_a_cache(context, generations):

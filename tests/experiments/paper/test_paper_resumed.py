@@ -110,9 +110,9 @@ def test_a_network_of_an_older_version_is_read(context):
 def test_what_a_checkpoint_tells_of_its_run_is_the_same_in_another_process():
     """No address and no order of a hash: else a killed run's file would be another run's."""
     told = (
-        "import json; from faceshield.experiments.paper.network import AUGMENTS;"
+        "import json; from faceshield.experiments.paper.network import AUGMENT_AND_MIX;"
         "from faceshield.training.adversarial import Adversary; from faceshield.training.checkpoint import describe;"
-        "calls = [call for pair in AUGMENTS.values() for call in pair if call] + [Adversary()];"
+        "calls = [call for pair in AUGMENT_AND_MIX.values() for call in pair if call] + [Adversary()];"
         "print(json.dumps([describe(call) for call in calls]))"
     )
     runs = [
