@@ -85,7 +85,7 @@ def audit(
     cloaked one, or where the distractors were made by another recogniser.
     """
     if distractors.recogniser != recogniser.name:
-        raise UsageError("the strangers' features were made by another recogniser; install the files that match")
+        raise UsageError("the distractors' features were made by another recogniser; install the files that match")
     roots: dict[Kind, Path] = {"clean": clean, "cloaked": cloaked}
     photos = {kind: list_photos(roots[kind], kind) for kind in KINDS}
     refuse_originals(photos["clean"], clean, cloaked)

@@ -33,8 +33,6 @@ from faceshield.noise import vault
 from faceshield.noise.identity import Identity
 from faceshield.training.runtime import Runtime
 
-"""Called as (stage, done, total); stages are "looking", "making noise" and "cloaking"."""
-
 
 def cloak(
     photos: str | Path | Sequence[str | Path],
@@ -50,7 +48,8 @@ def cloak(
     (``options.against``), ‖δ‖∞ ≤ ε, blended into their face in each photo. Originals are only read. A photo without the
     face is written nowhere and listed as "unprotected"; a broken file is listed as "failed"; neither stops the rest.
     Raises UsageError or StoreError before anything is written where the request itself is wrong (``out`` inside the
-    input, an unknown option, a folder that cannot be written).
+    input, an unknown option, a folder that cannot be written). ``progress`` is called with the stages "looking",
+    "making noise" and "cloaking".
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     given = [photos] if isinstance(photos, (str, Path)) else photos
