@@ -54,17 +54,17 @@ def test_it_is_the_step_loop_for_each_example(data, model, sign, batch):
 
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize("batch", [3, 24])
-def test_who_has_reached_enough_stops_there(data, model, sign, batch):
-    """Each example alone, step by step: it stops before the first step from a δ with enough."""
+def test_who_has_reached_the_threshold_stops_there(data, model, sign, batch):
+    """Each example alone, step by step: it stops before the first step from a δ beyond the threshold."""
     clean = losses_of(model)(data.images.float() / 255, data.labels)
-    enough = float(clean.quantile(0.5)) + sign * 0.03
-    delta, taken = swept(data, model, sign=sign, enough=enough, steps=6, batch=batch)
+    threshold = float(clean.quantile(0.5)) + sign * 0.03
+    delta, taken = swept(data, model, sign=sign, loss_threshold=threshold, steps=6, batch=batch)
     expected, needed, evaluated = [], 0, 0
     for image, label in zip(data.images.float() / 255, data.labels, strict=True):
         own = torch.zeros_like(image)[None]
         for number in range(6):
             loss = losses_of(model)(image + own, label[None])
-            if sign * (enough - loss) <= 0:
+            if sign * (threshold - loss) <= 0:
                 evaluated += number > 0  # it was in a batch once more before it was seen to be over
                 break
             own = pgd(
@@ -80,7 +80,7 @@ def test_who_has_reached_enough_stops_there(data, model, sign, batch):
 
 def test_no_step_is_no_change(data, model):
     assert swept(data, model, steps=0)[1] == 0
-    delta, taken = swept(data, model, enough=100.0)
+    delta, taken = swept(data, model, loss_threshold=100.0)
     assert taken == 0
     assert (delta == 0).all()
 
@@ -111,10 +111,10 @@ def test_a_view_needs_a_generator_and_is_drawn_for_the_first_look_too(data, mode
         looks.append(float(torch.rand(1, generator=generator)))
         return x
 
-    swept(data, model, enough=0.0, steps=1, batch=24, view=view, generator=torch.Generator().manual_seed(0))
+    swept(data, model, loss_threshold=0.0, steps=1, batch=24, view=view, generator=torch.Generator().manual_seed(0))
     assert len(looks) == 2
     with pytest.raises(AssertionError, match="needs a generator"):
-        swept(data, model, enough=0.0, view=view)
+        swept(data, model, loss_threshold=0.0, view=view)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.randoms())

@@ -111,9 +111,9 @@ def test_what_a_checkpoint_tells_of_its_run_is_the_same_in_another_process():
     """No address and no order of a hash: else a killed run's file would be another run's."""
     told = (
         "import json; from faceshield.experiments.paper.fitted import AUGMENTS;"
-        "from faceshield.training.adversarial import Adversary; from faceshield.training.checkpoint import described;"
+        "from faceshield.training.adversarial import Adversary; from faceshield.training.checkpoint import describe;"
         "calls = [call for pair in AUGMENTS.values() for call in pair if call] + [Adversary()];"
-        "print(json.dumps([described(call) for call in calls]))"
+        "print(json.dumps([describe(call) for call in calls]))"
     )
     runs = [
         subprocess.run([sys.executable, "-c", told], env={**os.environ, "PYTHONHASHSEED": seed}, **ASKED).stdout
