@@ -189,6 +189,7 @@ def lfw_pairs(count):
     return same[:count] + other[:count]
 
 
+@pytest.mark.slow
 @needs_lfw
 @pytest.mark.usefixtures("one_thread")
 def test_lfw_pairs_are_separated_by_the_match_distance():
