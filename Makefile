@@ -4,14 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORTABLE := tests/training tests/noise tests/models tests/auditing tests/cloaking
 
-.PHONY: demo test test-portable lint bench clean
+.PHONY: demo test test-all test-portable lint bench clean
 
 demo: $(VENV)/.demo
 	@echo "Cloaking a public-domain portrait into build/demo (about half a minute on two cores)."
 	$(BIN)/python recipes/demo.py build/demo
 
 test: $(VENV)/.dev
-	@echo "Running the tests (about five minutes on two cores; tests that need outside data skip)."
+	@echo "Running the quick tests (a few minutes on two cores; tests that need outside data skip)."
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-all: $(VENV)/.dev
+	@echo "Running all tests, those marked slow too (tests that need outside data skip)."
 	$(BIN)/python -m pytest -n auto
 
 test-portable: $(VENV)/.dev

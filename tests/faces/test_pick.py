@@ -1,4 +1,3 @@
-import contextlib
 import os
 from pathlib import Path
 
@@ -63,8 +62,19 @@ def test_boxes_without_end_are_refused(text):
 
 @given(st.text(max_size=12))
 def test_any_text_is_read_or_refused(text):
-    with contextlib.suppress(UsageError):
-        parse_choice(text)
+    try:
+        choice = parse_choice(text)
+    except UsageError as error:
+        refusal = str(error)
+    else:
+        refusal = None
+    if refusal is not None:
+        assert repr(text) in refusal
+    elif isinstance(choice, Place):
+        assert np.isfinite(choice).all()
+        assert min(choice.width, choice.height) > 0
+    else:
+        assert choice in ("largest", "all") or choice >= 1
 
 
 def test_largest_all_and_number():
@@ -179,6 +189,7 @@ def lfw_pairs(count):
     return same[:count] + other[:count]
 
 
+@pytest.mark.slow
 @needs_lfw
 @pytest.mark.usefixtures("one_thread")
 def test_lfw_pairs_are_separated_by_the_match_distance():

@@ -162,12 +162,14 @@ def one(tmp_path_factory):
     return jobs(Runtime.best("cpu", "float32"), tmp_path_factory.mktemp("one"))
 
 
+@pytest.mark.slow
 def test_both_processes_hold_the_same_bits(one, two):
     assert set(two[0]) == set(one)
     for name in one.keys() - {name for name in one if name.endswith("seen")}:
         assert two[0][name].equal(two[1][name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIRST)
 def test_one_round_is_that_of_one_process(one, two, name):
     prefix = f"first.{name}.θ."
@@ -182,6 +184,7 @@ def test_one_round_is_that_of_one_process(one, two, name):
     assert two[0][f"first.{name}.taken"] == one[f"first.{name}.taken"] == 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["class", "sample"])
 def test_every_example_is_perturbed_exactly_once(two, name):
     shares = [rank[f"first.{name}.seen"] for rank in two]
@@ -191,6 +194,7 @@ def test_every_example_is_perturbed_exactly_once(two, name):
     assert torch.cdist(images.float(), seen.float()).eq(0).sum(1).tolist() == [1] * 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE)
 def test_the_protection_is_that_of_one_process(one, two, name):
     data, test = digits("train", 15), digits("test", 40)
@@ -213,15 +217,18 @@ def test_the_protection_is_that_of_one_process(one, two, name):
     assert together.mean() < clean.mean() - 0.08
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_from_their_checkpoint(two):
     assert two[0]["resumed"].equal(two[0]["whole.class"])
 
 
+@pytest.mark.slow
 def test_training_is_that_of_one_process(one, two):
     for key in (key for key in one if key.startswith(("trained.", "few")) or key == "losses"):
         torch.testing.assert_close(two[0][key], one[key], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_of_a_recipe_the_first_process_alone_writes_and_speaks(told):
     first, second = (about for _, about in told)
     assert [first["code"], second["code"]] == [0, 0], first["said"]

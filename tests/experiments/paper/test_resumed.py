@@ -65,7 +65,10 @@ def resumed(killed, monkeypatch, job):
     return job()
 
 
-@pytest.mark.parametrize(("augment", "adversary"), [("cutout", None), ("mixup", None), ("none", Adversary(steps=1))])
+@pytest.mark.parametrize(
+    ("augment", "adversary"),
+    [("cutout", None), ("mixup", None), pytest.param("none", Adversary(steps=1), marks=pytest.mark.slow)],
+)
 def test_a_killed_training_ends_as_if_it_had_not_been(context, killed, monkeypatch, tmp_path, augment, adversary):
     own = ClassifySettings.model_validate({**SETTINGS, "augment": augment})
     job = Training(*both(), own, 0, adversary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from faceshield.core.store import read_tensors
@@ -29,5 +30,6 @@ def test_the_recipe_keeps_what_it_trained(root, tmp_path):
     assert int(network.state_dict()["stem.1.num_batches_tracked"]) == 2
 
 
+@pytest.mark.slow
 def test_it_learns_whose_noise_it_sees(root, tmp_path):
     assert made(root, tmp_path, 100)[0]["train_loss"] < 1.2  # knowing nothing, log 4 = 1.39

@@ -118,18 +118,20 @@ def test_it_trains_on_the_pictures_with_their_noise(context, trained_on, setting
     assert metrics["error_final"] == noise.provenance["errors"][-1]
 
 
+@pytest.mark.slow
 def test_noise_is_made_once_for_all_that_decides_it(context, generations):
-    classify(CLASS, 0, SETTINGS, context)
+    few = {**SETTINGS, "limit": 4, "test_limit": 2, "epochs": 1}
+    classify(CLASS, 0, few, context)
     for augment in ("cutout", "mixup"):
-        classify({**CLASS, "augment": augment}, 0, SETTINGS, context)
-    classify({**CLASS, "model": "vgg11"}, 0, {**SETTINGS, "epochs": 1, "size": 32, "limit": 2}, context)
-    classify({**CLASS, "model": "resnet18"}, 0, {**SETTINGS, "epochs": 1, "size": 32, "limit": 2}, context)
+        classify({**CLASS, "augment": augment}, 0, few, context)
+    classify({**CLASS, "model": "vgg11"}, 0, {**few, "size": 32, "limit": 2}, context)
+    classify({**CLASS, "model": "resnet18"}, 0, {**few, "size": 32, "limit": 2}, context)
     assert len(generations) == 2
     for key, seed, changed in (
         (CLASS, 1, {}),
         ({**CLASS, "setting": "released-code"}, 0, {}),
         ({**CLASS, "form": "sample"}, 0, {}),
-        (CLASS, 0, {"limit": 11}),
+        (CLASS, 0, {"limit": 3}),
         (CLASS, 0, {"epsilon_255": 7}),
         (CLASS, 0, {"surrogate_width": 4}),
         (CLASS, 0, {"surrogate_lr": 0.05}),
@@ -138,7 +140,7 @@ def test_noise_is_made_once_for_all_that_decides_it(context, generations):
         ({"noise": "patch", "size": 6}, 0, {"generate": {"patch class": {"rounds": 1}}}),
     ):
         before = len(generations)
-        classify(key, seed, {**SETTINGS, **changed}, context)
+        classify(key, seed, {**few, **changed}, context)
         assert len(generations) == before + 1, (key, seed, changed)
     assert generations[3] == LEARNER_RATE["released-code"]
 

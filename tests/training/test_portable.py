@@ -50,9 +50,15 @@ print("right", runtime.dtype)
 @pytest.mark.parametrize(
     ("network", "inputs", "outputs"),
     [
-        *[("convolution", *pair) for pair in ((4, 4), (4, 8), (3, 8), (3, 16), (7, 8), (8, 16))],
-        ("resnet18", 2, 3),
-        ("resnet18", 4, 3),
+        ("convolution", 4, 4),
+        *[
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                *[("convolution", *pair) for pair in ((4, 8), (3, 8), (3, 16), (7, 8), (8, 16))],
+                ("resnet18", 2, 3),
+                ("resnet18", 4, 3),
+            )
+        ],
     ],
 )
 def test_gradients_of_narrow_networks_without_avx512(network, inputs, outputs):

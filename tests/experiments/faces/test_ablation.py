@@ -48,6 +48,7 @@ def test_the_views_differ_in_what_their_names_say():
     assert 0.3 < lost < 0.7
 
 
+@pytest.mark.slow
 def test_a_cell_makes_its_noise_under_its_own_views(context, recipe, monkeypatch):
     seen = []
 

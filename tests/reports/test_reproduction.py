@@ -84,6 +84,7 @@ def test_figures_are_linked_and_the_page_needs_nothing_else(written, tmp_path):
     assert [path.read_text(encoding="utf-8") for path in again] == [text, page], "it changes by itself"
 
 
+@pytest.mark.slow
 def test_every_recipe_and_every_stored_result_has_a_section(root, tmp_path):
     found = sections(root / "recipes", root / "recipes/results")
     recipes = [read_recipe(path) for path in find_recipes(root / "recipes")]

@@ -67,6 +67,7 @@ def test_a_line_for_each_training_says_what_was_done():
     assert told["too few"].endswith("left out: p1")
 
 
+@pytest.mark.slow
 def test_the_command_trains_among_a_crowd_and_says_where_it_did_not(cli, put, portrait, tmp_path, monkeypatch):
     settings = {"size": 32, "width": 4, "epochs": 1, "steps": 1, "lr": 0.1}
     monkeypatch.setattr(crowd, "train_recognisers", partial(crowd.train_recognisers, settings=settings))

@@ -28,7 +28,10 @@ def loud(monkeypatch):
     monkeypatch.setattr(crops, "private_noise", private_noise)
 
 
-@pytest.mark.parametrize("residual", ["high-pass", "wiener", "chroma"])
+@pytest.mark.parametrize(
+    "residual",
+    [pytest.param("high-pass", marks=pytest.mark.slow), pytest.param("wiener", marks=pytest.mark.slow), "chroma"],
+)
 def test_loud_noise_is_found_out(context, loud, residual):
     key = {"noise": "tailored", "residual": residual}
     metrics = linkable(key, 0, SETTINGS, context)
@@ -60,6 +63,7 @@ def test_the_classifier_never_sees_a_test_user_nor_a_photo_both_ways(context, mo
     assert known.tolist() == [True] * 36 + [False] * 36, "the photos lie person by person"
 
 
+@pytest.mark.slow
 def test_the_recipe_runs_and_its_words_are_known(context, root):
     recipe = read_recipe(root / "recipes/faces/linkable.yaml")
     assert load_experiment(recipe) is EXPERIMENT

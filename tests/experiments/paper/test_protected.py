@@ -84,6 +84,7 @@ def test_nothing_said_is_all_protected():
     assert exposure(ExposedKey(), 0).mask(clean()).all()
 
 
+@pytest.mark.slow
 def test_recipes_share_noise_and_networks(context, trained_on, tmp_path):
     other = replace(context, work=tmp_path / "other")
     first = classify(CLASS, 0, SETTINGS, context)

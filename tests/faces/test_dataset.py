@@ -154,6 +154,7 @@ def test_frames_that_are_none():
         Frame(112, -1)
 
 
+@pytest.mark.slow
 def test_processes_write_what_one_does(tmp_path, put):
     rng = np.random.default_rng(1)
     for number in range(9):

@@ -59,6 +59,7 @@ def test_a_smoke_cell(context, root):
     assert metrics["precision"] == "float32"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PRETRAINED if name != "resnet29"])
 def test_a_smoke_cell_of_each_recogniser(context, root, name):
     recipe = read_recipe(root / "recipes/faces/lfw.yaml")
