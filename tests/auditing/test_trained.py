@@ -44,10 +44,10 @@ def test_words_follow_the_intervals():
     assert "trained on 20 clean photos of the person among 30 other people named the person in 80%" in lowered
     assert "in 5% (95 % interval 0% to 25%; 15% at its best epoch). The cloak lowered that." in lowered
     assert "75% of their photos by the first of these recognisers and in 74% by the second" in lowered
-    assert "little to begin with" not in lowered
+    assert "few to begin with" not in lowered
     assert "does not tell the two apart" in " ".join(explain_trained(result(shares(10, 10, 9), shares(8, 9, 9))))
     weak = " ".join(explain_trained(result(shares(1, 2, 9), shares(18, 18, 9))))
-    assert "little to begin with" in weak
+    assert "few to begin with" in weak
     assert "more than without a cloak" in weak
     assert not re.search(r"protects? you|\bsafe\b|invisible|guarantee", lowered + weak, re.I)
 
