@@ -11,7 +11,7 @@ from faceshield.cloaking.options import Options
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.types import Face
 from faceshield.faces.any_roll import AnyRollDetector
-from faceshield.faces.detector import Detector, is_clear
+from faceshield.faces.detector import Detector, select_clear
 from faceshield.faces.pick import choose, embed_faces, find_most_alike, parse_choice
 from faceshield.imaging.photo import load
 from faceshield.models import resnet29
@@ -29,7 +29,7 @@ class Finder:
         if self.like is not None:
             self.network = resnet29.load()
             rgb = load(self.like).rgb8()
-            sure = is_clear(self.detector.detect(rgb))
+            sure = select_clear(self.detector.detect(rgb))
             if not sure:
                 raise UnprotectedError(f"{self.like}: shows no clear face; give another picture as --like")
             self.reference = embed_faces(rgb, sure[:1], self.network)[0]
@@ -43,15 +43,15 @@ class Finder:
         faces = self.detector.detect(rgb)
         try:
             if self.like is not None:
-                return [find_most_alike(rgb, is_clear(faces), self.reference, self.network, self.like.name)[0]], len(
-                    faces
-                )
-            if self.choice in ("largest", "all") and faces and not is_clear(faces):
+                return [
+                    find_most_alike(rgb, select_clear(faces), self.reference, self.network, self.like.name)[0]
+                ], len(faces)
+            if self.choice in ("largest", "all") and faces and not select_clear(faces):
                 best = max(face.score for face in faces)
                 raise UnprotectedError(
                     f"only doubtful faces were found (best score {best:.2f}); choose one by --face 1 or by its box"
                 )
-            wanted = is_clear(faces) if self.choice == "all" else faces
+            wanted = select_clear(faces) if self.choice == "all" else faces
             return choose(wanted, self.choice, rgb, self.detector), len(faces)
         except UnprotectedError as error:
             raise UnprotectedError(f"{path}: {error}") from None

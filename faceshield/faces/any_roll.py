@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from faceshield.core.types import Face
 from faceshield.faces.carry import carry, compose, keep_distinct
-from faceshield.faces.detector import CONFIDENT, is_clear
+from faceshield.faces.detector import CONFIDENT, select_clear
 from faceshield.faces.mtcnn import WINDOW, MtcnnDetector, fit_window
 from faceshield.faces.yunet import LEANING, Copy, Upright, YunetDetector, build_rotation, measure_roll
 from faceshield.imaging.warp import Matrix, invert
@@ -42,7 +42,7 @@ class AnyRollDetector:
         """All faces of ``rgb`` (H, W, 3), largest first; an empty list means there is none."""
         copies = self.scout.make_copies(rgb)
         faces = self._judge(rgb, copies, self.scout.search(copies, (0,), _POSSIBLE))
-        if not is_clear(faces):
+        if not select_clear(faces):
             faces = self._judge(rgb, copies, self.scout.search(copies, (0, 1, 2, 3), _POSSIBLE))
         return faces
 

@@ -34,6 +34,6 @@ def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return shared / total if total > 0 else 0.0
 
 
-def is_clear(faces: Sequence[Face]) -> list[Face]:
+def select_clear(faces: Sequence[Face]) -> list[Face]:
     """The faces that are not doubtful."""
     return [face for face in faces if face.score >= CONFIDENT]

@@ -5,7 +5,7 @@ import torch
 from faceshield.core.types import Face
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.carry import build_turn, carry
-from faceshield.faces.detector import is_clear, overlap
+from faceshield.faces.detector import overlap, select_clear
 from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.imaging.photo import load
 from faceshield.models import weights, yunet
@@ -21,7 +21,7 @@ def tool():
 def test_a_turned_or_mirrored_photo_shows_the_same_face(tool, astronaut, quarter, mirrored):
     photo = astronaut[:, ::-1] if mirrored else astronaut
     (upright,) = tool.detect(photo)
-    (turned,) = is_clear(tool.detect(np.rot90(photo, quarter)))
+    (turned,) = select_clear(tool.detect(np.rot90(photo, quarter)))
     expected = carry(upright, build_turn(quarter, *photo.shape[:2]))
     eyes = np.linalg.norm(upright.landmarks[1] - upright.landmarks[0])
     assert np.linalg.norm(turned.landmarks - expected.landmarks, axis=1).max() < 0.15 * eyes
@@ -49,9 +49,9 @@ def test_turning_a_face_is_what_numpy_does_to_its_pixels():
 
 def test_the_group_and_the_book_cover(tool, shared):
     group = tool.detect(load(shared / "photos/group.jpg").rgb8())
-    assert len(is_clear(group)) == len(group) == 6
+    assert len(select_clear(group)) == len(group) == 6
     assert [face.size for face in group] == sorted((face.size for face in group), reverse=True)
-    dogs = is_clear(
+    dogs = select_clear(
         tool.detect(load(shared / "odd/groups_dlib__dogs.jpg").rgb8())
     )  # a man on a book that lies on its side
     assert [overlap(face.box, np.array([64, 462, 107, 496], np.float32)) > 0.6 for face in dogs] == [True]

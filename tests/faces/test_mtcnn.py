@@ -11,7 +11,7 @@ from PIL import Image
 from skimage import data
 
 from faceshield.core.errors import PhotoError
-from faceshield.faces.detector import CONFIDENT, clear, overlap
+from faceshield.faces.detector import CONFIDENT, overlap, select_clear
 from faceshield.faces.mtcnn import MtcnnDetector
 
 SHARED = Path(os.environ.get("FACESHIELD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -79,7 +79,7 @@ def test_tiny_and_thin_photos_do_not_crash(detector, size):
 def test_noise_holds_no_clear_face(detector, seed):
     coarse = np.random.default_rng(seed).integers(0, 256, (20, 24, 3), dtype=np.uint8)
     faces = detector.detect(cv2.resize(coarse, (240, 200), interpolation=cv2.INTER_CUBIC))
-    assert not clear(faces)
+    assert not select_clear(faces)
 
 
 @pytest.mark.parametrize("edge", [np.s_[:120, 180:], np.s_[100:, :230]])

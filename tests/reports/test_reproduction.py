@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from faceshield.cli.recipes_report import sections
+from faceshield.cli.recipes_report import build_sections
 from faceshield.core.results import Expected
 from faceshield.experiments.engine.plan import plan
 from faceshield.experiments.engine.recipe import find_recipes, read_recipe
@@ -86,7 +86,7 @@ def test_figures_are_linked_and_the_page_needs_nothing_else(written, tmp_path):
 
 @pytest.mark.slow
 def test_every_recipe_and_every_stored_result_has_a_section(root, tmp_path):
-    found = sections(root / "recipes", root / "recipes/results")
+    found = build_sections(root / "recipes", root / "recipes/results")
     recipes = [read_recipe(path) for path in find_recipes(root / "recipes")]
     ids = [section.id for section in found]
     assert ids[: len(recipes)] == sorted(recipe.id for recipe in recipes)

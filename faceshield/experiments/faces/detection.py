@@ -19,7 +19,7 @@ from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings,
 from faceshield.faces.align import make_face
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.carry import carry, compose
-from faceshield.faces.detector import Detector, is_clear
+from faceshield.faces.detector import Detector, select_clear
 from faceshield.faces.mtcnn import MtcnnDetector
 from faceshield.faces.yunet import YunetDetector
 from faceshield.imaging.photo import load
@@ -88,7 +88,7 @@ def detection(key: DetectionKey, seed: int, settings: DetectionSettings, context
         begun = time.perf_counter()
         found = detector.detect(rgb)
         seconds.append(time.perf_counter() - begun)
-        sure = found if isinstance(detector, YunetDetector) else is_clear(found)
+        sure = found if isinstance(detector, YunetDetector) else select_clear(found)
         eyes = float(np.linalg.norm(truth[1] - truth[0]))
         misses = [float(np.linalg.norm(face.landmarks - truth, axis=1).mean()) / eyes for face in sure]
         nearest = min(misses, default=np.inf)
@@ -131,7 +131,7 @@ def _find_references(settings: DetectionSettings, context: Context) -> list[Refe
         for path in read_layout(source / "images").paths[:count]:
             rgb = load(path).rgb8()
             middle = np.array([rgb.shape[1] - 1, rgb.shape[0] - 1]) / 2
-            faces = is_clear(detector.detect(rgb))
+            faces = select_clear(detector.detect(rgb))
             if faces:
                 references.append(
                     Reference(
