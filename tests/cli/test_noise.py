@@ -151,7 +151,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(cli, tree, tmp_path, monke
         (["--model", "resnet81"], "did you mean resnet18?"),
         (["--method", "eq5-adam"], "form 'sample' only"),
         (["--method", "patch"], "needs its size"),
-        (["--method", "patch", "--patch", "16"], "patch '16' is no size"),
+        (["--method", "patch", "--patch", "16"], "patch '16' is not a size"),
         (["--method", "patch", "--patch", "20,20"], "does not fit"),
         (["--method", "random", "--rounds", 3], "setting 'rounds' is unknown"),
         (["--device", "abacus"], "device 'abacus' is not there"),
