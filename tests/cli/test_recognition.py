@@ -29,7 +29,7 @@ def test_the_test_is_clean_and_not_trained_on(cli, folders, monkeypatch):
     )
     words = ["--train", folders / "published", "--clean", folders / "clean", "--protected", "f02"]
     done = cli(
-        "evaluate", "recognition", *words, "-o", folders / "out", "--size", 24, "--width", 4, "--epochs", 12
+        "evaluate", "recognition", *words, "-o", folders / "out", "--size", 24, "--width", 16, "--epochs", 24
     )  # fmt: skip
     value = json.loads((folders / "out/recognition.json").read_text())
     metrics = value["metrics"]

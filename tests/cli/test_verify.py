@@ -97,7 +97,7 @@ def test_thresholds_of_clean_photos_decide_protected_ones(evaluate, tmp_path, pu
     refused = evaluate("--clean", clean, "--weights", "others.pt", out="other", code=2)
     assert "flip True, weights quick; use the same here" in refused.stderr
     (tmp_path / "odd.json").write_text("{}")
-    assert "is no verification.json" in evaluate("--clean", tmp_path / "odd.json", out="other", code=2).stderr
+    assert "is not a verification.json" in evaluate("--clean", tmp_path / "odd.json", out="other", code=2).stderr
     assert not (tmp_path / "other").exists()
 
 
