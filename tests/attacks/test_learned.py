@@ -59,6 +59,7 @@ def test_projection_finds_class_wise_noise(marked):
     assert spread(left) < 0.6 * spread(data.images.float())
 
 
+@pytest.mark.slow
 def test_a_purifier_takes_off_the_noise_it_was_shown():
     noise = (torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(3)) - 0.5).sign() * 8
     clean = waves(60, 32, 4)

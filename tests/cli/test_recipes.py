@@ -20,6 +20,13 @@ def place(path):
 
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 EACH = pytest.mark.parametrize("path", RECIPES, ids=[place(path) for path in RECIPES])
+QUICKSTART_QUICKLY = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=place(path), marks=[] if path.parent.name == "quickstart" else [pytest.mark.slow])
+        for path in RECIPES
+    ],
+)
 
 
 def read(path):
@@ -49,7 +56,7 @@ def test_each_is_listed_and_shown(path, cli, monkeypatch):
     assert len(lines) - lines.index("expected") - 1 == max(1, len(recipe.get("expected", [])))
 
 
-@EACH
+@QUICKSTART_QUICKLY
 def test_each_runs_at_smoke_scale_and_resumes(path, cli, tmp_path):
     recipe = read(path)
     if "smoke" not in recipe["scales"]:

@@ -97,6 +97,7 @@ def test_both_carries_half_of_the_identitys_noise(source, me, pixels, portrait, 
     assert vault.load("me").delta.equal(me.delta)
 
 
+@pytest.mark.slow
 def test_resume_goes_on_with_the_same_kind_only(cli, source, put, portrait, report, tmp_path):
     cli("cloak", source, "-o", tmp_path / "out", "--against", "search")
     put(source / "c.png", portrait[:, ::-1].copy())
