@@ -35,13 +35,13 @@ bench: $(VENV)/.dev
 $(VENV)/.demo: setup.cfg
 	@echo "Setting up $(VENV): downloads PyTorch, about five minutes the first time."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[demo]'
+	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
 $(VENV)/.dev: setup.cfg
 	@echo "Setting up $(VENV) for development: downloads PyTorch, about five minutes the first time."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[demo,heif,dev]'
+	$(BIN)/pip install --quiet --editable '.[heif,dev]'
 	@touch $@
 
 clean:

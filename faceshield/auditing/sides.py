@@ -29,14 +29,14 @@ class Side:
     Attributes:
         root: the folder.
         names: the photos that show a face.
-        features: (n, D) features of these photos.
+        features: (n, D) features of these photos, by the recogniser's name.
         lost: names of the photos without a face.
         unread: what is wrong with those that cannot be read, one line each.
     """
 
     root: Path
     names: tuple[str, ...]
-    features: Tensor
+    features: dict[str, Tensor]
     lost: tuple[str, ...]
     unread: tuple[str, ...] = ()
 
@@ -62,31 +62,46 @@ def read_side(
     names: Sequence[str],
     kind: Kind,
     detector: Detector,
-    recogniser: Recogniser,
+    recognisers: Mapping[str, Recogniser],
     progress: Progress | None,
 ) -> Side:
     """The photos ``names`` of ``root``. Raises UsageError where they show fewer than two faces."""
 
-    def on_photo(stage: str, done: int, total: int) -> None:
-        if progress is not None:
-            progress(f"looking at {kind} photos", done, total)
-
     faults: dict[str, str] = {}
-    enrolled = enrol(root, names, detector, recogniser, which="largest", progress=on_photo, faults=faults)
-    seen = torch.from_numpy(enrolled.found)
+    enrolled = {}
+    for number, (name, recogniser) in enumerate(recognisers.items()):
+
+        def on_photo(stage: str, done: int, total: int, before: int = number * len(names)) -> None:
+            if progress is not None:
+                progress(f"looking at {kind} photos", before + done, len(recognisers) * len(names))
+
+        enrolled[name] = enrol(root, names, detector, recogniser, which="largest", progress=on_photo, faults=faults)
+    found = next(iter(enrolled.values())).found
+    seen = torch.from_numpy(found)
     if int(seen.sum()) < 2:
         why = f" ({next(iter(faults.values()))})" if faults else ""
         raise UsageError(
             f"{root}: a face was found in {int(seen.sum())} photos{why}; an audit needs at least 2 of them"
         )
-    shown = {name for name, found in zip(names, enrolled.found, strict=True) if found}
+    shown = {name for name, there in zip(names, found, strict=True) if there}
     return Side(
         root,
         tuple(name for name in names if name in shown),
-        combine(enrolled.raw, unit=False)[seen],
+        {name: combine(one.raw, unit=False)[seen] for name, one in enrolled.items()},
         tuple(name for name in names if name not in shown and name not in faults),
         tuple(faults.values()),
     )
+
+
+def read_made_against(cloaked: Path) -> frozenset[str] | None:
+    """The recognisers that the masks in ``cloaked`` were made against, by the report of the cloaking run beside them.
+
+    None where there is no report, or one that does not say.
+    """
+    try:
+        return frozenset(map(str, read_json(cloaked / CLOAKED)["recognisers"]))
+    except (StoreError, KeyError, TypeError):
+        return None
 
 
 def refuse_originals(photos: Mapping[str, str], clean: Path, cloaked: Path) -> None:

@@ -1,4 +1,4 @@
-"""faceshield audit: is the person in these photos still found by a frozen recogniser, or by one trained on them?"""
+"""faceshield audit: is the person in these photos still found by frozen recognisers, or by one trained on them?"""
 
 from __future__ import annotations
 
@@ -24,12 +24,25 @@ from faceshield.core.outputs import new_file
     "--counter", "counters", multiple=True,
     help="With --crowd: one more training after this counter-measure, such as jpeg-75, grey or purify; repeat it.",
 )  # fmt: skip
+@click.option(
+    "--recogniser", "recognisers", multiple=True,
+    help="Ask this recogniser, such as sface; repeat it. The default is all that come with the tool.",
+)  # fmt: skip
 @click.option("--device", default="cpu", show_default=True)
-def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters: tuple[str, ...], device: str) -> None:
-    """Search for a person's cloaked and clean photos among each other and among other people, by a frozen recogniser.
+def command(
+    cloaked: Path,
+    clean: Path,
+    out: Path,
+    crowd: Path | None,
+    counters: tuple[str, ...],
+    recognisers: tuple[str, ...],
+    device: str,
+) -> None:
+    """Search for a person's cloaked and clean photos among each other and among other people, by frozen recognisers.
 
-    Reports how often they are found before and after, with intervals, for the one recogniser that comes with the tool.
-    The clean photos must not be the originals of the cloaked ones.
+    Reports how often they are found before and after, with intervals, for each recogniser, and whether the masks were
+    made against it. Its sentences are about one that took no part in making them. The clean photos must not be the
+    originals of the cloaked ones.
 
     With --crowd, recognisers are trained from scratch on the crowd and the person, first on half of the clean photos (4
     at least), then on as many cloaked ones, and asked about the other half. A crowd of 30 people with 40 photos each
@@ -39,10 +52,10 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
     from faceshield.attacks.table import countermeasure
     from faceshield.auditing.audit import audit
     from faceshield.auditing.crowd import read_crowd, train_recognisers
-    from faceshield.auditing.pretrained import pretrained
-    from faceshield.evaluation.distractors import load_distractors
+    from faceshield.auditing.judges import load_judge
     from faceshield.faces.any_roll import AnyRollDetector
-    from faceshield.reports.audit import explain, write_audit
+    from faceshield.models.pretrained import PRETRAINED, RESNET29, pretrained
+    from faceshield.reports.audit import explain_audit, write_audit
     from faceshield.reports.recognisers import explain_trained
     from faceshield.training.runtime import Runtime
 
@@ -51,16 +64,20 @@ def command(cloaked: Path, clean: Path, out: Path, crowd: Path | None, counters:
         raise UsageError(f"--counter {counters[0]}: needs --crowd, the people among whom recognisers are trained")
     for name in counters:
         countermeasure(name)  # before minutes of work, not after
+    asked = list(recognisers or PRETRAINED)
+    for name in asked:
+        pretrained(name)
     people = None if crowd is None else read_crowd(crowd, [cloaked, clean])
     runtime = Runtime.best(device)
-    recogniser = pretrained(runtime.device)
+    # ResNet-29 tells which of the distractors are the person
+    judges = [load_judge(name, runtime.device) for name in dict.fromkeys([*asked, RESNET29])]
     with Bars() as bars:
-        result = audit(cloaked, clean, load_distractors(), AnyRollDetector(recogniser.device), recogniser, bars)
+        result = audit(cloaked, clean, judges, AnyRollDetector(runtime.device), bars)
         today = datetime.datetime.now(datetime.timezone.utc).date()
-        write_audit(result, recogniser.name, out, today)
+        write_audit(result, out, today)
         after = None if people is None else train_recognisers(result.sides, people, counters, runtime, bars)
     if after is not None:
-        write_audit(result, recogniser.name, out, today, after)
-    for sentence in (*explain(result.metrics()), *([] if after is None else explain_trained(after))):
+        write_audit(result, out, today, after)
+    for sentence in (*explain_audit(result), *([] if after is None else explain_trained(after))):
         click.echo(sentence)
     click.echo(f"{out}: open it in a browser; it shows the person and names their files, so keep it to yourself")

@@ -30,6 +30,10 @@ from faceshield.core.errors import UsageError
     help="Against search: lead each photo towards another person drawn for it, or only away from the person.",
 )  # fmt: skip
 @click.option(
+    "--recogniser", "recognisers", multiple=True,
+    help="Against search: make masks against this recogniser, such as sface, in place of the tool's choice; repeat it.",
+)  # fmt: skip
+@click.option(
     "--weights", type=click.Path(path_type=Path),
     help="Against search: make masks against this recogniser too, facenet-pytorch's VGGFace2 file as 'faceshield data"
     " get vggface2' leaves it.",
@@ -52,7 +56,7 @@ def command(
     """Cloak PHOTOS (files or folders) into the folder OUT; the originals are only read.
 
     By default acts on recognisers trained on the cloaked photos, and only if few uncloaked photos of the person are in
-    their training set; --against search acts on one recogniser that compares photos instead. OUT/faceshield.json says
+    their training set; --against search acts on recognisers that compare photos instead. OUT/faceshield.json says
     what happened to each photo.
     """
     from faceshield.cloaking.options import Options
@@ -76,7 +80,7 @@ def _parse_quality(text: str) -> Literal["same"] | int:
 
 def _print_summary(report: Any, out: Path) -> None:
     """Print what was cloaked, what was left unprotected and why, and the private facts that the files still hold."""
-    from faceshield.models.resnet29 import MATCH_DISTANCE
+    from faceshield.models.pretrained import PRETRAINED
 
     cloaked, unprotected, failed = (report.having(status) for status in ("cloaked", "unprotected", "failed"))
     faces = [face for photo in cloaked for face in photo.faces]
@@ -84,7 +88,11 @@ def _print_summary(report: Any, out: Path) -> None:
     if faces:
         similarity = sum(face.ssim_face for face in faces) / len(faces)
         worst = max(face.linf_255 for face in faces)
-        click.echo(f"largest change {worst:g}/255 before encoding, mean similarity in the face {similarity:.3f} (SSIM)")
+        tint = sum(face.delta_e_mean or 0 for face in faces) / len(faces)
+        click.echo(
+            f"largest change {worst:g}/255 before encoding, mean similarity in the face {similarity:.3f} (SSIM),"
+            f" mean colour difference {tint:.1f} (CIEDE2000)"
+        )
     if report.identity:
         kind = "private" if report.identity["kind"] == "private" else "public (--fast)"
         click.echo(
@@ -95,10 +103,11 @@ def _print_summary(report: Any, out: Path) -> None:
         for photo in photos:
             click.echo(f"{title}: {photo.reason}", err=True)
     for photo in cloaked:
-        if photo.still_at is not None and photo.still_at < MATCH_DISTANCE:
+        if photo.still_matched:
+            names = ", ".join(PRETRAINED[name].title for name in photo.still_matched)
             click.echo(
-                f"still found: {photo.output} lies {photo.still_at:.2f} from a clean photo of the person for ResNet-29,"
-                f" a match is below {MATCH_DISTANCE:g}; small and blurred faces take little of a mask",
+                f"still found: {photo.output} matches a clean photo of the person for {names}; small and blurred faces"
+                " take little of a mask",
                 err=True,
             )
     for word in ("stripped", "notices", "changes"):

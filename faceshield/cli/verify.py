@@ -34,6 +34,7 @@ def command(
 
     The rate was measured on LFW; photos of another kind have another one. Exit code 3 where a photo shows no face.
     """
+    from faceshield.evaluation.calibration import STORED
     from faceshield.evaluation.calibration import read_calibration as read
     from faceshield.evaluation.embed import combine, embed_pairs
     from faceshield.evaluation.enrol import crop
@@ -45,7 +46,7 @@ def command(
     if out is not None:
         new_file(out, "the picture is PNG", ".png")
     recogniser, _ = choose_recogniser(name, weights, Runtime.best(device).device)
-    limit = read(calibration or folder() / "lfw.mini.json", far, recogniser.name)
+    limit = read(calibration or folder() / STORED, far, recogniser.name)
     detector = AnyRollDetector(recogniser.device)
     crops = []
     for path in (first, second):

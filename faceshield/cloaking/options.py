@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
+from faceshield.models.pretrained import pretrained
 
 Format = Literal["same", "png", "jpeg", "webp"]
 Metadata = Literal["keep", "no-location", "none"]
@@ -28,6 +29,7 @@ class Options:
         against: "training" (Eq. 2: one noise), "search" (a mask for each photo) or "both" within one ε; see
             ``cloaking.strategy``.
         scatter: for masks: lead each photo towards another person drawn for it, not only away from this one.
+        recognisers: for masks: names of ``models.pretrained`` that they are made against; () for the tool's choice.
         weights: for "search": facenet-pytorch's VGGFace2 file, one more recogniser that masks are made against.
         fast: take a noise of the public bank as it is instead of making a private one.
         frames: of an animation: "all", or the "first" as a still picture.
@@ -44,6 +46,7 @@ class Options:
     like: str | Path | None = None
     against: Against = "training"
     scatter: bool = True
+    recognisers: tuple[str, ...] = ()
     weights: str | Path | None = None
     fast: bool = False
     frames: Frames = "all"
@@ -67,6 +70,10 @@ class Options:
             raise UsageError("fast takes a ready noise against training, and a mask has none; leave out one of them")
         if self.weights is not None and self.against != "search":
             raise UsageError(f"weights {str(self.weights)!r} are for masks; use them with against search")
+        for name in self.recognisers:
+            pretrained(name)
+        if self.recognisers and self.against == "training":
+            raise UsageError(f"recogniser {self.recognisers[0]!r} is for masks; use it with against search or both")
         if self.jobs < 0:
             raise UsageError(f"jobs {self.jobs} is negative; use 0 for one per core")
 
@@ -79,4 +86,4 @@ class Options:
         """The options that decide the output's bytes, as JSON values: all but jobs and resume."""
         chosen = {key: value for key, value in asdict(self).items() if key not in ("jobs", "resume")}
         paths = {key: None if chosen[key] is None else str(chosen[key]) for key in ("like", "weights")}
-        return {**chosen, **paths}
+        return {**chosen, **paths, "recognisers": list(self.recognisers)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -15,12 +16,15 @@ from faceshield.cloaking.options import Options
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
-from faceshield.faces.align import align_150, fit_canvas, round_box
+from faceshield.evaluation.calibration import load_limit
+from faceshield.faces.align import cut, fit_canvas, round_box
 from faceshield.imaging.photo import JPEG_QUALITY, choose_format
 from faceshield.imaging.warp import from_rgb
+from faceshield.models.pretrained import PRETRAINED
+from faceshield.noise.face_view import FaceView
 from faceshield.noise.identity import Identity
 from faceshield.noise.jpeg import Codec, build_tables
-from faceshield.noise.mask import FaceView, mask
+from faceshield.noise.mask import mask
 
 STEPS, STEPS_FOR_SEVERAL = 40, 60
 CHROMA = {0: (1, 1), 1: (1, 2), 2: (2, 2)}  # rows and columns that share a chroma sample, by Pillow's number for it
@@ -43,11 +47,14 @@ class Perturbation(Protocol):
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
         """(3, S, S) on the canvas of ``faces.align.fit_canvas``, |δ| ≤ ε; ``digest`` is the photo file's SHA-256."""
 
-    def distance_to_person(self, written: Written, photo: Photo, faces: Sequence[Face]) -> float | None:
-        """The least distance between ``faces`` in the ``written`` file and the person's clean ones, for ResNet-29.
+    def measure_distances(self, written: Written, faces: Sequence[Face]) -> dict[str, float] | None:
+        """The least distance between ``faces`` in the ``written`` file and the person's clean photos, by recogniser.
 
-        ``photo`` is the original, whose clean faces count as well. None where no mask was made.
+        For all recognisers at hand, those that no mask was made against too. None where no mask was made.
         """
+
+    def find_matches(self, distances: Mapping[str, float]) -> tuple[str, ...]:
+        """The recognisers for which one of ``distances`` is that of a match."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +75,13 @@ class IdentityNoise:
         """See :class:`Perturbation`."""
         return self.identity.delta
 
-    def distance_to_person(self, written: Written, photo: Photo, faces: Sequence[Face]) -> float | None:
+    def measure_distances(self, written: Written, faces: Sequence[Face]) -> dict[str, float] | None:
         """See :class:`Perturbation`."""
         return None
+
+    def find_matches(self, distances: Mapping[str, float]) -> tuple[str, ...]:
+        """See :class:`Perturbation`."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -78,12 +89,14 @@ class PhotoMasks:
     """Against search: a mask for each photo (``noise.mask``), around ``identity``'s noise where there is one.
 
     Attributes:
-        ensemble: the recognisers that masks are made against, with the person's features; ResNet-29 comes first.
+        ensemble: the recognisers that masks are made against, with the person's features.
+        witnesses: the other recognisers at hand, which only tell whether they still know the person.
         secret: decides, with a photo's digest, which other person a mask leads to.
         options: ε, and the format that a mask must survive.
     """
 
     ensemble: Sequence[FeatureSurrogate]
+    witnesses: Sequence[FeatureSurrogate]
     secret: str
     options: Options
     device: torch.device
@@ -107,14 +120,23 @@ class PhotoMasks:
         steps = STEPS if len(losses) == 1 else STEPS_FOR_SEVERAL
         return mask(view, losses, Budget(self.epsilon), rng, base=base, steps=steps).cpu()
 
-    def distance_to_person(self, written: Written, photo: Photo, faces: Sequence[Face]) -> float | None:
+    def measure_distances(self, written: Written, faces: Sequence[Face]) -> dict[str, float] | None:
         """See :class:`Perturbation`."""
-        resnet = self.ensemble[0]
-        masked, clean = (
-            resnet.features(torch.stack([align_150(rgb, face).image for face in faces]))
-            for rgb in (written.photo.rgb8(), photo.rgb8())
-        )
-        return float(torch.cdist(masked, torch.cat([resnet.person, clean])).min())
+        rgb, found = written.photo.rgb8(), {}
+        for surrogate in (*self.ensemble, *self.witnesses):
+            masked = surrogate.features(torch.stack([cut(rgb, face, surrogate.spec).image for face in faces]))
+            found[surrogate.name] = float(torch.cdist(masked, surrogate.person).min())
+        return found
+
+    def find_matches(self, distances: Mapping[str, float]) -> tuple[str, ...]:
+        """See :class:`Perturbation`."""
+        return tuple(name for name, far in distances.items() if far < self.limits.get(name, 0))
+
+    @cached_property
+    def limits(self) -> dict[str, float]:
+        """The distance of a match, by the recogniser's name; none is known of the user's own."""
+        names = (surrogate.name for surrogate in (*self.ensemble, *self.witnesses))
+        return {name: load_limit(PRETRAINED[name].sha256) for name in names if name in PRETRAINED}
 
 
 def build_face_view(pixels: Tensor, face: Face, grey: bool = False, codec: Codec | None = None) -> FaceView:

@@ -19,7 +19,7 @@ from faceshield.cloaking.report import FaceReport, PhotoReport
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256, write_bytes
 from faceshield.core.types import Face, Photo
-from faceshield.evaluation.visibility import linf_255, psnr, ssim
+from faceshield.evaluation.visibility import delta_e, linf_255, psnr, ssim
 from faceshield.faces.align import fit_canvas
 from faceshield.imaging.blend import Region, blend
 from faceshield.imaging.photo import Encoded, decode, encode
@@ -42,13 +42,14 @@ def cloak_one(
     encoded = encode(photo, pixels, format=options.format, quality=options.quality, metadata=options.metadata)
     written = Written(encoded, photo.path)
     checked = check(photo, pixels, written, regions, perturbation.epsilon, options)
-    still_at = perturbation.distance_to_person(written, photo, faces)
+    distances = perturbation.measure_distances(written, faces)
     report = write_output(item, names, perturbation, encoded, checked, digest)
     return replace(
         report,
         faces=tuple(measure(photo, pixels, face, region) for face, region in zip(faces, regions, strict=True)),
         faces_seen=seen,
-        still_at=None if still_at is None else round(still_at, 3),
+        distances=None if distances is None else {name: round(far, 3) for name, far in distances.items()},
+        still_matched=perturbation.find_matches(distances or {}),
     )
 
 
@@ -98,6 +99,7 @@ def write_output(
 def measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> FaceReport:
     """Measure how much ``region`` of ``photo`` has changed, before encoding."""
     before, after = region.of(photo.pixels), region.of(pixels)
+    delta_e_mean, delta_e_p95 = delta_e(before, after)
     return FaceReport(
         box=tuple(round(float(edge), 1) for edge in face.box),
         score=round(face.score, 4),
@@ -105,6 +107,8 @@ def measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> F
         linf_255=linf_255(before, after),
         psnr=round(psnr(before, after), 2),
         ssim_face=round(ssim(before, after), 4),
+        delta_e_mean=round(delta_e_mean, 3),
+        delta_e_p95=round(delta_e_p95, 3),
     )
 
 

@@ -27,6 +27,7 @@ class FaceReport:
         linf_255: largest change of a pixel value, in levels of 255.
         psnr: in dB, over ``region``.
         ssim_face: structural similarity over ``region``.
+        delta_e_mean, delta_e_p95: CIEDE2000 of what changed in ``region``, mean and 95th percentile.
         frame: its number in a moving picture, counted from 1.
     """
 
@@ -36,6 +37,8 @@ class FaceReport:
     linf_255: float
     psnr: float
     ssim_face: float
+    delta_e_mean: float | None = None
+    delta_e_p95: float | None = None
     frame: int | None = None
 
 
@@ -50,8 +53,8 @@ class PhotoReport:
         written_linf_255: largest difference in the faces' regions between the written file, decoded, and the original.
             For JPEG the regions are coded by themselves, which gives the same (see ``cloaking.check``).
         resaved_linf_255: the same for the untouched original saved in the same way; 0 for lossless formats.
-        still_at: of a masked photo, its distance, as written, from the person's nearest clean one by ResNet-29; a match
-            is below ``models.resnet29.MATCH_DISTANCE``.
+        distances: of a masked photo, as written, from the person's nearest clean one, by the recogniser's name.
+        still_matched: the recognisers that take the masked photo for the person at a false match rate of 1e-3.
         frames, frames_cloaked: of a moving picture, how many it has, and how many of them show the face.
         stripped, notices, changes: see ``imaging.photo.Encoded``.
     """
@@ -67,7 +70,8 @@ class PhotoReport:
     lossless: bool | None = None
     written_linf_255: float | None = None
     resaved_linf_255: float | None = None
-    still_at: float | None = None
+    distances: Mapping[str, float] | None = None
+    still_matched: tuple[str, ...] = ()
     frames: int | None = None
     frames_cloaked: int | None = None
     stripped: tuple[str, ...] = ()
@@ -79,7 +83,7 @@ class PhotoReport:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> PhotoReport:
         """The inverse of ``asdict`` through JSON."""
-        lists = {key: tuple(value[key]) for key in ("stripped", "notices", "changes")}
+        lists = {key: tuple(value[key]) for key in ("stripped", "notices", "changes", "still_matched")}
         faces = tuple(
             FaceReport(**{**face, "box": tuple(face["box"]), "region": tuple(face["region"])})
             for face in value["faces"]
@@ -98,6 +102,7 @@ class CloakReport:
         notices: what the user should know of the identity.
         started: when the run began, UTC in ISO 8601.
         about: what the run acts against, and what it does not cover.
+        recognisers: those that the masks were made against, by name; () where no masks were made.
     """
 
     photos: tuple[PhotoReport, ...]
@@ -108,6 +113,7 @@ class CloakReport:
     started: str = ""
     device: str = ""
     about: str = ""
+    recognisers: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(
         default_factory=lambda: {
             "faceshield": faceshield.__version__,

@@ -118,7 +118,7 @@ def _find_person(job: _Job, identity: Identity | None) -> Person:
     """Look at the photos, unless all that they get is the noise that ``identity`` has already."""
     if identity is not None and not job.strategy.makes_masks:
         return Person()
-    job.strategy.require_weights()
+    job.strategy.require_weights(job.options)
     most = job.strategy.max_viewed(job.options.fast)
     return find_person(
         job.album.items, job.options, job.finder, most, lambda done, total: job.say("looking", done, total)
@@ -198,6 +198,7 @@ def _write_report(job: _Job, identity: Identity | None, photos: tuple[PhotoRepor
         started=started,
         device=job.runtime.describe(),
         about=job.strategy.about,
+        recognisers=job.strategy.choose_recognisers(job.options),
     )
     write_json(job.out / CLOAKED, report.to_json())
     job.journal.close()

@@ -6,13 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faceshield.cloaking.ensemble import AlignedCrops, build_ensemble
+from faceshield.cloaking.ensemble import AlignedCrops, build_ensemble, build_witnesses
 from faceshield.cloaking.options import Against, Options
 from faceshield.cloaking.perturbation import IdentityNoise, Perturbation, PhotoMasks
-from faceshield.evaluation.distractors import DISTRACTORS
+from faceshield.evaluation.distractors import name_distractors
+from faceshield.models import pretrained
 from faceshield.models.inception_resnet import InceptionResnetV1
-from faceshield.models.recognisers import RECOGNISERS
-from faceshield.models.resnet29 import RECOGNISER
 from faceshield.models.weights import digest, path_of
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, new_secret
@@ -30,7 +29,8 @@ class Strategy:
     Attributes:
         word: the value of ``Options.against``.
         surrogates: weight files of the networks that an identity's noise is fitted to; () where no noise is made.
-        recognisers: weight files that the masks of photos are made against; () where no masks are made.
+        recognisers: names of ``models.pretrained`` that masks are made against unless the user names others; () where
+            no masks are made.
         about: the sentences that open the run's report.
     """
 
@@ -49,9 +49,15 @@ class Strategy:
         """Whether each photo gets a mask, which needs the person's face from this album."""
         return bool(self.recognisers)
 
-    def require_weights(self) -> None:
+    def choose_recognisers(self, options: Options) -> tuple[str, ...]:
+        """The names of the recognisers that masks are made against."""
+        return (options.recognisers or self.recognisers) if self.makes_masks else ()
+
+    def require_weights(self, options: Options) -> None:
         """Raise StoreError where a weight file is missing: before photos are looked at, not minutes later."""
-        for name in (*self.surrogates, *([BANK] if self.needs_identity else []), *self.recognisers):
+        recognisers = self.choose_recognisers(options)
+        files = [*(pretrained.PRETRAINED[name].file for name in recognisers), *map(name_distractors, recognisers)]
+        for name in (*self.surrogates, *([BANK] if self.needs_identity else []), *files):
             path_of(name)
 
     def max_viewed(self, fast: bool) -> int:
@@ -85,14 +91,12 @@ class Strategy:
         if not faces:
             return None
         stored = vault.load(options.identity) if identity is None and vault.exists(options.identity) else identity
-        ensemble = build_ensemble(
-            faces,
-            runtime,
-            shipped_recognisers=RECOGNISERS in self.recognisers,
-            scatter=options.scatter,
-            inception=None if self.needs_identity else inception,
-        )
-        return PhotoMasks(ensemble, stored.secret if stored else choose_secret(), options, runtime.device, identity)
+        names = self.choose_recognisers(options)
+        inception = None if self.needs_identity else inception
+        ensemble = build_ensemble(names, faces, runtime, scatter=options.scatter, inception=inception)
+        witnesses = build_witnesses(ensemble, faces, runtime)
+        secret = stored.secret if stored else choose_secret()
+        return PhotoMasks(ensemble, witnesses, secret, options, runtime.device, identity)
 
 
 def choose_secret() -> str:
@@ -115,18 +119,18 @@ STRATEGIES: dict[Against, Strategy] = {
         Strategy(
             "search",
             surrogates=(),
-            recognisers=(RECOGNISER, RECOGNISERS, DISTRACTORS),
-            about="Each face was moved away from the person for four frozen recognisers (dlib's ResNet-29 and three"
-            " small ones of our own). Others find it less often than without, not never (faces/search); later ones and"
-            " ones trained on these photos may still find it, and copies already online are not covered."
-            f" {_PRIVATE}",
+            recognisers=pretrained.SURROGATES,
+            about="Each face was moved away from the person for the frozen recognisers that this report names. Others"
+            " find it less often than without, not never (faces/transfer); commercial services were not measured; later"
+            " recognisers and ones trained on these photos may still find it, and copies already online are not"
+            f" covered. {_PRIVATE}",
         ),
         # A mask takes the middle of the face. Beside it, noise that was fitted to all surrogates holds less, and the
         # mask itself has too little room for more than one recogniser.
         Strategy(
             "both",
             surrogates=(SURROGATE,),
-            recognisers=(RECOGNISER, DISTRACTORS),
+            recognisers=(pretrained.RESNET29,),
             about="The middle of each face was moved away from the person for one frozen recogniser (dlib's"
             " ResNet-29), and what lies around it carries the person's noise against training. Measured, each does"
             " less than alone: that recogniser still finds some of the photos (faces/search), and one trained on them"

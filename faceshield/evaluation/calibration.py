@@ -10,10 +10,15 @@ from typing import Any
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.store import read_json
 from faceshield.evaluation.roc import Interval
+from faceshield.evaluation.search import FAR
 from faceshield.evaluation.verification import format_far
+from faceshield.models.weights import folder
 
 KEY = {"flip": True, "score": "distance"}
 """How a decision compares two photos, for every recogniser."""
+
+STORED = "lfw.mini.json"
+"""The recipe faces/lfw's result among the weights."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,15 @@ def read_calibration(path: Path, far: float, recogniser: str) -> Calibration:
         raise StoreError(
             f"{path}: is no result of faces/lfw nor of 'evaluate verification' ({error!r}); make it again"
         ) from None
+
+
+def load_limit(recogniser: str) -> float:
+    """The distance below which two photos match for the recogniser whose weights have the checksum ``recogniser``.
+
+    At a false match rate of ``evaluation.search.FAR``, from the stored result of the recipe faces/lfw. Raises
+    StoreError where it says nothing of these weights.
+    """
+    return read_calibration(folder() / STORED, FAR, recogniser).distance
 
 
 def _read_recipe(value: Any, recogniser: str) -> tuple[Mapping[str, Any], str]:

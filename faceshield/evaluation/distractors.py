@@ -1,12 +1,13 @@
 """Distractors: embeddings of people who are not searched for, which fill a search gallery and give masks a target.
 
-Made by recipes/faces/distractors.py from Labeled Faces in the Wild; weights/strangers.md describes them.
+One file for each pretrained recogniser, all of the same photos in the same order. Made by recipes/faces/distractors.py
+from Labeled Faces in the Wild; weights/distractors.md describes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,22 +15,28 @@ from torch import Tensor
 from faceshield.core.errors import StoreError
 from faceshield.core.rng import derive_seed
 from faceshield.data.pairs import parse_person
+from faceshield.models.pretrained import RESNET29, pretrained
 from faceshield.models.weights import load
 
-DISTRACTORS = "strangers"
 SAME = 0.55
-"""A photo whose median distance from a person's photos is below this is taken for one of that person.
+"""A photo whose median ResNet-29 distance from a person's photos is below this is taken for one of that person.
 
 Measured on the four people of the selfie recipes, 100 photos each. Nine of ten of a person's photos lie at 0.4 to 0.55
 from the others. The nearest of 5,000 distractors lie at 0.57 to 0.62, except at 0.48 for two of the four, who are among
 the distractors themselves.
 """
+CROWD = 4000  # photos in the gallery
 TARGETS = 500  # this many people are targets of masks, and no part of the gallery
+
+
+def name_distractors(recogniser: str) -> str:
+    """The name among the weights of the distractors' embeddings by ``recogniser``, a name of ``models.pretrained``."""
+    return f"distractors_{recogniser}"
 
 
 @dataclass(frozen=True)
 class Distractors:
-    """Raw ResNet-29 outputs, each the mean of an aligned crop's and its mirror image's.
+    """A recogniser's embeddings, each the mean of an aligned crop's and its mirror image's.
 
     Attributes:
         crowd: (n, D) float32, the gallery's photos.
@@ -43,21 +50,24 @@ class Distractors:
     targets: Tensor
     recogniser: str
 
-    def exclude(self, features: Tensor) -> Distractors:
-        """These distractors without the person searched for, whose photos have ``features`` (K, D), none of them NaN.
+    def find_same(self, features: Tensor) -> Tensor:
+        """The numbers of the people who may be the person whose photos have ``features`` (K, D), none of them NaN.
 
-        A public figure may be among the distractors, and finding them there is no false match. :data:`SAME` decides who
-        is that person. It is stricter than the limit of a match: people who only look alike stay, since a search must
-        count them as false matches.
+        Of ResNet-29's distractors and features: :data:`SAME` is a distance of its.
         """
-        same = self.people[_median_distance(self.crowd, features) < SAME]
-        keep = ~torch.isin(self.people, same)
-        return Distractors(
-            self.crowd[keep],
-            self.people[keep],
-            self.targets[_median_distance(self.targets, features) >= SAME],
-            self.recogniser,
-        )
+        same = _median_distance(self.crowd, features) < SAME
+        people: Tensor = self.people[same].unique()
+        return people
+
+    def exclude(self, people: Tensor) -> Distractors:
+        """These distractors without the photos of ``people``, numbers as in :attr:`people`.
+
+        A public figure who is searched for may be among the distractors, and finding them there is no false match.
+        :meth:`find_same` tells who, by a limit that is stricter than that of a match: people who only look alike stay,
+        since a search must count them as false matches.
+        """
+        keep = ~torch.isin(self.people, people)
+        return replace(self, crowd=self.crowd[keep], people=self.people[keep])
 
 
 def _median_distance(features: Tensor, person: Tensor) -> Tensor:
@@ -77,14 +87,21 @@ def draw_order(ids: Sequence[str]) -> tuple[list[int], Tensor]:
     return order, torch.tensor([number[parse_person(ids[place])] for place in order])
 
 
-def load_distractors() -> Distractors:
-    """The distractors that come with the tool. Raises StoreError where their file is absent, damaged or other."""
-    tensors, fields = load(DISTRACTORS)
+def load_distractors(recogniser: str = RESNET29) -> Distractors:
+    """The distractors that come with the tool, as ``recogniser`` sees them.
+
+    Raises UsageError for an unknown recogniser, StoreError where their file is absent, damaged or was made with other
+    weights than the recogniser's.
+    """
+    entry, name = pretrained(recogniser), name_distractors(recogniser)
+    tensors, fields = load(name)
     try:
-        crowd, people, targets = (tensors[name] for name in ("crowd", "people", "targets"))
-        recogniser = str(fields["recogniser"])
+        crowd, people, targets = (tensors[part] for part in ("crowd", "people", "targets"))
+        made_by = str(fields["recogniser"])
     except KeyError as error:
-        raise StoreError(f"weights {DISTRACTORS}: have no {error}; install the matching file") from None
+        raise StoreError(f"weights {name}: have no {error}; install the matching file") from None
     if crowd.dim() != 2 or targets.shape[1:] != crowd.shape[1:] or len(people) != len(crowd):
-        raise StoreError(f"weights {DISTRACTORS}: do not fit this version of faceshield; install the matching file")
-    return Distractors(crowd.float(), people.long(), targets.float(), recogniser)
+        raise StoreError(f"weights {name}: do not fit this version of faceshield; install the matching file")
+    if made_by != entry.sha256:
+        raise StoreError(f"weights {name}: were made with other weights of {recogniser}; install the files that match")
+    return Distractors(crowd.float(), people.long(), targets.float(), made_by)

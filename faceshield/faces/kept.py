@@ -1,4 +1,4 @@
-"""A detector with a cache: faces of pixels that it has seen before are read from a folder."""
+"""A detector with a cache: faces of pixels that it has seen before are remembered, or read from a folder."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ from faceshield.faces.detector import Detector
 
 
 class KeptDetector:
-    """``detector``, with the faces of each photo kept in ``folder`` under the hash of its pixels.
+    """``detector``, with the faces of each photo kept under the hash of its pixels: in ``folder``, else in memory.
 
     Several recognisers that look at the same photos then pay for one detection. Use one folder a detector. Raises
     StoreError where the folder cannot be written or a kept file is damaged.
     """
 
-    def __init__(self, detector: Detector, folder: Path) -> None:
+    def __init__(self, detector: Detector, folder: Path | None = None) -> None:
         self.detector, self.folder = detector, folder
+        self._seen: dict[str, list[Face]] = {}
 
     def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """As the detector's own."""
         name = sha256(f"{rgb.shape}".encode() + rgb.tobytes())
+        if self.folder is None:
+            if name not in self._seen:
+                self._seen[name] = self.detector.detect(rgb)
+            return self._seen[name]
         return load_or_make(sharded_path(self.folder, name), _read, lambda: self.detector.detect(rgb), _write)
 
     def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:

@@ -18,6 +18,12 @@ from faceshield.models.embedder import Embedder, fill
 RESNET29 = "resnet29"
 """The name of the default."""
 
+JUDGE = "mobileface"
+"""The recogniser that masks are never made against, so that there is one to measure them by."""
+
+SURROGATES = (RESNET29, "sface", "fr_feature", "faceres")
+"""The recognisers that masks are made against."""
+
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -29,6 +35,8 @@ class Pretrained:
         build: Maps the file's tensors to the frozen network.
         spec: The aligned crop that it expects.
         crop: The same in words.
+        away: Distance from a person's photos at which a mask's push ends: well above the distance of a match. Features
+            of unit length that say nothing of each other lie √2 apart.
 
     Embeddings are compared by their Euclidean distance, a photo's being the mean of its crop's and the mirror image's.
     """
@@ -38,6 +46,7 @@ class Pretrained:
     build: Callable[[Mapping[str, Tensor]], Embedder]
     spec: CropSpec
     crop: str
+    away: float = 1.4
 
     @property
     def sha256(self) -> str:
@@ -54,6 +63,7 @@ PRETRAINED: dict[str, Pretrained] = {
         resnet29.build,
         CropSpec(DLIB_150, resnet29.CHIP),
         "MTCNN's five points on its 150-pixel crop",
+        away=1.3,
     ),
     "sface": Pretrained("SFace (OpenCV)", "sface", lambda tensors: fill(sface.SFace(), tensors, "SFace"), *_FIELD),
     "fr_feature": Pretrained(

@@ -10,14 +10,18 @@ import torch
 from faceshield.auditing.pretrained import pretrained
 from faceshield.core.errors import UsageError
 from faceshield.core.store import write_tensors
-from faceshield.evaluation.distractors import DISTRACTORS, TARGETS, draw_order
+from faceshield.evaluation.distractors import CROWD, TARGETS, draw_order, name_distractors
 from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
 from faceshield.faces.any_roll import AnyRollDetector
+from faceshield.faces.kept import KeptDetector
+from faceshield.imaging.photo import load
+from faceshield.models.pretrained import PRETRAINED
 from faceshield.models.weights import register
 
 WEIGHTS = Path("weights")
-CACHE = Path("runs/faces/lfw/mini/enrolled")  # what the recipe faces/lfw embedded already
+ENROLLED = Path("runs/faces/lfw/mini/enrolled")  # what the recipe faces/lfw embedded already
+DETECTED = Path("runs/shared/faces-at-any-roll")
 
 
 def main(images: Path) -> None:
@@ -25,28 +29,35 @@ def main(images: Path) -> None:
     ids = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.jpg"))
     if not ids:
         raise UsageError(f"{images}: holds no .jpg; give LFW's folder of people")
-    recogniser = pretrained(torch.device("cpu"))
-    enrolled = enrol(images, ids, AnyRollDetector(), recogniser, cache=CACHE)
-    features = combine(enrolled.raw, unit=False).half()[torch.from_numpy(enrolled.found)]
-    order, people = draw_order([id for id, found in zip(ids, enrolled.found, strict=True) if found])
-    first = {int(person): i for i, person in reversed(list(zip(order, people, strict=True)))}
+    detector = KeptDetector(AnyRollDetector(), DETECTED)
+    found = [id for id in ids if detector.detect(load(images / id).rgb8())]
+    order, people = draw_order(found)
+    first = {int(person): place for place, person in reversed(list(zip(order, people, strict=True)))}
     crowd = people >= TARGETS
-    tensors = {
-        "crowd": features[order][crowd],
-        "people": (people[crowd] - TARGETS).to(torch.int32),
-        "targets": features[[first[person] for person in range(TARGETS)]],
-    }
-    write_tensors(WEIGHTS / f"{DISTRACTORS}.safetensors", tensors, {"recogniser": recogniser.name})
+    chosen = [place for place, inside in zip(order, crowd, strict=True) if inside][:CROWD]
+    targets = [first[person] for person in range(TARGETS)]
+    numbers = (people[crowd][:CROWD] - TARGETS).to(torch.int32)
+    for name in PRETRAINED:
+        _write(name, images, [found[place] for place in (*chosen, *targets)], numbers, detector)
+
+
+def _write(name: str, images: Path, ids: list[str], numbers: torch.Tensor, detector: KeptDetector) -> None:
+    recogniser = pretrained(torch.device("cpu"), name=name)
+    enrolled = enrol(images, ids, detector, recogniser, cache=ENROLLED)
+    features = combine(enrolled.raw, unit=False).half()
+    tensors = {"crowd": features[: len(numbers)], "people": numbers, "targets": features[len(numbers) :]}
+    weights = name_distractors(name)
+    write_tensors(WEIGHTS / f"{weights}.safetensors", tensors, {"recogniser": recogniser.name})
     entry = register(
         WEIGHTS,
-        DISTRACTORS,
-        f"{DISTRACTORS}.safetensors",
+        weights,
+        f"{weights}.safetensors",
         licence="embeddings of Labeled Faces in the Wild (Huang et al. 2007), for research and for measuring one's own",
-        source="python recipes/faces/strangers.py LFW_IMAGES",
-        input="none: (n, 128) and (m, 128) float16 outputs of dlib_face_resnet29",
+        source="python recipes/faces/distractors.py LFW_IMAGES",
+        input=f"none: (n, {recogniser.size}) and (m, {recogniser.size}) float16 outputs of {PRETRAINED[name].file}",
     )
-    print(f"{len(tensors['crowd'])} photos of {len(people.unique()) - TARGETS} people, {TARGETS} targets")
-    print(f"{DISTRACTORS}: {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256[:16]}…")
+    print(f"{weights}: {len(numbers)} photos of {len(numbers.unique())} people, {TARGETS} targets,", end=" ")
+    print(f"{entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256[:16]}…")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from faceshield.core.budget import Budget, epsilon_text, parse_epsilon
+from faceshield.core.budget import Budget, epsilon_text, parse_epsilon, split_colour
 from faceshield.core.errors import UsageError
 
 DELTAS = arrays(np.float32, (2, 3, 4, 4), elements=st.floats(-2, 2, width=32)).map(torch.from_numpy)
@@ -35,6 +36,34 @@ def test_l2_projection_is_the_nearest_point_of_each_example(delta, epsilon):
         expected = before * min(1.0, epsilon / length) if length > 0 else before
         torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-6)
         assert float(after.norm()) <= epsilon * (1 + 1e-4)
+
+
+@given(DELTAS, st.floats(0.01, 1), st.floats(0, 0.5))
+def test_a_bound_on_colour_holds_beside_epsilon(delta, epsilon, share):
+    budget = Budget(epsilon, chroma=share * epsilon)
+    inside = budget.project(delta)
+    assert inside.abs().max() <= epsilon * (1 + 1e-5)
+    for image in inside:  # OpenCV's coefficients are JPEG's, to three digits
+        ycrcb = cv2.cvtColor(image.permute(1, 2, 0).numpy() + 2, cv2.COLOR_RGB2YCrCb)
+        assert np.abs(ycrcb[..., 1] - 0.5).max() * 1 / 0.713 / 1.402 <= share * epsilon + 3e-3
+        assert np.abs(ycrcb[..., 2] - 0.5).max() * 1 / 0.564 / 1.772 <= share * epsilon + 3e-3
+    torch.testing.assert_close(budget.project(inside), inside, rtol=1e-4, atol=1e-6)
+
+
+def test_without_colour_all_channels_change_alike():
+    made = Budget(0.03, chroma=0.0).project(torch.randn(3, 8, 8))
+    torch.testing.assert_close(made[0], made[1])
+    torch.testing.assert_close(made[0], made[2])
+    step = Budget(0.03, chroma=0.01).step(torch.tensor([1.0, 0, 0])[:, None, None], 0.3)
+    luma, cb, cr = split_colour(step)
+    assert float(luma) == pytest.approx(0.3, abs=1e-6)
+    assert (float(cb), float(cr)) == pytest.approx((0, 0.1), abs=1e-6)
+
+
+@pytest.mark.parametrize("chroma", [-0.01, 0.02, float("nan")])
+def test_a_bound_on_colour_is_at_most_half_of_epsilon(chroma):
+    with pytest.raises(UsageError, match="half of epsilon"):
+        Budget(0.03, chroma=chroma)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

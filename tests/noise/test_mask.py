@@ -21,8 +21,10 @@ from faceshield.imaging.blend import blend
 from faceshield.imaging.crop import DLIB_150, CropSpec
 from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
+from faceshield.noise.face_view import FaceView
 from faceshield.noise.likeness import likeness
-from faceshield.noise.mask import MIDDLE, FaceView, FeatureLoss, PhotoTransforms, draw_middle, mask
+from faceshield.noise.mask import MIDDLE, FeatureLoss, draw_middle, mask
+from faceshield.noise.photo_transforms import PhotoTransforms
 
 EPSILON = 8 / 255
 DLIB = CropSpec(DLIB_150, resnet29.CHIP)
