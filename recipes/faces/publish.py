@@ -1,5 +1,4 @@
-"""Put what faces/bank, faces/surrogates or faces/recognisers made into weights/ and enter it there:
-publish.py bank|surrogates|recognisers.
+"""Put what faces/bank or faces/surrogates made into weights/ and enter it there: publish.py bank|surrogates.
 
 Read is runs/faces/NAME/mini, as the recipe's result file names it.
 """
@@ -13,7 +12,6 @@ import torch
 from torch import Tensor
 
 from faceshield.core.store import read_json, read_tensors, write_tensors
-from faceshield.models.recognisers import RECOGNISERS
 from faceshield.models.weights import register
 from faceshield.noise.surrogate import BANK, FRESH, SURROGATE
 
@@ -40,15 +38,6 @@ def surrogates() -> None:
     _enter(FRESH, "surrogates", "RGB (N, 3, 64–112, 64–112) float32 in [0, 1], the middle of the face canvas")
 
 
-def recognisers() -> None:
-    """All sizes in one file."""
-    made = _made("recognisers")
-    (width,) = {own["network.stem.0.weight"].shape[0] for own, _ in made}
-    fields = {"sizes": [f["size"] for _, f in made], "width": width}
-    write_tensors(WEIGHTS / f"{RECOGNISERS}.safetensors", _half(_number(made)), fields)
-    _enter(RECOGNISERS, "recognisers", "RGB (N, 3, size, size) float32 in [0, 1], the 112×112 crop at each one's size")
-
-
 def _made(recipe: str) -> list[tuple[dict[str, Tensor], dict[str, object]]]:
     cells = read_json(Path(f"recipes/results/faces/{recipe}.mini.json"))["cells"]
     return [read_tensors(Path(f"runs/faces/{recipe}/mini") / cell["metrics"]["file"]) for cell in cells]
@@ -69,7 +58,7 @@ def _enter(name: str, recipe: str, reads: str) -> None:
 
 
 if __name__ == "__main__":
-    known = {"bank": bank, "surrogates": surrogates, "recognisers": recognisers}
+    known = {"bank": bank, "surrogates": surrogates}
     if len(sys.argv) != 2 or sys.argv[1] not in known:
         sys.exit(f"publish.py {'|'.join(known)}")
     known[sys.argv[1]]()

@@ -9,17 +9,28 @@ import torch
 
 from faceshield.core.errors import StoreError
 from faceshield.core.store import write_tensors
-from faceshield.evaluation.distractors import DISTRACTORS, Distractors, draw_order, load_distractors
+from faceshield.evaluation.distractors import (
+    CROWD,
+    TARGETS,
+    Distractors,
+    draw_order,
+    load_distractors,
+    name_distractors,
+)
 from faceshield.models import weights
+from faceshield.models.pretrained import PRETRAINED
 from faceshield.models.resnet29 import MATCH_DISTANCE
 
 
-def test_the_shipped_crowd_is_of_the_shipped_recogniser_and_large():
-    distractors = load_distractors()
-    assert distractors.recogniser == weights.registry()["dlib_face_resnet29"].sha256
-    assert len(distractors.crowd) >= 4000
-    assert len(distractors.people.unique()) >= 3000
+@pytest.mark.parametrize("recogniser", PRETRAINED)
+def test_the_shipped_crowds_are_of_the_shipped_recognisers_and_of_the_same_people(recogniser):
+    distractors = load_distractors(recogniser)
+    assert distractors.recogniser == PRETRAINED[recogniser].sha256
+    assert (len(distractors.crowd), len(distractors.targets)) == (CROWD, TARGETS)
+    assert len(distractors.people.unique()) >= 2000
+    assert distractors.people.equal(load_distractors().people)
     assert distractors.crowd.dtype == torch.float32
+    assert float(distractors.crowd.norm(dim=1).min()) > 0.5, "every photo shows a face"
 
 
 def test_rows_of_one_number_are_one_person():
@@ -52,13 +63,14 @@ def test_photos_are_drawn_by_hash_and_keep_their_person():
     assert same.equal(people)
 
 
-def test_without_drops_all_photos_of_whoever_is_the_person_and_keeps_who_looks_like_one_photo():
+def test_all_photos_of_whoever_is_the_person_are_dropped_and_who_looks_like_one_photo_stays():
     crowd = torch.tensor([[0.0, 0.0], [3.0, 0.0], [5.0, 0.0], [9.0, 0.0]])
-    distractors = Distractors(crowd, torch.tensor([7, 7, 8, 9]), torch.tensor([[0.0, 0.1], [4.0, 0.0]]), "x")
-    left = distractors.exclude(torch.tensor([[0.0, 0.2], [0.1, 0.1], [5.0, 0.1]]))
+    distractors = Distractors(crowd, torch.tensor([7, 7, 8, 9]), torch.tensor([[4.0, 0.0]]), "x")
+    same = distractors.find_same(torch.tensor([[0.0, 0.2], [0.1, 0.1], [5.0, 0.1]]))
+    assert same.tolist() == [7]
+    left = distractors.exclude(same)
     assert left.people.tolist() == [8, 9]
     assert left.crowd.equal(crowd[2:])
-    assert left.targets.tolist() == [[4.0, 0.0]]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +83,18 @@ def test_without_drops_all_photos_of_whoever_is_the_person_and_keeps_who_looks_l
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path, monkeypatch, tensors):
     write_tensors(tmp_path / "s.safetensors", tensors, {"recogniser": "x"})
-    weights.register(tmp_path, DISTRACTORS, "s.safetensors", licence="", source="", input="")
+    weights.register(tmp_path, "dlib_face_resnet29", "s.safetensors", licence="", source="", input="")
+    weights.register(tmp_path, name_distractors("resnet29"), "s.safetensors", licence="", source="", input="")
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     with pytest.raises(StoreError, match="install the matching file"):
+        load_distractors()
+
+
+def test_a_file_of_other_weights_is_refused(tmp_path, monkeypatch):
+    tensors = {"crowd": torch.zeros(3, 4), "people": torch.zeros(3, dtype=torch.int32), "targets": torch.zeros(1, 4)}
+    write_tensors(tmp_path / "s.safetensors", tensors, {"recogniser": "x"})
+    for name in ("dlib_face_resnet29", name_distractors("resnet29")):
+        weights.register(tmp_path, name, "s.safetensors", licence="", source="", input="")
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    with pytest.raises(StoreError, match="made with other weights of resnet29"):
         load_distractors()

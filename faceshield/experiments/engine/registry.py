@@ -23,14 +23,13 @@ WHERE = {
     "cost": "paper.cost:EXPERIMENT",
     "crops": "faces.crops:EXPERIMENT",
     "detection": "faces.detection:EXPERIMENT",
-    "recogniser": "faces.recognisers:EXPERIMENT",
     "recognition": "faces.recognition:EXPERIMENT",
-    "search": "faces.search:EXPERIMENT",
     "selfie": "faces.selfie:EXPERIMENT",
     "surrogate": "faces.surrogates:EXPERIMENT",
     "lfw-pretrained": "faces.lfw:EXPERIMENT",
     "linkable": "faces.linkable:EXPERIMENT",
     "mapped-classes": "paper.transfer:MAPPED_CLASSES",
+    "transfer": "faces.transfer:EXPERIMENT",
     "verification": "faces.verification:EXPERIMENT",
 }
 

@@ -14,20 +14,30 @@ from faceshield.core.rng import derive_seed
 from faceshield.core.store import CLOAKED, read_json
 from faceshield.experiments.engine.context import Context
 
-Cloak = Literal["bank", "tailored", "mask", "mask-unscattered", "mask-16", "both"]
+Cloak = Literal["bank", "tailored", "mask", "mask-4", "mask-12", "mask-16", "both"]
 OPTIONS: dict[Cloak, list[str]] = {
     "bank": ["--fast"],
     "tailored": [],
     "mask": ["--against", "search"],
-    "mask-unscattered": ["--against", "search", "--no-scatter"],
+    "mask-4": ["--against", "search", "--epsilon", "4/255"],
+    "mask-12": ["--against", "search", "--epsilon", "12/255"],
     "mask-16": ["--against", "search", "--epsilon", "16/255"],
     "both": ["--against", "both"],
 }
 """A cell's ``noise`` as the command's options; ε is the command's own, 8/255, where the name does not say another."""
 
 
-def cloak(photos: Sequence[Path], out: Path, noise: Cloak, identity: str, context: Context) -> dict[str, Any]:
+def cloak(
+    photos: Sequence[Path],
+    out: Path,
+    noise: Cloak,
+    identity: str,
+    context: Context,
+    recognisers: Sequence[str] = (),
+) -> dict[str, Any]:
     """The report of cloaking ``photos`` into ``out``, once: a finished run is found again.
+
+    ``recognisers``: those that masks are made against; () leaves the choice to the command.
 
     The identity's secret comes from its name instead of the operating system, so that a cell is repeatable. Raises
     FaceshieldError with the command's own line where it fails; photos left unprotected are in the report.
@@ -40,6 +50,7 @@ def cloak(photos: Sequence[Path], out: Path, noise: Cloak, identity: str, contex
     environment.pop("TORCHELASTIC_RUN_ID", None)  # the command is a job of its own, and none of torchrun's processes
     command = [sys.executable, "-m", "faceshield", "cloak", *map(str, photos), "-o", str(out), "--resume"]
     command += ["--identity", identity, "--device", str(context.runtime.device), "--jobs", "1", *OPTIONS[noise]]
+    command += [part for name in recognisers for part in ("--recogniser", name)]
 
     def run() -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -53,9 +64,14 @@ def cloak(photos: Sequence[Path], out: Path, noise: Cloak, identity: str, contex
 
 
 def visibility(faces: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """How visible the noise in the reports' ``faces`` is: mean and least SSIM, greatest change of a pixel of 255."""
+    """How visible the noise in the reports' ``faces`` is: mean and least SSIM, greatest change of a pixel of 255.
+
+    The mean over faces of their mean and 95th percentile of CIEDE2000.
+    """
     return {
         "ssim_face": sum(face["ssim_face"] for face in faces) / len(faces),
         "ssim_face_min": min(face["ssim_face"] for face in faces),
         "linf_255": max(face["linf_255"] for face in faces),
+        "delta_e_mean": sum(face["delta_e_mean"] for face in faces) / len(faces),
+        "delta_e_p95": sum(face["delta_e_p95"] for face in faces) / len(faces),
     }
