@@ -26,7 +26,9 @@ from faceshield.noise.identity import Identity
 from faceshield.noise.jpeg import Codec, build_tables
 from faceshield.noise.mask import mask
 
-STEPS, STEPS_FOR_SEVERAL = 40, 60
+CHROMA_BOUND = 3 / 255
+"""The bound of a mask's change of colour: more shows as a tint. An identity's noise beside it has no such bound."""
+
 CHROMA = {0: (1, 1), 1: (1, 2), 2: (2, 2)}  # rows and columns that share a chroma sample, by Pillow's number for it
 
 
@@ -117,8 +119,8 @@ class PhotoMasks:
         view = build_face_view(pixels, face, photo.grey, find_codec(photo, self.options))
         base = None if self.identity is None else self.identity.delta
         losses = [surrogate.feature_loss(view, rng) for surrogate in self.ensemble]
-        steps = STEPS if len(losses) == 1 else STEPS_FOR_SEVERAL
-        return mask(view, losses, Budget(self.epsilon), rng, base=base, steps=steps).cpu()
+        chroma = min(CHROMA_BOUND, self.epsilon / 2) if base is None else None
+        return mask(view, losses, Budget(self.epsilon, chroma=chroma), rng, base=base).cpu()
 
     def measure_distances(self, written: Written, faces: Sequence[Face]) -> dict[str, float] | None:
         """See :class:`Perturbation`."""

@@ -20,6 +20,7 @@ from faceshield.imaging.crop import CropSpec
 from faceshield.noise.face_view import FaceView
 from faceshield.noise.likeness import likeness
 from faceshield.noise.photo_transforms import PhotoTransforms
+from faceshield.noise.smooth import smooth
 
 Embed = Callable[[Tensor], Tensor]
 
@@ -67,45 +68,84 @@ def mask(
     base: Tensor | None = None,
     canvas: int = 128,
     steps: int = 40,
-    draws: int = 2,
+    draws: int = 1,
+    at_once: int | None = 2,
+    broad: float = 1.0,
+    momentum: float = 0.0,
     ssim: float = 0.95,
-    handling: PhotoTransforms | None = None,
+    transforms: PhotoTransforms | None = None,
 ) -> Tensor:
     """δ (3, canvas, canvas) for one photo, |δ| ≤ ε, without gradient.
 
-    Each of ``steps`` signed steps takes the gradient of the ``losses``' weighted losses over ``draws`` draws of
-    ``handling``. The first draw is the photo as it is written; every other draw is mirrored, since a recogniser may
-    average a face with its mirror image. The step size falls linearly. ``ssim`` is the least similarity to the photo
-    (:func:`likeness`): a penalty holds it during the steps, and a δ that still breaks it is scaled down at the end.
+    Each of ``steps`` signed steps takes the gradient of ``at_once`` of the ``losses``, drawn anew (None: of all), over
+    ``draws`` ways of the photo to their crops. Every other way is the photo as it is written, the rest are draws of
+    ``transforms``; every other pair is mirrored, since a recogniser may average a face with its mirror image. To the
+    gradient is added ``broad`` times its smoothed self, both of unit length: broad changes of lightness cost little
+    similarity, and recognisers that the mask is not made against look at them. ``momentum`` is the share of the last
+    direction that is kept (Dong et al. 2018). The step size falls linearly.
+
+    ``ssim`` is the least similarity to the photo (:func:`likeness`): a penalty holds it during the steps, and a δ that
+    still breaks it is scaled down at the end.
 
     ``base`` (3, canvas, canvas) within ε is an identity's noise. Mask and noise would undo each other where they
     overlap, so the mask gets the :data:`MIDDLE` of the face, where a frozen recogniser looks most, and the noise gets
     the rest: a recogniser that is trained finds it anywhere. ``ssim`` bounds the mask alone.
     """
-    handling = handling or PhotoTransforms()
-    specs = [feature_loss.spec for feature_loss in losses]
-    near = face_view.crop_near(canvas, specs)
+    transforms = transforms or PhotoTransforms()
+    near = face_view.crop_near(canvas, [loss.spec for loss in losses])
     device = near.photo.device
     place = torch.ones(1, canvas, canvas) if base is None else draw_middle(canvas)
     start = (torch.zeros(3, canvas, canvas) if base is None else base.cpu() * (1 - place)).to(device)
     noise = (2 * torch.rand(start.shape, generator=generator) - 1) * budget.epsilon / 4
     place = place.to(device)
-    delta = start + place * noise.to(device)
+    delta = budget.project(start + place * noise.to(device))
     plain = near.with_noise(start)
+    direction = torch.zeros_like(delta)
     for step in range(steps):
         delta.requires_grad_(True)
         photo = near.with_noise(delta)
-        written = photo if near.codec is None else near.codec(photo)
-        sets = [[near.cut(written, spec) for spec in specs]]
-        sets += [handling(near, written, specs, generator) for _ in range(draws - 1)]
-        sets[1::2] = [[crop.flip(-1) for crop in crops] for crops in sets[1::2]]
-        loss = 20 * F.relu(ssim - likeness(plain, photo))
-        for feature_loss, crops in zip(losses, zip(*sets, strict=True), strict=True):
-            loss = loss + feature_loss.weight * feature_loss.loss(torch.cat(crops))
+        penalty = 20 * F.relu(ssim - likeness(plain, photo))
+        order = torch.randperm(len(losses), generator=generator)[:at_once]
+        chosen = [losses[number] for number in order.sort().values.tolist()]
+        ways = _take_ways(near, photo, [one.spec for one in chosen], transforms, generator, step * draws, draws)
+        loss = penalty
+        for one, crops in zip(chosen, ways, strict=True):
+            loss = loss + one.weight * one.loss(crops)
         (gradient,) = torch.autograd.grad(loss, delta)
+        direction = momentum * direction + _broaden(gradient, broad)
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
-        delta = budget.project((delta - place * budget.step(gradient, alpha)).detach())
+        delta = budget.project((delta - place * budget.step(direction, alpha)).detach())
     return start + _scale_to_bound(near, start, delta - start, ssim)
+
+
+def _take_ways(
+    near: FaceView,
+    photo: Tensor,
+    specs: Sequence[CropSpec],
+    transforms: PhotoTransforms,
+    generator: Generator,
+    first: int,
+    count: int,
+) -> list[Tensor]:
+    """The crops (``count``, 3, size, size) of ``photo`` by each of ``specs``, on the ways from ``first`` on."""
+    written = photo if near.codec is None else near.codec(photo)
+    sets = []
+    for number in range(first, first + count):
+        crops = (
+            [near.cut(written, spec) for spec in specs]
+            if number % 2 == 0
+            else transforms(near, written, specs, generator)
+        )
+        sets.append([crop.flip(-1) for crop in crops] if number // 2 % 2 else crops)
+    return [torch.cat(crops) for crops in zip(*sets, strict=True)]
+
+
+def _broaden(gradient: Tensor, broad: float) -> Tensor:
+    """``gradient`` and ``broad`` times its smoothed self, each brought to unit length first."""
+    wide = smooth(gradient, 2.0)
+    return F.normalize(gradient.flatten(), dim=0).view_as(wide) + broad * F.normalize(wide.flatten(), dim=0).view_as(
+        wide
+    )
 
 
 def draw_middle(canvas: int) -> Tensor:
