@@ -187,14 +187,14 @@ def _write_searched(result: dict[str, Any]) -> list[str]:
         tuple(statistics.fmean(pair) for pair in zip(*column, strict=True))
         for column in zip(*shares.values(), strict=True)
     ]
-    visible = {metric: mean(result, rows[names[0]][1], metric) for metric in ("ssim_face", "delta_e_mean")}
+    ssim, shift = (mean(result, rows[names[0]][1], metric) for metric in ("ssim_face", "delta_e_mean"))
+    crowd = result["cells"][0]["metrics"]["crowd"]
     return [
-        f"Face search among {result['cells'][0]['metrics']['crowd']} strangers' photos by frozen recognisers that others"
-        " trained: how often the person comes first, and in brackets the share of pairs matched at a false match rate of"
-        f" 0.1% (`recipes/faces/transfer.yaml`, four people, {text}). In all but the last column the masks are made"
-        f" against the four *other* recognisers. {PRETRAINED[JUDGE].title} is the one that the command never makes masks"
-        f" against, and the audit's judge. SSIM in the face {visible['ssim_face']:.3f}, colour difference (CIEDE2000)"
-        f" {visible['delta_e_mean']:.1f}.",
+        f"Face search among {crowd} strangers' photos by frozen recognisers that others trained: how often the person"
+        " comes first, and in brackets the share of pairs matched at a false match rate of 0.1%"
+        f" (`recipes/faces/transfer.yaml`, four people, {text}). In all but the last column the masks are made against"
+        f" the four *other* recognisers. {PRETRAINED[JUDGE].title} is the one that the command never makes masks"
+        f" against, and the audit's judge. SSIM in the face {ssim:.3f}, colour difference (CIEDE2000) {shift:.1f}.",
         "",
         f"| recogniser | {' | '.join(_SEARCHES)} |",
         f"|---|{'---|' * len(_SEARCHES)}",
