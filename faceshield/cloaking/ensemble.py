@@ -19,7 +19,7 @@ from faceshield.imaging.crop import CropSpec
 from faceshield.models.inception_resnet import CHANNELS, InceptionResnetV1
 from faceshield.models.pretrained import PRETRAINED, load, pretrained
 from faceshield.noise.face_view import FaceView
-from faceshield.noise.mask import Embed, FeatureLoss
+from faceshield.noise.mask import Embed, FeatureLoss, find_centre
 from faceshield.training.runtime import Runtime
 
 FACENET = "facenet"
@@ -85,7 +85,9 @@ class FeatureSurrogate:
         """The loss of a mask on the photo of ``view``; ``rng`` draws the person whom it leads to."""
         clean = self.features(view.cut(view.photo, self.spec))
         target = self.targets[int(torch.randint(len(self.targets), (1,), generator=rng))] if len(self.targets) else None
-        return FeatureLoss(self.spec, self.forward, torch.cat([self.person, clean]), target, away=self.away)
+        return FeatureLoss(
+            self.spec, self.forward, find_centre(torch.cat([self.person, clean])), target, away=self.away
+        )
 
 
 def build_ensemble(

@@ -26,7 +26,7 @@ from faceshield.noise.identity import Identity
 from faceshield.noise.jpeg import Codec, build_tables
 from faceshield.noise.mask import mask
 
-CHROMA_BOUND = 3 / 255
+CHROMA_BOUND = 1.5 / 255
 """The bound of a mask's change of colour: more shows as a tint. An identity's noise beside it has no such bound."""
 
 CHROMA = {0: (1, 1), 1: (1, 2), 2: (2, 2)}  # rows and columns that share a chroma sample, by Pillow's number for it

@@ -45,14 +45,14 @@ class Budget:
     def project(self, delta: Tensor) -> Tensor:
         """The nearest δ inside the ball. ``delta``: (N, …), pixel units in [0, 1]; shape is kept.
 
-        With ``chroma`` ``delta`` is (…, 3, H, W) RGB, and the δ returned is inside, though not the nearest: colour is
-        cut to its bound first, then lightness to what ε leaves beside it.
+        With ``chroma`` ``delta`` is (…, 3, H, W) RGB, and the δ returned is not quite the nearest: lightness and colour
+        are cut to their bounds first, then each value to ε, after which Cr may be a quarter above its bound.
         """
         if self.chroma is not None:
             luma, cb, cr = split_colour(delta)
             tint = _build_tint(cb.clamp(-self.chroma, self.chroma), cr.clamp(-self.chroma, self.chroma))
-            low, high = -self.epsilon - tint.amin(-3), self.epsilon - tint.amax(-3)
-            inside: Tensor = (luma.clamp(low, high).unsqueeze(-3) + tint).clamp(-self.epsilon, self.epsilon)
+            light = luma.clamp(-self.epsilon, self.epsilon).unsqueeze(-3)
+            inside: Tensor = (light + tint).clamp(-self.epsilon, self.epsilon)
             return inside
         if self.norm == "linf":
             return delta.clamp(-self.epsilon, self.epsilon)

@@ -35,28 +35,35 @@ class FeatureLoss:
     Attributes:
         spec: How the recogniser's crop is cut.
         embed: Maps crops (V, 3, size, size) RGB in [0, 1] to features (V, D); differentiable.
-        features: (K, D) of the person's clean photos, the photo to be masked among them.
+        centre: (D,) the middle of the person's clean photos (:func:`find_centre`). A mask that leads away from it leads
+            away from photos of the person that nobody has seen too; the nearest clean photo is only one of them.
         target: (D,) features of another person whom this photo is pulled to, or None.
         pull: Weight of the distance to ``target``.
-        away: Distance from the nearest clean photo at which the push ends: well above the distance of a match.
+        away: Distance from ``centre`` at which the push ends: well above the distance of a match.
         weight: Weight of this loss among several.
     """
 
     spec: CropSpec
     embed: Embed
-    features: Tensor
+    centre: Tensor
     target: Tensor | None = None
-    pull: float = 1.0
+    pull: float = 0.3
     away: float = 1.0
     weight: float = 1.0
 
     def loss(self, crops: Tensor) -> Tensor:
-        """Mean over ``crops`` of how far short of ``away`` the nearest clean photo is, plus the pull to the target."""
+        """Mean over ``crops`` of how far short of ``away`` they are, plus the pull to the target."""
         features = self.embed(crops)
-        loss = F.relu(self.away - torch.cdist(features, self.features).amin(1))
+        loss = F.relu(self.away - (features - self.centre).norm(dim=1))
         if self.target is not None:
             loss = loss + self.pull * (features - self.target).norm(dim=1)
         return loss.mean()
+
+
+def find_centre(features: Tensor) -> Tensor:
+    """(D,): the mean direction of ``features`` (K, D), as long as they are on average."""
+    centre: Tensor = F.normalize(features.mean(0), dim=0) * features.norm(dim=1).mean()
+    return centre
 
 
 def mask(
