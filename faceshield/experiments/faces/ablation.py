@@ -15,7 +15,8 @@ from faceshield.attacks.table import countermeasure
 from faceshield.core.rng import keyed_uniform
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.faces.battery import describe_data
 from faceshield.experiments.faces.crops import CloakedKey, CropsSettings, cloak_people
 from faceshield.models.resnet import resnet18

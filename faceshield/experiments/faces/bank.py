@@ -15,8 +15,8 @@ from faceshield.core.store import write_tensors
 from faceshield.data.examples import Examples
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.pgd import Shape, Transform

@@ -20,7 +20,8 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.data.examples import Examples
 from faceshield.evaluation.embed import combine, embed_pairs
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.faces.crops import (
     Cloaked,
     CloakedKey,

@@ -19,8 +19,8 @@ from faceshield.data.examples import HELD_OUT, Examples
 from faceshield.data.exposure import Exposure
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.experiments.faces.bank import CHANNELS, VIEWS, BankSettings, Channels, ViewName, make_bank, source_faces
 from faceshield.models import weights
 from faceshield.noise.base import add_rounded

@@ -22,7 +22,7 @@ from faceshield.evaluation.distractors import TARGETS, draw_order, load_distract
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Recogniser
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.settings import Settings, Source
+from faceshield.experiments.engine.experiment import Settings, Source
 from faceshield.experiments.faces.lfw import align_photos
 from faceshield.faces.align import align
 from faceshield.models.resnet import resnet18

@@ -22,7 +22,7 @@ from faceshield.data.examples import Examples, concatenate
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import FolderTree, read_tree
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.experiments.engine.experiment import CellKey, Settings, Source
 from faceshield.models.inception_resnet import Head
 from faceshield.models.recognition import Network
 from faceshield.models.resnet import resnet18

@@ -19,8 +19,8 @@ from faceshield.data.tree import read_tree
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, score_pairs, verify_pairs
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
+from faceshield.experiments.engine.context import MADE_HERE, Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.dataset import Frame, align_dataset
 from faceshield.faces.kept import KeptDetector

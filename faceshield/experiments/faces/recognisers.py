@@ -7,8 +7,8 @@ from typing import Any
 
 from faceshield.core.store import write_tensors
 from faceshield.data.canvas import crop_canvas
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment
 from faceshield.experiments.faces.bank import NetworkSettings, source_faces
 from faceshield.models.recognisers import build_recogniser
 from faceshield.models.resnet import resnet18

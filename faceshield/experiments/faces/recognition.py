@@ -8,7 +8,8 @@ import torch
 
 from faceshield.data.examples import HELD_OUT
 from faceshield.data.unlearnable import unlearnable
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,

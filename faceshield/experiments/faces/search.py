@@ -19,8 +19,8 @@ from faceshield.evaluation.distractors import load_distractors
 from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
 from faceshield.evaluation.search import FAR, Search, concatenate_searches, find_limit, name_limits, search
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
 from faceshield.experiments.faces.extractor import Extractor, ExtractorName, TrainedSettings, load_extractor
 from faceshield.faces.any_roll import AnyRollDetector

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from faceshield.core.rng import derive_seed, generator
 from faceshield.core.store import write_tensors
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment
 from faceshield.experiments.faces.bank import NetworkSettings, source_faces
 from faceshield.models.resnet import resnet18
 from faceshield.noise.base import add_rounded

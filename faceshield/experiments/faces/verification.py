@@ -17,8 +17,8 @@ from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.roc import Scores, roc
 from faceshield.evaluation.verification import score_pairs, verify_pairs
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import MADE_HERE, Source
+from faceshield.experiments.engine.context import MADE_HERE, Context
+from faceshield.experiments.engine.experiment import Experiment, Source
 from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,

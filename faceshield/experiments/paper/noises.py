@@ -17,7 +17,7 @@ from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import Variant
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.settings import CellKey
+from faceshield.experiments.engine.experiment import CellKey
 from faceshield.experiments.paper.network import Training, TrainingSettings
 from faceshield.experiments.paper.network_cache import load_or_train
 from faceshield.models.zoo import Network, build

@@ -10,10 +10,10 @@ from faceshield.core.errors import UsageError
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import ablation as experiment
 from faceshield.experiments.faces import crops
 from faceshield.experiments.faces.ablation import EXPERIMENT, VIEWS, WAYS
+from faceshield.experiments.registry import load_experiment
 from faceshield.noise.transforms import Transforms
 
 ablation = EXPERIMENT.run

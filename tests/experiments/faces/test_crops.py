@@ -10,10 +10,10 @@ import torch
 from faceshield.core.errors import UsageError
 from faceshield.core.store import read_tensors
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import crops as experiment
 from faceshield.experiments.faces.crops import EXPERIMENT, CloakedSettings, CropsKey
 from faceshield.experiments.faces.crops import cloak_people as cloaked
+from faceshield.experiments.registry import load_experiment
 from faceshield.noise.identity import choose_class
 from faceshield.noise.surrogate import load_bank
 from faceshield.noise.transforms import Transforms

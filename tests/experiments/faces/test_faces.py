@@ -14,7 +14,6 @@ from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import concatenate
 from faceshield.evaluation.roc import roc
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import lfw as aligning
 from faceshield.experiments.faces import recognition as recognising
 from faceshield.experiments.faces import verification as verifying
@@ -28,6 +27,7 @@ from faceshield.experiments.faces.identities import (
 )
 from faceshield.experiments.faces.recognition import EXPERIMENT as RECOGNITION
 from faceshield.experiments.faces.verification import EXPERIMENT as VERIFICATION
+from faceshield.experiments.registry import load_experiment
 from faceshield.models.recognition import network_of
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin

@@ -9,8 +9,8 @@ import torch
 
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces.lfw import EXPERIMENT, pretrained
+from faceshield.experiments.registry import load_experiment
 from faceshield.faces.align import align_box
 from faceshield.models import facenet, weights
 from faceshield.models.inception_resnet import InceptionResnetV1

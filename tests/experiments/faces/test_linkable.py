@@ -7,10 +7,10 @@ import torch
 
 from faceshield.core.errors import UsageError
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import crops
 from faceshield.experiments.faces import linkable as experiment
 from faceshield.experiments.faces.linkable import EXPERIMENT
+from faceshield.experiments.registry import load_experiment
 
 linkable = EXPERIMENT.run
 

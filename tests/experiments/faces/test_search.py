@@ -15,11 +15,11 @@ from faceshield.evaluation.embed import embed_pairs
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.plan import plan
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import extractor
 from faceshield.experiments.faces import search as module
 from faceshield.experiments.faces.command import OPTIONS
 from faceshield.experiments.faces.extractor import TrainedSettings, load_extractor, train_recogniser
+from faceshield.experiments.registry import load_experiment
 from faceshield.training.runtime import Runtime
 
 CLEAN = {"noise": "none", "query": "clean", "gallery": "clean", "countermeasure": "none"}
@@ -68,7 +68,7 @@ def test_the_extractors_settings_are_no_part_of_the_cells_of_another(root, conte
     settings = recipe.at("mini")
     changed = recipe.model_copy(update={"settings": {**settings, "trained": {**settings["trained"], "epochs": 1}}})
     dropped = recipe.model_copy(update={"settings": {k: v for k, v in settings.items() if k != "trained"}})
-    cells, others, older = (plan(each, "mini").cells for each in (recipe, changed, dropped))
+    cells, others, older = (plan(each, "mini") for each in (recipe, changed, dropped))
     for cell, other, old in zip(cells, others, older, strict=True):
         trained = "extractor" in cell.key
         assert (cell.digest != other.digest) == trained
