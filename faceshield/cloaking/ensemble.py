@@ -102,7 +102,7 @@ def build_ensemble(
     near ones would leave a face near its owner, and could be the person. For ``inception`` no distractors are known.
     Raises StoreError where weights are absent or damaged.
     """
-    resnet, dlib = resnet29.load().to(runtime.device), CropSpec(DLIB_150, resnet29.CHIP)
+    resnet, dlib = resnet29.load().to(runtime.device), CropSpec(DLIB_150, resnet29.CROP_SIZE)
     crops = torch.stack([face.dlib for face in faces])
     ensemble = [_build_surrogate(resnet, dlib, crops, load_distractors().targets, runtime, unit=False, away=1.3)]
     canvases = torch.stack([face.on_canvas.image for face in faces])

@@ -13,9 +13,9 @@ from faceshield.evaluation.distractors import DISTRACTORS
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.recognisers import RECOGNISERS
 from faceshield.models.resnet29 import RECOGNISER
-from faceshield.models.weights import digest, path_of
+from faceshield.models.weights import digest_files, find_file
 from faceshield.noise import vault
-from faceshield.noise.identity import Identity, new_secret
+from faceshield.noise.identity import Identity, draw_secret
 from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES
 from faceshield.training.runtime import Runtime
 
@@ -52,7 +52,7 @@ class Strategy:
     def require_weights(self) -> None:
         """Raise StoreError where a weight file is missing: before photos are looked at, not minutes later."""
         for name in (*self.surrogates, *([BANK] if self.needs_identity else []), *self.recognisers):
-            path_of(name)
+            find_file(name)
 
     def max_viewed(self, fast: bool) -> int:
         """How many photos with the person's face are looked at; a ready noise (``fast``) alone needs just one."""
@@ -64,7 +64,7 @@ class Strategy:
             f"identity {identity.name!r} has a noise as it is made with --against {other.word}, which holds less with"
             f" --against {self.word}; use another --identity name for one made for that"
             for other in STRATEGIES.values()
-            if other is not self and other.needs_identity and identity.surrogate == digest(other.surrogates)
+            if other is not self and other.needs_identity and identity.surrogate == digest_files(other.surrogates)
         ]
 
     def build_perturbation(
@@ -97,7 +97,7 @@ class Strategy:
 
 def choose_secret() -> str:
     """A new secret from the operating system, or FACESHIELD_SECRET where a recipe or a test must be repeatable."""
-    return os.environ.get(SECRET) or new_secret()
+    return os.environ.get(SECRET) or draw_secret()
 
 
 _PRIVATE = "Keep this file to yourself: it links output to input."

@@ -21,7 +21,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def first_error(error: ValidationError) -> ErrorDetails:
+def find_first_error(error: ValidationError) -> ErrorDetails:
     """The one error to show: an unknown key before all, for the key it was meant to be is then missing too."""
     return min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
 
@@ -35,7 +35,7 @@ def validate(declared: type[M], values: Mapping[str, Any], where: str, extra: It
     try:
         return declared.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"{where}: {explain(first_error(error), declared, extra)}") from None
+        raise UsageError(f"{where}: {explain(find_first_error(error), declared, extra)}") from None
 
 
 def check_part(declared: type[BaseModel], part: Mapping[str, Any], where: str) -> None:
@@ -58,7 +58,7 @@ def explain(error: ErrorDetails, declared: type[BaseModel], extra: Iterable[str]
     """An error of validating as ``declared`` in a line; ``extra`` are keys known at the top beside those declared."""
     inner = error.get("ctx", {}).get("error")
     if isinstance(inner, ValidationError):  # settings within settings, such as those of a cell's ``set``
-        return explain(first_error(inner), declared, extra)
+        return explain(find_first_error(inner), declared, extra)
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         *path, word = error["loc"]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faceshield.core.cache import load_or_make, sharded_path
+from faceshield.core.cache import load_or_make, shard_path
 from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.core.types import Face
 from faceshield.faces.detector import Detector
@@ -27,7 +27,7 @@ class KeptDetector:
     def detect(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """As the detector's own."""
         name = sha256(f"{rgb.shape}".encode() + rgb.tobytes())
-        return load_or_make(sharded_path(self.folder, name), _read, lambda: self.detector.detect(rgb), _write)
+        return load_or_make(shard_path(self.folder, name), _read, lambda: self.detector.detect(rgb), _write)
 
     def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
         """As the detector's own; not kept."""

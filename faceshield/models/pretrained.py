@@ -42,7 +42,7 @@ class Pretrained:
     @property
     def sha256(self) -> str:
         """The checksum of its weights, which tells it apart from every other in results and caches."""
-        return weights.registry()[self.file].sha256
+        return weights.read_registry()[self.file].sha256
 
 
 _FIELD = CropSpec(TEMPLATE_112, 112), "MTCNN's five points on the field's 112-pixel crop"
@@ -52,7 +52,7 @@ PRETRAINED: dict[str, Pretrained] = {
         "ResNet-29 (dlib)",
         resnet29.RECOGNISER,
         resnet29.build,
-        CropSpec(DLIB_150, resnet29.CHIP),
+        CropSpec(DLIB_150, resnet29.CROP_SIZE),
         "MTCNN's five points on its 150-pixel crop",
     ),
     "sface": Pretrained("SFace (OpenCV)", "sface", lambda tensors: fill(sface.SFace(), tensors, "SFace"), *_FIELD),

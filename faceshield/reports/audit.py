@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from faceshield.auditing.audit import Audit
+from faceshield.auditing.crowd_audit import CrowdAudit
 from faceshield.auditing.sides import Kind
-from faceshield.auditing.trained import Trained
 from faceshield.core.store import write_bytes
 from faceshield.evaluation.search import FAR
 from faceshield.models.resnet29 import MATCH_DISTANCE
@@ -45,7 +45,7 @@ OPEN = (
 
 
 def write_audit(
-    result: Audit, recogniser: str, path: Path, today: datetime.date, trained: Trained | None = None
+    result: Audit, recogniser: str, path: Path, today: datetime.date, trained: CrowdAudit | None = None
 ) -> None:
     """Write ``result`` as one HTML page that needs nothing beside it. Raises StoreError where it cannot be written.
 
@@ -100,7 +100,7 @@ def explain(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]
     return sentences
 
 
-def _build_section(trained: Trained) -> dict[str, Any]:
+def _build_section(trained: CrowdAudit) -> dict[str, Any]:
     return {
         "meaning": explain_trained(trained),
         "columns": TRAINED_COLUMNS.values(),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from faceshield.auditing.pretrained import pretrained
+from faceshield.auditing.pretrained import load_recogniser
 from faceshield.core.errors import UsageError
 from faceshield.core.store import write_tensors
 from faceshield.evaluation.distractors import DISTRACTORS, TARGETS, draw_order
@@ -25,7 +25,7 @@ def main(images: Path) -> None:
     ids = sorted(path.relative_to(images).as_posix() for path in images.rglob("*.jpg"))
     if not ids:
         raise UsageError(f"{images}: holds no .jpg; give LFW's folder of people")
-    recogniser = pretrained(torch.device("cpu"))
+    recogniser = load_recogniser(torch.device("cpu"))
     enrolled = enrol(images, ids, AnyRollDetector(), recogniser, cache=CACHE)
     features = combine(enrolled.raw, unit=False).half()[torch.from_numpy(enrolled.found)]
     order, people = draw_order([id for id, found in zip(ids, enrolled.found, strict=True) if found])

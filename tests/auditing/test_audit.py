@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from faceshield.auditing.audit import Audit, audit
-from faceshield.auditing.pretrained import pretrained
+from faceshield.auditing.pretrained import load_recogniser
 from faceshield.core.errors import UsageError
 from faceshield.evaluation.distractors import Distractors, load_distractors
 from faceshield.evaluation.enrol import Recogniser
@@ -54,7 +54,7 @@ def test_a_page_says_what_was_found_and_never_promises(cli, folders, tmp_path):
 
 
 def test_quadrants_are_searches_of_the_folders(folders, detector):
-    recogniser = pretrained(torch.device("cpu"))
+    recogniser = load_recogniser(torch.device("cpu"))
     strangers = load_distractors()
     made = audit(*folders, strangers, detector, recogniser)
     a, b = made.sides["clean"].features, made.sides["cloaked"].features
@@ -93,7 +93,7 @@ def test_an_index_holds_as_many_photos_of_the_person_whichever_kind_they_are(fol
     cloaked, clean = folders
     for turn in (1, 2, 3):
         put(clean / f"{turn}.png", np.roll(portrait, 2 * turn, axis=1))
-    made = audit(cloaked, clean, load_distractors(), detector, pretrained(torch.device("cpu")))
+    made = audit(cloaked, clean, load_distractors(), detector, load_recogniser(torch.device("cpu")))
     assert {kind: len(side.names) for kind, side in made.sides.items()} == {"clean": 5, "cloaked": 2}
     assert made.per_search == 1
     assert [len(made.found[kinds].rank) for kinds in (("clean", "clean"), ("cloaked", "cloaked"))] == [5, 2]
@@ -157,7 +157,7 @@ def test_a_change_is_told_only_where_the_intervals_are_apart():
 def test_names_of_files_are_text(folders, detector, tmp_path):
     cloaked, clean = folders
     (clean / "nobody.png").rename(clean / "<b>&.png")
-    made = audit(cloaked, clean, load_distractors(), detector, pretrained(torch.device("cpu")))
+    made = audit(cloaked, clean, load_distractors(), detector, load_recogniser(torch.device("cpu")))
     assert isinstance(made, Audit)
     write_audit(made, "0" * 64, tmp_path / "r.html", datetime.date(2026, 1, 2))
     page = (tmp_path / "r.html").read_text(encoding="utf-8")

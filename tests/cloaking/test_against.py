@@ -28,7 +28,7 @@ from faceshield.imaging.warp import from_rgb
 from faceshield.models import facenet, resnet29
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.recognisers import load_recognisers
-from faceshield.models.weights import digest
+from faceshield.models.weights import digest_files
 from faceshield.noise import vault
 from faceshield.noise.mask import mask
 from faceshield.noise.surrogate import SURROGATE, SURROGATES
@@ -269,7 +269,7 @@ def test_the_default_makes_no_mask(cli, source, me, report, tmp_path, monkeypatc
 
 @pytest.mark.parametrize(("names", "made_for"), [(SURROGATES, "training"), ([SURROGATE], "both"), ([], "neither")])
 def test_noise_made_for_the_other_aim_is_used_and_told(names, made_for, me):
-    vault.save(replace(me, surrogate=digest(names), photos=20))
+    vault.save(replace(me, surrogate=digest_files(names), photos=20))
     for against in ("training", "both"):
         options = Options(against=against)
         identity = load_identity(options)
@@ -288,7 +288,7 @@ def test_a_strategy_says_what_it_needs(against, identity, masks, fast, monkeypat
     assert (chosen.word, chosen.needs_identity, chosen.makes_masks) == (against, identity, masks)
     assert (chosen.max_viewed(False), chosen.max_viewed(True)) == (60, fast)
     asked = []
-    monkeypatch.setattr(strategy, "path_of", asked.append)
+    monkeypatch.setattr(strategy, "find_file", asked.append)
     chosen.require_weights()
     assert ("identity_bank" in asked) == identity
     assert ("strangers" in asked) == masks
@@ -298,7 +298,7 @@ def test_missing_weights_stop_a_run_before_photos_are_looked_at(source, tmp_path
     def refuse(name):
         raise StoreError(f"{name}: missing")
 
-    monkeypatch.setattr(strategy, "path_of", refuse)
+    monkeypatch.setattr(strategy, "find_file", refuse)
     monkeypatch.setattr("faceshield.cloaking.run.find_person", None)
     with pytest.raises(StoreError, match="missing"):
         cloak(source, tmp_path / "out", Options(against="search"))

@@ -16,7 +16,7 @@ from faceshield.models.resnet29 import MATCH_DISTANCE
 
 def test_the_shipped_crowd_is_of_the_shipped_recogniser_and_large():
     distractors = load_distractors()
-    assert distractors.recogniser == weights.registry()["dlib_face_resnet29"].sha256
+    assert distractors.recogniser == weights.read_registry()["dlib_face_resnet29"].sha256
     assert len(distractors.crowd) >= 4000
     assert len(distractors.people.unique()) >= 3000
     assert distractors.crowd.dtype == torch.float32

@@ -25,7 +25,7 @@ from faceshield.noise.likeness import likeness
 from faceshield.noise.mask import MIDDLE, FaceView, FeatureLoss, PhotoTransforms, draw_middle, mask
 
 EPSILON = 8 / 255
-DLIB = CropSpec(DLIB_150, resnet29.CHIP)
+DLIB = CropSpec(DLIB_150, resnet29.CROP_SIZE)
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ CHANNELS: dict[Channels, Shape | None] = {"free": None, "blue-apart": _together(
 
 
 class NetworkSettings(Settings):
-    """Of a small network made on :func:`source_faces`; ``photos`` a class are for fabricated people only."""
+    """Of a small network made on :func:`read_source`; ``photos`` a class are for fabricated people only."""
 
     people: Source
     classes: int
@@ -74,14 +74,14 @@ class BankKey(CellKey):
 
 def bank(key: BankKey, seed: int, settings: BankSettings, context: Context) -> dict[str, Any]:
     """Make and keep a bank."""
-    data = source_faces(settings, context)
+    data = read_source(settings, context)
     path = context.work / f"bank-{key.views}-{seed}.safetensors"
     made = make_bank(data, VIEWS[key.views], seed, settings, context)
     context.runtime.ranks.once(lambda: write_tensors(path, *made.content))
     return {**made.metrics, "file": path.name, "identities": len(data.classes), "photos": len(data)}
 
 
-def source_faces(settings: NetworkSettings, context: Context) -> Examples:
+def read_source(settings: NetworkSettings, context: Context) -> Examples:
     """The people whose faces the noise is made on: CelebA-100 in place, or fabricated ones at smoke scale."""
     if settings.people == "fabricated":
         return synthesize_people(settings.classes, settings.photos, seed=7)

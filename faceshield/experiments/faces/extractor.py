@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from faceshield.auditing.pretrained import pretrained
+from faceshield.auditing.pretrained import load_recogniser
 from faceshield.core.cache import Tensors, digest_json, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
@@ -26,7 +26,7 @@ from faceshield.experiments.engine.experiment import Settings, Source
 from faceshield.experiments.faces.lfw import align_photos
 from faceshield.faces.align import align
 from faceshield.models.resnet import resnet18
-from faceshield.noise.file import data_digest
+from faceshield.noise.file import digest_data
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
@@ -70,7 +70,7 @@ def load_extractor(name: ExtractorName, trained: TrainedSettings | None, context
     Raises UsageError for a trained one without settings, and where data is not there.
     """
     if name == "resnet29":
-        return Extractor(pretrained(context.runtime.device), load_distractors().crowd, unit=False)
+        return Extractor(load_recogniser(context.runtime.device), load_distractors().crowd, unit=False)
     if trained is None:
         raise UsageError(f"extractor {name} needs the setting trained: who it is trained on, and how")
     sources = [trained.people] if name == "disjoint" else [trained.people, trained.others]
@@ -88,7 +88,7 @@ def train_recogniser(settings: TrainedSettings, sources: Sequence[str], context:
     data = concatenate([read_tree(context.source(name)) for name in sources])
     data = replace(data, images=crop_canvas(data.images, settings.size))
     options = settings.model_dump(exclude={"people", "others", "lfw"})
-    decides = [options, SEED, data_digest(data), str(context.runtime.dtype)]
+    decides = [options, SEED, digest_data(data), str(context.runtime.dtype)]
     path = context.cache_path(f"extractor-{digest_json(decides)[:16]}.safetensors")
     network = build_seeded(lambda: resnet18(len(data.classes), width=settings.width, stem="stride2"), SEED)
 

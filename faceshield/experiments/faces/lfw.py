@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from faceshield.auditing.pretrained import pretrained
+from faceshield.auditing.pretrained import load_recogniser
 from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
 from faceshield.core.types import Progress
@@ -24,7 +24,7 @@ from faceshield.experiments.engine.experiment import CellKey, Experiment, Settin
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.dataset import Frame, align_dataset
 from faceshield.faces.kept import KeptDetector
-from faceshield.models.pretrained import pretrained as known
+from faceshield.models.pretrained import pretrained
 
 CANVAS = Frame(112, margin=8)  # the pictures whose middle ``data.canvas.crop_canvas`` takes
 
@@ -53,9 +53,9 @@ class LfwKey(CellKey):
 
 def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Context) -> dict[str, Any]:
     """One cell."""
-    recogniser = pretrained(context.runtime.device, name=key.recogniser)
+    recogniser = load_recogniser(context.runtime.device, name=key.recogniser)
     if settings.lfw in MADE_HERE:
-        pairs, enrolled = _synthesize_pairs(settings, recogniser, known(key.recogniser).spec.size)
+        pairs, enrolled = _synthesize_pairs(settings, recogniser, pretrained(key.recogniser).spec.size)
     else:
         pairs, enrolled = _read_official(settings, recogniser, context)
     features = combine(enrolled.raw, flip=key.flip, unit=key.score == "cosine")

@@ -9,7 +9,7 @@ from faceshield.core.store import write_tensors
 from faceshield.data.canvas import crop_canvas
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment
-from faceshield.experiments.faces.bank import NetworkSettings, source_faces
+from faceshield.experiments.faces.bank import NetworkSettings, read_source
 from faceshield.models.recognisers import build_recogniser
 from faceshield.models.resnet import resnet18
 from faceshield.training.loop import build_seeded, predict, train
@@ -31,7 +31,7 @@ class RecogniserKey(CellKey):
 def recogniser(key: RecogniserKey, seed: int, settings: RecogniserSettings, context: Context) -> dict[str, Any]:
     """Train and keep one."""
     size = key.size
-    data = source_faces(settings, context)
+    data = read_source(settings, context)
     data = replace(data, images=crop_canvas(data.images, size))
     held = data.hold_out(settings.held_out, seed=0)
     training, clean = data.select(~held), data.select(held)

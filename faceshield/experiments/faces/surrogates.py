@@ -13,7 +13,7 @@ from faceshield.core.rng import derive_seed, generator
 from faceshield.core.store import write_tensors
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment
-from faceshield.experiments.faces.bank import NetworkSettings, source_faces
+from faceshield.experiments.faces.bank import NetworkSettings, read_source
 from faceshield.models.resnet import resnet18
 from faceshield.noise.base import add_rounded
 from faceshield.noise.surrogate import load_bank
@@ -39,7 +39,7 @@ class SurrogateKey(CellKey):
 
 def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context: Context) -> dict[str, Any]:
     """Train and keep one."""
-    data = source_faces(settings, context)
+    data = read_source(settings, context)
     classes = len(data.classes)
     bank = load_bank().delta
     network = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), derive_seed(seed, key.grey))

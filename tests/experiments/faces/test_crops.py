@@ -42,12 +42,12 @@ def made(monkeypatch):
     """Private noises that take no time, and what was asked for."""
     asked = []
 
-    def private_noise(photos, slots, forward, budget, view, secret, *, steps):
+    def make_private_noise(photos, slots, forward, budget, view, secret, *, steps):
         asked.append((len(photos), view, secret))
         level = 1 + len(asked) % 7
         return torch.full((3, 128, 128), level / 255), 0
 
-    monkeypatch.setattr(experiment, "private_noise", private_noise)
+    monkeypatch.setattr(experiment, "make_private_noise", make_private_noise)
     return asked
 
 

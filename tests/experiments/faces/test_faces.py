@@ -28,7 +28,7 @@ from faceshield.experiments.faces.identities import (
 from faceshield.experiments.faces.recognition import EXPERIMENT as RECOGNITION
 from faceshield.experiments.faces.verification import EXPERIMENT as VERIFICATION
 from faceshield.experiments.registry import load_experiment
-from faceshield.models.recognition import network_of
+from faceshield.models.recognition import build_network
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.surrogate import load_bank
@@ -160,7 +160,7 @@ def test_what_is_unknown_or_too_few_is_refused(own, context):
     with pytest.raises(UsageError, match="6 people are to be protected by 4 noises"):
         assign_noise(HandedKey(**TRANSFERRED), 0, people, people.classes, own, context)
     with pytest.raises(UsageError, match="model 'resnet19' is unknown"):
-        network_of("resnet19", 2, 16)
+        build_network("resnet19", 2, 16)
     with pytest.raises(UsageError, match="protect 6"):
         read_people(own.model_copy(update={"protect": 6}), context)
 
