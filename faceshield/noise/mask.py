@@ -123,7 +123,7 @@ class FaceView:
         return spec.find_matrix(self.landmarks + errors, self.box + errors[:2])
 
     def cut(self, photo: Tensor, spec: CropSpec, moved: Matrix | None = None) -> Tensor:
-        """(1, 3, size, size): the aligned crop of ``photo``; ``moved`` as in :meth:`way`."""
+        """(1, 3, size, size): the aligned crop of ``photo``; ``moved`` as in :meth:`find_matrix`."""
         return warp(photo, self.find_matrix(spec, moved), (spec.size, spec.size))
 
 

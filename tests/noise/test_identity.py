@@ -127,13 +127,13 @@ def test_what_ships(surrogates):
 
 def test_every_surrogate_finds_the_banks_noises(surrogates):
     """On faces unlike all that they saw, drawn ones, too, a noise of the bank leads each of them towards its slot."""
-    bank = load_bank().delta
+    bank = load_bank().delta[::5]
     faces = synthesize_people(2, 2, seed=9).images.float() / 255
     view = PlainCrop(size=80)
     for surrogate in surrogates:
         with torch.no_grad():
             logits = torch.stack([surrogate(view((faces + delta).clamp(0, 1), torch.Generator())) for delta in bank])
-        own = logits.mean(1).softmax(1).log()  # (noises, slots)
+        own = logits.mean(1).softmax(1).log()[:, ::5]  # (noises, their slots)
         own = own - own.mean(0)  # how much more than under the other noises
         rank = (own > own.diagonal()[:, None]).sum(1).float()
         assert rank.mean() < len(bank) / 4  # by chance a half
