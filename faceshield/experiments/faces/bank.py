@@ -75,10 +75,9 @@ class BankKey(CellKey):
 def bank(key: BankKey, seed: int, settings: BankSettings, context: Context) -> dict[str, Any]:
     """Make and keep a bank."""
     data = read_source(settings, context)
-    path = context.work / f"bank-{key.views}-{seed}.safetensors"
     made = make_bank(data, VIEWS[key.views], seed, settings, context)
-    context.runtime.ranks.once(lambda: write_tensors(path, *made.content))
-    return {**made.metrics, "file": path.name, "identities": len(data.classes), "photos": len(data)}
+    file = write_made(f"bank-{key.views}-{seed}", made.content, context)
+    return {**made.metrics, "file": file, "identities": len(data.classes), "photos": len(data)}
 
 
 def read_source(settings: NetworkSettings, context: Context) -> Examples:
@@ -90,6 +89,13 @@ def read_source(settings: NetworkSettings, context: Context) -> Examples:
         raise UsageError(f"{settings.people} has {len(data.classes)} people, {settings.classes} were asked for")
     chosen = data.select(data.labels < settings.classes)
     return Examples(chosen.images, chosen.labels, chosen.ids, data.classes[: settings.classes])
+
+
+def write_made(name: str, content: Tensors, context: Context) -> str:
+    """Write what a cell has made into the recipe's folder; returns the file's name."""
+    path = context.work / f"{name}.safetensors"
+    context.runtime.ranks.once(lambda: write_tensors(path, *content))
+    return path.name
 
 
 class Bank(NamedTuple):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from faceshield.core.store import write_tensors
 from faceshield.data.canvas import crop_canvas
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment
-from faceshield.experiments.faces.bank import NetworkSettings, read_source
+from faceshield.experiments.faces.bank import NetworkSettings, read_source, write_made
 from faceshield.models.recognisers import build_recogniser
 from faceshield.models.resnet import resnet18
 from faceshield.training.loop import build_seeded, predict, train
@@ -41,15 +40,13 @@ def recogniser(key: RecogniserKey, seed: int, settings: RecogniserSettings, cont
         on_epoch=context.epochs(settings.epochs),
     )  # fmt: skip
     right = predict(network, clean.images, context.runtime) == clean.labels
-    path = context.work / f"recogniser-{size}-{seed}.safetensors"
     made = build_recogniser(network.float().cpu(), size, training.images, training.labels)
-    context.runtime.ranks.once(lambda: write_tensors(path, made.state_dict(), {"size": size}))
     return {
         "test_accuracy_final": float(right.double().mean()),
         "train_loss": history.train_loss[-1],
         "identities": len(data.classes),
         "photos": len(training),
-        "file": path.name,
+        "file": write_made(f"recogniser-{size}-{seed}", (made.state_dict(), {"size": size}), context),
     }
 
 
