@@ -2,7 +2,7 @@
 
     from faceshield import Options, cloak
     report = cloak("selfies", "cloaked", Options(identity="me"))
-    print(len(report.having("cloaked")), "of", len(report.photos))
+    print(len(report.select("cloaked")), "of", len(report.photos))
 
 Everything named in ``__all__`` is imported at first use, so that importing the package costs nothing.
 """

@@ -41,7 +41,7 @@ def offenders(rule):
 
 
 def test_a_file_fits_in_a_head():
-    assert not offenders(lambda path: len(path.read_text(encoding="utf-8").splitlines()) > 300)
+    assert not offenders(lambda path: len(path.read_text(encoding="utf-8").splitlines()) > 250)
 
 
 def test_a_file_says_what_it_is():

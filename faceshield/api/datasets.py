@@ -74,7 +74,7 @@ class Unlearnable(Dataset[tuple[Any, Any]]):
 
     def __init__(self, dataset: Dataset[Any], noise: Noise, protected: Sequence[int] | None = None) -> None:
         """Raises UsageError for a data set without indices, StoreError for noise made for other classes or pictures."""
-        self.dataset = map_style(dataset)
+        self.dataset = to_map_style(dataset)
         self.noise = noise
         self.classes = getattr(dataset, "classes", None)
         self._rows = {key: row for row, key in enumerate(noise.keys)}
@@ -87,7 +87,7 @@ class Unlearnable(Dataset[tuple[Any, Any]]):
         picture, label = self.dataset[index]
         if self._protected is not None and index not in self._protected:
             return picture, label
-        key = picture_id(index) if self.noise.form == "sample" else class_name(label, self.classes)
+        key = format_picture_id(index) if self.noise.form == "sample" else format_class(label, self.classes)
         if key not in self._rows:
             raise StoreError(f"the noise has no entry {key!r}; it was made for other data")
         pixels, epsilon = read_pixels(picture), self.noise.budget.epsilon
@@ -103,7 +103,7 @@ def read_examples(dataset: Dataset[Any] | DataLoader[Any]) -> Examples:
     Raises UsageError for a data set that can only be iterated, pictures of several sizes, and labels that are no whole
     numbers.
     """
-    source = map_style(dataset)
+    source = to_map_style(dataset)
     if not len(source):
         raise UsageError("the data set is empty; noise needs pictures")
     names = getattr(source, "classes", None)
@@ -111,18 +111,18 @@ def read_examples(dataset: Dataset[Any] | DataLoader[Any]) -> Examples:
     for index in range(len(source)):
         picture, label = source[index]
         pictures.append(torch.from_numpy(read_pixels(picture)).permute(2, 0, 1))
-        labels.append(class_name(label, names))
+        labels.append(format_class(label, names))
         if pictures[-1].shape != pictures[0].shape:
             raise UsageError(
                 f"picture {index} is {tuple(pictures[-1].shape)}, the first {tuple(pictures[0].shape)}; resize them"
             )
     classes = tuple(map(str, names)) if names is not None else tuple(sorted(set(labels), key=int))
     numbers = {name: number for number, name in enumerate(classes)}
-    ids = tuple(picture_id(index) for index in range(len(source)))
+    ids = tuple(format_picture_id(index) for index in range(len(source)))
     return Examples(torch.stack(pictures), torch.tensor([numbers[name] for name in labels]), ids, classes)
 
 
-def map_style(dataset: Any) -> Any:
+def to_map_style(dataset: Any) -> Any:
     """``dataset``, or the one behind a loader. Raises UsageError where its pictures have no indices."""
     source = dataset.dataset if isinstance(dataset, DataLoader) else dataset
     if isinstance(source, IterableDataset) or not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
@@ -130,12 +130,12 @@ def map_style(dataset: Any) -> Any:
     return source
 
 
-def picture_id(index: int) -> str:
+def format_picture_id(index: int) -> str:
     """The key of a picture's noise: its index in the data set, which no loader's order changes."""
     return f"{index:09d}"
 
 
-def class_name(label: Any, names: Sequence[str] | None) -> str:
+def format_class(label: Any, names: Sequence[str] | None) -> str:
     """The key of a class's noise. Raises UsageError for a label that is no whole number, or beyond ``names``."""
     try:
         number = int(label)

@@ -40,13 +40,13 @@ def evaluate_verification(
     without a face count as errors. Raises UsageError for an unknown recogniser, pairs without folds and photos that are
     not there, PhotoError for one that cannot be read.
     """
-    from faceshield.auditing.pretrained import pretrained
+    from faceshield.auditing.pretrained import load_recogniser
     from faceshield.evaluation.embed import combine
     from faceshield.evaluation.enrol import enrol
 
     chosen = pairs if isinstance(pairs, PairSet) else read_pairs(Path(pairs))
     chosen.require(Path(images))
-    done = enrol(Path(images), chosen.ids(), _detector(), pretrained(torch.device(device), name=recogniser))
+    done = enrol(Path(images), chosen.ids(), _detector(), load_recogniser(torch.device(device), name=recogniser))
     features = combine(done.raw)
     return verify_pairs(score_pairs(features, done.found, done.ids, chosen, "distance"), chosen, seed=seed)
 

@@ -8,7 +8,7 @@ from typing import Literal
 from faceshield.attacks.base import Countermeasure
 from faceshield.attacks.project import project_out
 from faceshield.attacks.purify import purify_examples
-from faceshield.attacks.transforms import STRONG, blur, grey, half_size, recompress, recrop
+from faceshield.attacks.transforms import STRONG, blur, grey, halve, recompress, recrop
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.data.mixing import cutmix, mixup
@@ -27,7 +27,7 @@ COUNTERMEASURES: dict[str, Countermeasure] = {
     "jpeg-90": Countermeasure("saved as JPEG 90", pictures=partial(recompress, quality=90)),
     "jpeg-75": Countermeasure("saved as JPEG 75", pictures=partial(recompress, quality=75)),
     "jpeg-50": Countermeasure("saved as JPEG 50", pictures=partial(recompress, quality=50)),
-    "half-size": Countermeasure("half the size and back", pictures=half_size),
+    "half-size": Countermeasure("half the size and back", pictures=halve),
     "blur": Countermeasure("Gaussian blur, σ = 1.5 pixels", pictures=blur),
     "grey": Countermeasure("without colour", pictures=grey),
     "recrop": Countermeasure("cut out tighter and off the middle", pictures=recrop),
@@ -40,7 +40,7 @@ COUNTERMEASURES: dict[str, Countermeasure] = {
 }
 
 
-def countermeasure(name: str) -> Countermeasure:
+def find_countermeasure(name: str) -> Countermeasure:
     """The counter-measure of a name. Raises UsageError for an unknown one."""
     if name not in COUNTERMEASURES:
         raise UsageError(f"countermeasure {name!r} is unknown; use {', '.join(COUNTERMEASURES)}")

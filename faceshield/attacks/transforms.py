@@ -33,7 +33,7 @@ def recompress(pictures: Tensor, *, quality: int) -> Tensor:
     return map_in_parts(lambda part: codec.jpeg(part, torch.full((len(part),), float(quality))), pictures)
 
 
-def half_size(pictures: Tensor) -> Tensor:
+def halve(pictures: Tensor) -> Tensor:
     """pictures (N, 3, S, S) uint8 RGB at half the side and back, antialiased: finer detail is lost."""
     side = pictures.shape[-1]
     return map_in_parts(lambda part: resize(resize(part, side // 2), side), pictures)

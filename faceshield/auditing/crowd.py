@@ -13,10 +13,10 @@ from torch import Tensor
 
 from faceshield.attacks.base import Countermeasure
 from faceshield.attacks.collected import collect, make_pairs
-from faceshield.attacks.table import countermeasure
+from faceshield.attacks.table import find_countermeasure
+from faceshield.auditing.crowd_audit import AFTER, BEFORE, CrowdAudit, add_intervals
 from faceshield.auditing.framing import STORED, Collector
 from faceshield.auditing.sides import KINDS, Kind, Side
-from faceshield.auditing.trained import AFTER, BEFORE, Trained, add_intervals
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.core.types import Progress
@@ -66,7 +66,7 @@ def train_recognisers(
     *,
     settings: Mapping[str, Any] = SETTINGS,
     collector: Collector | None = None,
-) -> Trained:
+) -> CrowdAudit:
     """Train :func:`faceshield.training.attack.attack`'s network on half of the person's clean photos, then on as
     many cloaked ones, then once more on these for each of ``counters`` (names of ``attacks.table``).
 
@@ -78,7 +78,7 @@ def train_recognisers(
     photos to test are left; PhotoError for a file that cannot be read.
     """
     ways = [BEFORE, AFTER, *(("cloaked", name) for name in dict.fromkeys(counters) if name != "none")]
-    counter = {way: countermeasure(way[1]) for way in ways}
+    counter = {way: find_countermeasure(way[1]) for way in ways}
     collector = collector or Collector(STORED, margin=MARGIN)
     person = {kind: _frame(collector, _files(sides[kind]), f"cutting out {kind} faces", progress) for kind in KINDS}
     enough = len(person["clean"]) // 2
@@ -97,7 +97,7 @@ def train_recognisers(
         raise UsageError("the crowd has no photo to test; give at least one person 3 photos with a face")
     test = concatenate([others.select(held), person["clean"].select(~taken["clean"])])
     tested = int((~taken["clean"]).sum())
-    epochs = {way: epochs_of(int((~held).sum()) + count, of, settings) for way, of in counter.items()}
+    epochs = {way: count_epochs(int((~held).sum()) + count, of, settings) for way, of in counter.items()}
     size = settings["size"]
     bar = progress or (lambda stage, done, total: None)
     done, total = 0, sum(epochs.values())
@@ -127,7 +127,7 @@ def train_recognisers(
         )
         metrics[way] = add_intervals(found, tested, int(held.sum()))
     lost: dict[str, int] = {kind: len(_files(sides[kind])) - len(person[kind]) for kind in KINDS}
-    return Trained(
+    return CrowdAudit(
         metrics,
         count,
         tested,
@@ -140,7 +140,7 @@ def train_recognisers(
     )
 
 
-def epochs_of(photos: int, counter: Countermeasure, settings: Mapping[str, Any]) -> int:
+def count_epochs(photos: int, counter: Countermeasure, settings: Mapping[str, Any]) -> int:
     """``settings["epochs"]``, or as many as make ``settings["steps"]`` with ``photos`` to train on.
 
     Adversarial training gets two thirds of them, as in faces/battery, since its epochs take twice as long.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from faceshield.auditing.pretrained import pretrained as load_recogniser
+from faceshield.auditing.pretrained import load_recogniser
 from faceshield.evaluation.calibration import load_limit
 from faceshield.evaluation.distractors import Distractors, load_distractors
 from faceshield.evaluation.enrol import Recogniser

@@ -12,12 +12,11 @@ from faceshield.evaluation.enrol import Recogniser
 from faceshield.faces.align import align_box, cut
 from faceshield.models import facenet
 from faceshield.models.inception_resnet import CHANNELS
-from faceshield.models.pretrained import RESNET29, load
-from faceshield.models.pretrained import pretrained as known
+from faceshield.models.pretrained import RESNET29, load, pretrained
 from faceshield.training.runtime import Runtime
 
 
-def pretrained(device: torch.device, file: Path | None = None, name: str = RESNET29) -> Recogniser:
+def load_recogniser(device: torch.device, file: Path | None = None, name: str = RESNET29) -> Recogniser:
     """The shipped recogniser ``name`` on ``device``, in float32: bf16 keeps two to three digits, thresholds need three.
 
     ``file`` is that of facenet-pytorch's VGGFace2 weights, to be used in its place on the crops and with the outputs of
@@ -29,7 +28,7 @@ def pretrained(device: torch.device, file: Path | None = None, name: str = RESNE
         return Recogniser(
             lambda batch: normalize(runtime.forward(inception, batch)), device, digest, CHANNELS, align_box
         )
-    entry, embedder = known(name), load(name)
+    entry, embedder = pretrained(name), load(name)
     network = runtime.place(embedder)
     return Recogniser(
         lambda batch: runtime.forward(network, batch),

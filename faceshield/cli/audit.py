@@ -9,7 +9,7 @@ import click
 
 from faceshield.cli.progress import Bars
 from faceshield.core.errors import UsageError
-from faceshield.core.outputs import new_file
+from faceshield.core.outputs import check_new_file
 
 
 @click.command("audit")
@@ -49,7 +49,7 @@ def command(
     takes under ten minutes for each training on one core, and first some minutes to find its faces. The result of the
     search is written before that.
     """
-    from faceshield.attacks.table import countermeasure
+    from faceshield.attacks.table import find_countermeasure
     from faceshield.auditing.audit import audit
     from faceshield.auditing.crowd import read_crowd, train_recognisers
     from faceshield.auditing.judges import load_judge
@@ -59,11 +59,11 @@ def command(
     from faceshield.reports.recognisers import explain_trained
     from faceshield.training.runtime import Runtime
 
-    new_file(out, "the report is a page", ".html")
+    check_new_file(out, "the report is a page", ".html")
     if counters and crowd is None:
         raise UsageError(f"--counter {counters[0]}: needs --crowd, the people among whom recognisers are trained")
     for name in counters:
-        countermeasure(name)  # before minutes of work, not after
+        find_countermeasure(name)  # before minutes of work, not after
     asked = list(recognisers or PRETRAINED)
     for name in asked:
         pretrained(name)

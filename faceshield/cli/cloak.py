@@ -82,7 +82,7 @@ def _print_summary(report: Any, out: Path) -> None:
     """Print what was cloaked, what was left unprotected and why, and the private facts that the files still hold."""
     from faceshield.models.pretrained import PRETRAINED
 
-    cloaked, unprotected, failed = (report.having(status) for status in ("cloaked", "unprotected", "failed"))
+    cloaked, unprotected, failed = (report.select(status) for status in ("cloaked", "unprotected", "failed"))
     faces = [face for photo in cloaked for face in photo.faces]
     click.echo(f"{len(cloaked)} cloaked, {len(unprotected)} left unprotected, {len(failed)} failed  →  {out}")
     if faces:

@@ -44,7 +44,7 @@ def command(photos: tuple[Path, ...], as_json: bool, draw: Path | None, device: 
         if draw is not None:
             from faceshield.reports.faces import draw_faces
 
-            draw_faces(rgb, faces, draw / item.place.with_suffix(".png"))
+            draw_faces(rgb, faces, draw / item.output.with_suffix(".png"))
         found.append(
             {"photo": str(item.source), "width": rgb.shape[1], "height": rgb.shape[0], "faces": _describe_faces(faces)}
         )

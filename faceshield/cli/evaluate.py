@@ -144,7 +144,7 @@ def recognition(
     from faceshield.core.store import write_json
     from faceshield.data.examples import HELD_OUT
     from faceshield.data.tree import read_tree
-    from faceshield.models.recognition import network_of
+    from faceshield.models.recognition import build_network
     from faceshield.training.attack import attack
     from faceshield.training.loop import build_seeded
     from faceshield.training.runtime import Runtime
@@ -161,7 +161,7 @@ def recognition(
     training = read_tree(published, size, classes=people.classes)
     names = {id.rpartition(".")[0] for id in test.ids}
     training = training.select(torch.tensor([id.rpartition(".")[0] not in names for id in training.ids]))
-    network = build_seeded(lambda: network_of(model, len(people.classes), width), seed)
+    network = build_seeded(lambda: build_network(model, len(people.classes), width), seed)
     labels = [people.classes.index(name) for name in protected]
     settings = {"width": width, "epochs": epochs, "lr": lr}
     metrics = attack(

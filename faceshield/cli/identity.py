@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from faceshield.core.budget import epsilon_text
+from faceshield.core.budget import format_epsilon
 from faceshield.core.errors import StoreError, UsageError
 
 
@@ -28,7 +28,7 @@ def list_() -> None:
     for name in vault.list_names():
         try:
             identity = vault.load(name)
-            click.echo(f"{name}\t{identity.kind}\t{epsilon_text(identity.epsilon)}\t{identity.created}")
+            click.echo(f"{name}\t{identity.kind}\t{format_epsilon(identity.epsilon)}\t{identity.created}")
         except StoreError as error:
             click.echo(f"faceshield: {error}", err=True)
             code = error.exit_code
@@ -44,10 +44,10 @@ def show(name: str) -> None:
     identity = vault.load(name)
     click.echo(f"name                   {identity.name}")
     click.echo(f"noise                  {'private' if identity.kind == 'private' else 'public, from the bank'}")
-    click.echo(f"epsilon                {epsilon_text(identity.epsilon)}")
+    click.echo(f"epsilon                {format_epsilon(identity.epsilon)}")
     click.echo(f"made from              {identity.photos} photos, {identity.created}")
     click.echo(f"bank correlation       {identity.bank_correlation:.3f}  (1 = the public noise itself)")
-    click.echo(f"file                   {vault.path_of(name)}")
+    click.echo(f"file                   {vault.locate(name)}")
 
 
 @command.command()

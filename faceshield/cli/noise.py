@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from faceshield.cli.progress import Bars
-from faceshield.core.budget import epsilon_text, parse_epsilon
+from faceshield.core.budget import format_epsilon, parse_epsilon
 from faceshield.core.errors import UsageError
 from faceshield.core.outputs import refuse_inside
 
@@ -127,7 +127,7 @@ def info(file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**values, "provenance": dict(noise.provenance)}, indent=1))
         return
-    values["epsilon"] = epsilon_text(noise.budget.epsilon)
+    values["epsilon"] = format_epsilon(noise.budget.epsilon)
     values["keys"] = f"{len(noise.keys)}, from {noise.keys[0]!r} to {noise.keys[-1]!r}"
     for name, value in values.items():
         click.echo(f"{name:<12} {value}")

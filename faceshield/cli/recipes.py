@@ -44,14 +44,14 @@ def list_(results: Path) -> None:
 def show(name: str, scale: Any) -> None:
     """The cells of recipe NAME, its settings, and what is expected of it."""
     from faceshield.experiments.engine.plan import plan
-    from faceshield.experiments.engine.registry import load_experiment
+    from faceshield.experiments.registry import load_experiment
     from faceshield.reports.verdict import format_bar
 
     recipe = _read_named(name)
     load_experiment(recipe)  # a misspelt setting is refused here, not hours later
     click.echo(recipe.claim)
-    for number, planned in enumerate(plan(recipe, scale).cells, 1):
-        click.echo(f"  {number}: {planned.title}")
+    for planned in plan(recipe, scale):
+        click.echo(f"  {planned.number}: {planned.title}")
     click.echo(f"settings at {scale}")
     for key, value in recipe.at(scale).items():
         click.echo(f"  {key}: {value}")
@@ -102,9 +102,9 @@ def run(
     from faceshield.cli.recipes_progress import CellBar
     from faceshield.experiments.engine.context import Context
     from faceshield.experiments.engine.dry_run import dry_run
-    from faceshield.experiments.engine.registry import load_experiment
     from faceshield.experiments.engine.run import Run
     from faceshield.experiments.engine.run import run as run_recipe
+    from faceshield.experiments.registry import load_experiment
     from faceshield.training.runtime import Runtime
 
     chosen = _parse_seeds(seeds)
@@ -173,16 +173,15 @@ def _format_plan(found: Any) -> str:
     """Format a DryRun as text."""
     from faceshield.reports.results import format_duration
 
-    lines = [f"cells: {len(found.cells)}, of which {sum(found.done)} are done"]
-    rows = zip(found.numbers, found.cells, found.done, found.each, strict=True)
-    for number, planned, done, seconds in rows:
-        note = "done" if done else f"about {format_duration(seconds)}" if seconds else ""
-        lines.append(f"  {number}: {planned.title}" + (f"  ({note})" if note else ""))
+    lines = [f"cells: {len(found.cells)}, of which {sum(done for _, done, _ in found.cells)} are done"]
+    for planned, done, seconds in found.cells:
+        note = "  (done)" if done else f"  (about {format_duration(seconds)})" if seconds else ""
+        lines.append(f"  {planned.number}: {planned.title}{note}")
     lines.append("data: " + ("none needed" if not found.data else ""))
     lines += [f"  {path}: {'present' if there else 'absent'}" for path, there in found.data.items()]
     lines.append(f"disk: {found.used_bytes / 1e6:.1f} MB in caches, {found.free_bytes / 1e9:.1f} GB free")
     if found.seconds is None:
-        lines.append(f"hours: unknown; {found.basis}, run one (--cell {found.numbers[0]}) first")
+        lines.append(f"hours: unknown; {found.basis}, run one (--cell {found.cells[0][0].number}) first")
     else:
         lines.append(f"hours: {found.seconds / 3600:.2f}" + (f" (by {found.basis})" if found.seconds else ""))
     return "\n".join(line.rstrip() for line in lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceshield.core.results import Expected, Result
-from faceshield.experiments.engine.plan import plan
+from faceshield.experiments.engine.plan import digest_config
 from faceshield.experiments.engine.recipe import Recipe, find_recipes, read_recipe
 from faceshield.reports.reproduction import Section
 from faceshield.reports.results import read_results
@@ -50,4 +50,4 @@ def _build_results_section(results: list[Result]) -> Section:
 
 def _is_stale(recipe: Recipe, result: Result) -> bool:
     scale = result["scale"]
-    return scale not in recipe.scales or result["config_sha256"] != plan(recipe, scale).config_sha256
+    return scale not in recipe.scales or result["config_sha256"] != digest_config(recipe, scale)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from faceshield.core.outputs import new_file
+from faceshield.core.outputs import check_new_file
 
 
 @click.command("show")
@@ -17,6 +17,6 @@ def command(original: Path, cloaked: Path, out: Path) -> None:
     """Write one self-contained page: ORIGINAL, CLOAKED, and their difference ×16, with the measured figures."""
     from faceshield.reports.show import write_page
 
-    new_file(out, "the page is HTML", ".html", ".htm")
+    check_new_file(out, "the page is HTML", ".html", ".htm")
     write_page(original, cloaked, out)
     click.echo(f"{out}: open it in a browser; it holds the pictures, so keep it to yourself")

@@ -8,7 +8,7 @@ import click
 
 from faceshield.cli.weights import RECOGNISER, WEIGHTS, choose_recogniser
 from faceshield.core.errors import UnprotectedError
-from faceshield.core.outputs import new_file
+from faceshield.core.outputs import check_new_file
 
 
 @click.command("verify")
@@ -40,13 +40,13 @@ def command(
     from faceshield.evaluation.enrol import crop
     from faceshield.faces.any_roll import AnyRollDetector
     from faceshield.imaging.photo import load
-    from faceshield.models.weights import folder
+    from faceshield.models.weights import find_folder
     from faceshield.training.runtime import Runtime
 
     if out is not None:
-        new_file(out, "the picture is PNG", ".png")
+        check_new_file(out, "the picture is PNG", ".png")
     recogniser, _ = choose_recogniser(name, weights, Runtime.best(device).device)
-    limit = read(calibration or folder() / STORED, far, recogniser.name)
+    limit = read(calibration or find_folder() / STORED, far, recogniser.name)
     detector = AnyRollDetector(recogniser.device)
     crops = []
     for path in (first, second):

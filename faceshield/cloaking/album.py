@@ -20,11 +20,11 @@ class Item:
 
     Attributes:
         source: the file.
-        place: its path below the output folder; the suffix may change with the format.
+        output: its path below the output folder; the suffix may change with the format.
     """
 
     source: Path
-    place: Path
+    output: Path
 
 
 @dataclass(frozen=True)
@@ -85,20 +85,20 @@ def gather(photos: Sequence[Path], out: Path | None = None) -> Album:
 
 def refuse_foreign(album: Album, out: Path) -> None:
     """Raises UsageError where ``out`` already holds a picture with the name of an output, whatever its suffix."""
-    for folder in sorted({(out / item.place).parent for item in album.items}):
-        there = {stem(path): path for path in folder.iterdir()} if folder.is_dir() else {}
+    for folder in sorted({(out / item.output).parent for item in album.items}):
+        there = {fold_name(path): path for path in folder.iterdir()} if folder.is_dir() else {}
         pictures = {name: path for name, path in there.items() if path.suffix.lower() in PICTURES}
         for item in album.items:
-            if (out / item.place).parent == folder and stem(out / item.place) in pictures:
-                path = pictures[stem(out / item.place)]
+            if (out / item.output).parent == folder and fold_name(out / item.output) in pictures:
+                path = pictures[fold_name(out / item.output)]
                 raise UsageError(f"{path}: exists already and was not made by this run; choose another output folder")
 
 
 def _refuse_originals(items: Sequence[Item], target: Path) -> None:
-    originals = {stem(item.source.resolve()): item.source for item in items}
+    originals = {fold_name(item.source.resolve()): item.source for item in items}
     for item in items:
-        place = target / item.place
-        original = originals.get(stem(place.parent.resolve() / place.name))
+        place = target / item.output
+        original = originals.get(fold_name(place.parent.resolve() / place.name))
         if original is not None:
             raise UsageError(f"{item.source}: would come out over the original {original}; choose another folder")
 
@@ -114,7 +114,7 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def stem(place: Path) -> str:
+def fold_name(place: Path) -> str:
     """``place`` without suffix and letter case: two outputs must differ in it, or one could overwrite the other."""
     return str(place.with_suffix("")).casefold()
 
@@ -128,8 +128,8 @@ def reserve(place: Path, taken: set[str]) -> Path:
 
     Names that differ in suffix or letter case alone count as the same.
     """
-    found = next(candidate for candidate in number_names(place) if stem(candidate) not in taken)
-    taken.add(stem(found))
+    found = next(candidate for candidate in number_names(place) if fold_name(candidate) not in taken)
+    taken.add(fold_name(found))
     return found
 
 

@@ -29,7 +29,7 @@ _SPECS: dict[str, CropSpec] = {
     **{name: entry.spec for name, entry in PRETRAINED.items()},
     FACENET: CropSpec(None, BOX_160),
 }
-_AWAY_OF_UNIT = 1.4  # features of unit length that say nothing of each other lie √2 apart
+_AWAY_OF_UNIT = 1.7
 
 
 @dataclass(frozen=True)

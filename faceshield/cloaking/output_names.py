@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from faceshield.cloaking.album import Album, Item, number_names, reserve, stem
+from faceshield.cloaking.album import Album, Item, fold_name, number_names, reserve
 from faceshield.cloaking.journal import Journal
 from faceshield.core.store import sha256
 
@@ -16,9 +16,9 @@ from faceshield.core.store import sha256
 def plan_outputs(album: Album, out: Path, journal: Journal) -> tuple[list[Item], OutputNames]:
     """The photos of ``album`` that ``journal`` does not have as done, each with a free place, and the names in use."""
     finished = (*journal.done.values(), *journal.others)
-    taken = {stem(Path(report.output)) for report in finished if report.output}
+    taken = {fold_name(Path(report.output)) for report in finished if report.output}
     items = [item for item in album.items if str(item.source) not in journal.done]
-    planned = [replace(item, place=reserve(item.place, taken)) for item in items]
+    planned = [replace(item, output=reserve(item.output, taken)) for item in items]
     return planned, OutputNames(out, taken, journal.written)
 
 
@@ -30,8 +30,9 @@ class OutputNames:
     """
 
     def __init__(self, out: Path, taken: Iterable[str] = (), written: Mapping[str, str | None] | None = None) -> None:
-        """``taken``: stems (see :func:`album.stem`) of planned outputs and of those that stay. ``written``: SHA-256, by
-        path below ``out``, of files from an earlier run that may be written anew.
+        """``taken``: the folded names (see :func:`album.fold_name`) of planned outputs and of those that stay.
+
+        ``written``: SHA-256, by path below ``out``, of files from an earlier run that may be written anew.
         """
         self.out, self._taken, self._written = out, set(taken), written or {}
         self._lock = Lock()
@@ -43,14 +44,15 @@ class OutputNames:
         another output has that name, or where somebody has put a file there since. A file that holds ``data`` already
         is not foreign: a run that was killed before it noted its output has left it.
         """
-        planned = stem(item.place)
+        planned = fold_name(item.output)
         with self._lock:
             place = next(
                 place
-                for place in number_names(item.place.with_suffix(suffix))
-                if (stem(place) == planned or stem(place) not in self._taken) and not self._is_foreign(place, data)
+                for place in number_names(item.output.with_suffix(suffix))
+                if (fold_name(place) == planned or fold_name(place) not in self._taken)
+                and not self._is_foreign(place, data)
             )
-            self._taken.add(stem(place))
+            self._taken.add(fold_name(place))
         return place
 
     def _is_foreign(self, place: Path, data: bytes) -> bool:

@@ -10,11 +10,11 @@ import torch
 from faceshield.cloaking.ensemble import AlignedCrops
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.strategy import STRATEGIES, choose_secret
-from faceshield.core.budget import Budget, epsilon_text
+from faceshield.core.budget import Budget, format_epsilon
 from faceshield.core.errors import UsageError
-from faceshield.models.weights import digest
+from faceshield.models.weights import digest_files
 from faceshield.noise import vault
-from faceshield.noise.identity import Identity, choose_class, correlation, private_noise
+from faceshield.noise.identity import Identity, choose_class, correlation, make_private_noise
 from faceshield.noise.surrogate import BANK, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
 from faceshield.training.runtime import Runtime
@@ -32,8 +32,8 @@ def load_identity(options: Options) -> Identity | None:
     identity = vault.load(options.identity)
     if abs(identity.epsilon - options.epsilon) > 1e-9:
         raise UsageError(
-            f"identity {identity.name!r} was made with epsilon {epsilon_text(identity.epsilon)}, not"
-            f" {epsilon_text(options.epsilon)}; use another --identity name or delete it first"
+            f"identity {identity.name!r} was made with epsilon {format_epsilon(identity.epsilon)}, not"
+            f" {format_epsilon(options.epsilon)}; use another --identity name or delete it first"
         )
     return identity
 
@@ -56,7 +56,7 @@ def make_identity(
         delta = Budget(options.epsilon).project(bank.delta[class_index] * (options.epsilon / bank.epsilon))
     else:
         crops = torch.stack([face.on_canvas.image for face in faces]).mul(255).round().byte().to(runtime.device)
-        delta, class_index = private_noise(
+        delta, class_index = make_private_noise(
             crops,
             len(bank.delta),
             load_ensemble(names, runtime.prepare),
@@ -75,7 +75,7 @@ def make_identity(
         secret=secret,
         photos=0 if options.fast else len(faces),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        surrogate=digest([BANK] if options.fast else names),
+        surrogate=digest_files([BANK] if options.fast else names),
         bank_correlation=max(correlation(delta, other) for other in bank.delta),
     )
 

@@ -122,14 +122,14 @@ class CloakReport:
         }
     )
 
-    def having(self, status: Status) -> tuple[PhotoReport, ...]:
+    def select(self, status: Status) -> tuple[PhotoReport, ...]:
         """The photos that ended so."""
         return tuple(photo for photo in self.photos if photo.status == status)
 
     @property
     def exit_code(self) -> int:
         """0 all cloaked · 3 some left unprotected · 4 some files could not be read or written."""
-        return 4 if self.having("failed") else 3 if self.having("unprotected") else 0
+        return 4 if self.select("failed") else 3 if self.select("unprotected") else 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; infinite PSNR (nothing changed) becomes null."""

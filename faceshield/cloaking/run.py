@@ -139,7 +139,7 @@ def _make_identity(job: _Job, person: Person) -> Identity | None:
 def _cloak_photos(job: _Job, perturbation: Perturbation | None, person: Person) -> tuple[PhotoReport, ...]:
     """Cloak what an earlier run has not finished; reports in the album's order, then those of earlier photos."""
     items, names = plan_outputs(job.album, job.out, job.journal)
-    folders = {job.out, *((job.out / item.place).parent for item in job.album.items)}
+    folders = {job.out, *((job.out / item.output).parent for item in job.album.items)}
     reports, total = dict(job.journal.done), len(job.album.items)
 
     def cloak_item(item: Item) -> PhotoReport:

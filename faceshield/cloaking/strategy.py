@@ -12,9 +12,9 @@ from faceshield.cloaking.perturbation import IdentityNoise, Perturbation, PhotoM
 from faceshield.evaluation.distractors import name_distractors
 from faceshield.models import pretrained
 from faceshield.models.inception_resnet import InceptionResnetV1
-from faceshield.models.weights import digest, path_of
+from faceshield.models.weights import digest_files, find_file
 from faceshield.noise import vault
-from faceshield.noise.identity import Identity, new_secret
+from faceshield.noise.identity import Identity, draw_secret
 from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES
 from faceshield.training.runtime import Runtime
 
@@ -58,7 +58,7 @@ class Strategy:
         recognisers = self.choose_recognisers(options)
         files = [*(pretrained.PRETRAINED[name].file for name in recognisers), *map(name_distractors, recognisers)]
         for name in (*self.surrogates, *([BANK] if self.needs_identity else []), *files):
-            path_of(name)
+            find_file(name)
 
     def max_viewed(self, fast: bool) -> int:
         """How many photos with the person's face are looked at; a ready noise (``fast``) alone needs just one."""
@@ -70,7 +70,7 @@ class Strategy:
             f"identity {identity.name!r} has a noise as it is made with --against {other.word}, which holds less with"
             f" --against {self.word}; use another --identity name for one made for that"
             for other in STRATEGIES.values()
-            if other is not self and other.needs_identity and identity.surrogate == digest(other.surrogates)
+            if other is not self and other.needs_identity and identity.surrogate == digest_files(other.surrogates)
         ]
 
     def build_perturbation(
@@ -101,7 +101,7 @@ class Strategy:
 
 def choose_secret() -> str:
     """A new secret from the operating system, or FACESHIELD_SECRET where a recipe or a test must be repeatable."""
-    return os.environ.get(SECRET) or new_secret()
+    return os.environ.get(SECRET) or draw_secret()
 
 
 _PRIVATE = "Keep this file to yourself: it links output to input."

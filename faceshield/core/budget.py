@@ -106,7 +106,7 @@ def parse_epsilon(text: str) -> float:
     return Budget(value).epsilon
 
 
-def epsilon_text(epsilon: float) -> str:
+def format_epsilon(epsilon: float) -> str:
     """``8/255`` where it is a whole number of 8-bit levels, else four digits."""
     levels = epsilon * 255
     return f"{round(levels)}/255" if abs(levels - round(levels)) < 1e-6 else f"{epsilon:.4f}"

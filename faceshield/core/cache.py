@@ -51,6 +51,6 @@ def digest_json(value: Any) -> str:
     return sha256(json.dumps(value, sort_keys=True).encode())
 
 
-def sharded_path(folder: Path, digest: str) -> Path:
+def shard_path(folder: Path, digest: str) -> Path:
     """A safetensors file for a hexadecimal ``digest``, in one of 256 folders below ``folder``: there will be many."""
     return folder / digest[:2] / f"{digest[2:34]}.safetensors"

@@ -8,7 +8,7 @@ from pathlib import Path
 from faceshield.core.errors import StoreError, UsageError
 
 
-def new_file(out: Path, what: str, *suffixes: str) -> None:
+def check_new_file(out: Path, what: str, *suffixes: str) -> None:
     """Raise UsageError where ``out``, ``what`` in words, ends in none of ``suffixes`` or is there already, and
     StoreError where its folder cannot be written.
     """

@@ -28,7 +28,7 @@ def generator(*parts: object, device: torch.device | str = "cpu") -> torch.Gener
     return torch.Generator(device=device).manual_seed(derive_seed(*parts))
 
 
-def keyed_uniform(keys: Sequence[str], count: int, *parts: object) -> Tensor:
+def draw_uniform(keys: Sequence[str], count: int, *parts: object) -> Tensor:
     """(len(keys), count) float32 in (0, 1): ``count`` uniform values for each key, from ``parts`` and the key alone.
 
     Neither the order of ``keys`` nor which others there are changes a key's values; a longer row starts with the

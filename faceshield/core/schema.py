@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -21,19 +21,13 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def first_error(error: ValidationError) -> ErrorDetails:
+def find_first_error(error: ValidationError) -> ErrorDetails:
     """The one error to show: an unknown key before all, for the key it was meant to be is then missing too."""
     return min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
 
 
-def validate(
-    declared: type[M],
-    values: Mapping[str, Any],
-    where: str,
-    locate: Callable[[str], str] = lambda name: "",
-    extra: Iterable[str] = (),
-) -> M:
-    """``values`` as ``declared``. ``where`` opens the error; ``locate(key)`` is put behind the key's name.
+def validate(declared: type[M], values: Mapping[str, Any], where: str, extra: Iterable[str] = ()) -> M:
+    """``values`` as ``declared``. ``where`` opens the error.
 
     ``extra`` are names that an error may suggest beside the declared ones. Raises UsageError: an unknown key or word
     (its nearest neighbour is named), a missing key, a value of the wrong kind.
@@ -41,9 +35,7 @@ def validate(
     try:
         return declared.model_validate(values)
     except ValidationError as error:
-        first = first_error(error)
-        position = locate(str(first["loc"][0]) if first["loc"] else "")
-        raise UsageError(f"{where}: {explain(first, declared, position, extra)}") from None
+        raise UsageError(f"{where}: {explain(find_first_error(error), declared, extra)}") from None
 
 
 def check_part(declared: type[BaseModel], part: Mapping[str, Any], where: str) -> None:
@@ -62,23 +54,20 @@ def check_name(declared: type[BaseModel], name: str, where: str) -> None:
         raise UsageError(f"{where}: unknown key {name!r}{suggest(name, declared.model_fields)}")
 
 
-def explain(error: ErrorDetails, declared: type[BaseModel], where: str = "", extra: Iterable[str] = ()) -> str:
-    """An error of validating as ``declared`` in a line.
-
-    ``where`` follows the key's name; ``extra`` are keys that are known at the top beside the declared ones.
-    """
+def explain(error: ErrorDetails, declared: type[BaseModel], extra: Iterable[str] = ()) -> str:
+    """An error of validating as ``declared`` in a line; ``extra`` are keys known at the top beside those declared."""
     inner = error.get("ctx", {}).get("error")
     if isinstance(inner, ValidationError):  # settings within settings, such as those of a cell's ``set``
-        return explain(first_error(inner), declared, where, extra)
+        return explain(find_first_error(inner), declared, extra)
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         *path, word = error["loc"]
         known = [*_fields(declared, path), *(() if path else extra)]
-        return f"unknown key {name!r}{where}{suggest(str(word), known)}"
+        return f"unknown key {name!r}{suggest(str(word), known)}"
     if error["type"] == "literal_error":
         known, word = re.findall(r"'([^']*)'", error["ctx"]["expected"]), error["input"]
-        return f"{name}{where}: {word!r} is unknown; use {', '.join(known)}{suggest(str(word), known)}"
-    return f"{name}{where}: {error['msg'].removeprefix('Value error, ')}" if name else error["msg"]
+        return f"{name}: {word!r} is unknown; use {', '.join(known)}{suggest(str(word), known)}"
+    return f"{name}: {error['msg'].removeprefix('Value error, ')}" if name else error["msg"]
 
 
 def _fields(declared: type[BaseModel], path: Iterable[int | str]) -> list[str]:

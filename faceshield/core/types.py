@@ -53,10 +53,10 @@ class Photo:
         """(H, W, 3) uint8 RGB view for detectors and pages; 16-bit photos are reduced."""
         if self.pixels.dtype == np.uint8:
             return self.pixels
-        return eight_bits(self.pixels)
+        return to_uint8(self.pixels)
 
 
-def eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+def to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
     """uint16 ``values`` as the nearest of 256 levels: 0 to 0, 65535 to 255, so that ε means the same before and after
     (a shift by 8 bits would take a change of 8/255 for one of 9 now and then).
     """

@@ -13,7 +13,7 @@ from faceshield.core.errors import UsageError
 from faceshield.data.cifar import is_cifar, read_cifar
 from faceshield.data.examples import HELD_OUT, Examples
 from faceshield.data.pictures import SUFFIXES
-from faceshield.data.svhn import read_svhn, svhn_file
+from faceshield.data.svhn import find_svhn_file, read_svhn
 from faceshield.data.tree import Tree, open_tree, read_tree
 
 Split = Literal["train", "test"]
@@ -61,7 +61,7 @@ def open_data(source: str | Path, split: Split, size: int | None = None, limit: 
     path = Path(source)
     if not path.exists():
         raise UsageError(f"{path}: is not there; name a folder, a .zip, CIFAR's .tar.gz, SVHN's .mat, or 'digits'")
-    mat = svhn_file(path, split)
+    mat = find_svhn_file(path, split)
     if mat is not None:
         return read_svhn(mat).limit(limit).resize(size)
     if is_cifar(path):

@@ -13,7 +13,7 @@ from faceshield.data.examples import Examples
 _MOST = 1_000_000  # pictures: the "extra" part, the largest, has 531 131
 
 
-def svhn_file(path: Path, split: str) -> Path | None:
+def find_svhn_file(path: Path, split: str) -> Path | None:
     """The .mat of ``split`` where ``path`` is the folder with it or either file of the two; else None."""
     folder = path.parent if path.suffix.lower() == ".mat" else path
     file = folder / f"{split}_32x32.mat"

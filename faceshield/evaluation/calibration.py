@@ -12,7 +12,7 @@ from faceshield.core.store import read_json
 from faceshield.evaluation.roc import Interval
 from faceshield.evaluation.search import FAR
 from faceshield.evaluation.verification import format_far
-from faceshield.models.weights import folder
+from faceshield.models.weights import find_folder
 
 KEY = {"flip": True, "score": "distance"}
 """How a decision compares two photos, for every recogniser."""
@@ -83,7 +83,7 @@ def load_limit(recogniser: str) -> float:
     At a false match rate of ``evaluation.search.FAR``, from the stored result of the recipe faces/lfw. Raises
     StoreError where it says nothing of these weights.
     """
-    return read_calibration(folder() / STORED, FAR, recogniser).distance
+    return read_calibration(find_folder() / STORED, FAR, recogniser).distance
 
 
 def _read_recipe(value: Any, recogniser: str) -> tuple[Mapping[str, Any], str]:

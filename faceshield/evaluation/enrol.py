@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from faceshield.core.cache import sharded_path
+from faceshield.core.cache import shard_path
 from faceshield.core.errors import PhotoError
 from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.core.types import AlignedFace, Face, Progress
@@ -135,4 +135,4 @@ def _find_cached(cache: Path, path: Path, detector: Detector, recogniser: Recogn
         name = sha256(f"{sha256(path)} {type(detector).__name__} {recogniser.name} {which}".encode())
     except OSError:
         return None
-    return sharded_path(cache, name)
+    return shard_path(cache, name)

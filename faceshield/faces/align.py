@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from faceshield.core.types import AlignedFace, Face
 from faceshield.imaging.crop import DLIB_150, TEMPLATE_112, CropSpec
-from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, invert, shift, similarity_from_box, warp
+from faceshield.imaging.warp import Matrix, fit_box, fit_similarity, from_rgb, invert, shift, warp
 
 USUAL_BOX_112: Matrix = np.array([17.0, 11.5, 95.0, 117.0], np.float32)
 """Where MTCNN's box lies, on average, around TEMPLATE_112."""
@@ -38,7 +38,7 @@ def cut(rgb: NDArray[np.uint8], face: Face, crop: CropSpec) -> AlignedFace:
 
     A box counts as far as the photo reaches and from whole pixel to whole pixel. Raises PhotoError as its way does.
     """
-    return _carry(rgb, face, crop.way(face.landmarks, round_box(face, rgb.shape[1], rgb.shape[0])), crop.size)
+    return _carry(rgb, face, crop.find_matrix(face.landmarks, round_box(face, rgb.shape[1], rgb.shape[0])), crop.size)
 
 
 def align_150(rgb: NDArray[np.uint8], face: Face) -> AlignedFace:
@@ -66,7 +66,7 @@ def make_face(box: ArrayLike) -> Face:
     Its landmarks are the template's, so it aligns like any other; its score is 1 because the user vouches for
     it. Raises PhotoError for a box without area.
     """
-    to_photo = invert(similarity_from_box(box, USUAL_BOX_112))
+    to_photo = invert(fit_box(box, USUAL_BOX_112))
     landmarks = TEMPLATE_112 @ to_photo[:, :2].T + to_photo[:, 2]
     return Face(np.asarray(box, np.float32), landmarks.astype(np.float32), 1.0)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faceshield.core.cache import load_or_make, sharded_path
+from faceshield.core.cache import load_or_make, shard_path
 from faceshield.core.store import read_tensors, sha256, write_tensors
 from faceshield.core.types import Face
 from faceshield.faces.detector import Detector
@@ -32,7 +32,7 @@ class KeptDetector:
             if name not in self._seen:
                 self._seen[name] = self.detector.detect(rgb)
             return self._seen[name]
-        return load_or_make(sharded_path(self.folder, name), _read, lambda: self.detector.detect(rgb), _write)
+        return load_or_make(shard_path(self.folder, name), _read, lambda: self.detector.detect(rgb), _write)
 
     def look(self, rgb: NDArray[np.uint8], box: NDArray[np.float32]) -> Face | None:
         """As the detector's own; not kept."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from faceshield.core.types import Face
 from faceshield.faces.carry import build_enlargement, carry, keep_distinct
 from faceshield.faces.detector import overlap
-from faceshield.imaging.warp import Matrix, from_rgb, invert, similarity_from_box, warp
+from faceshield.imaging.warp import Matrix, fit_box, from_rgb, invert, warp
 
 _SMALLEST = 20  # px, the smallest face the networks are asked for in the coarse look
 _SMALL_PHOTO = 1000  # px, longer side up to which a photo is looked at as it is
@@ -122,4 +122,4 @@ def fit_window(box: NDArray[np.float32]) -> Matrix:
 
     Raises PhotoError for a box without area.
     """
-    return similarity_from_box(box, _IN_WINDOW)
+    return fit_box(box, _IN_WINDOW)

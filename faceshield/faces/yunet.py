@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from faceshield.core.types import Face
 from faceshield.faces.carry import build_enlargement, build_turn, carry, compose, keep_distinct
-from faceshield.imaging.warp import Matrix, invert, scale_of, similarity_from_box
+from faceshield.imaging.warp import Matrix, fit_box, invert, scale_of
 from faceshield.models import yunet
 
 _SMALLEST = 10  # px, the smallest face in the largest copy
@@ -109,7 +109,7 @@ class YunetDetector:
 
         By quarter turns; what leans by more than LEANING in the best of them is turned upright.
         """
-        placed = [similarity_from_box(box, _IN_PATCH) for box in boxes]
+        placed = [fit_box(box, _IN_PATCH) for box in boxes]
         seen = self._find_surest(
             copies, [[compose(matrix, build_rotation(90 * q, _PATCH)) for q in range(4)] for matrix in placed]
         )

@@ -16,7 +16,7 @@ from faceshield.imaging import metadata as exif_rules
 from faceshield.imaging.animation import Animation
 from faceshield.imaging.orientation import turn_back
 from faceshield.imaging.palette import index_colours
-from faceshield.imaging.photo import LOSSY_QUALITY, Encoded, Format, choose_suffix, lossy_note
+from faceshield.imaging.photo import LOSSY_QUALITY, Encoded, Format, choose_suffix, describe_loss
 
 _ROUNDED = "a GIF frame holds 256 colours: where there were more, each became the nearest of them"
 _REPEATS = "the AVIF repeats for ever: how often the original did cannot be read here"
@@ -102,7 +102,7 @@ class _Writer:
         return encoders.animated_avif(list(self._arrays(frames)), quality, **self.common)
 
     def _lossy(self) -> int:
-        self.changes.append(lossy_note(self.animation.format))
+        self.changes.append(describe_loss(self.animation.format))
         return LOSSY_QUALITY
 
     def _arrays(self, frames: Iterable[tuple[Photo, float]]) -> Iterator[tuple[NDArray[np.uint8], float]]:

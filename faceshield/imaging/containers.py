@@ -46,7 +46,7 @@ def list_extras(data: bytes, format: str, info: Mapping[Any, Any]) -> list[str]:
     found = list(search(data)) if search else []
     if format in ("HEIF", "AVIF", "GIF"):
         xmp = info.get("xmp") or b""
-        found += xmp_parts(xmp.encode() if isinstance(xmp, str) else xmp) if xmp else []
+        found += read_xmp_parts(xmp.encode() if isinstance(xmp, str) else xmp) if xmp else []
         found += ["comment"] if info.get("comment") else []
     return list(dict.fromkeys(found))
 
@@ -57,7 +57,7 @@ def read_xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> i
     ``info`` is what the decoder found. For files whose EXIF says nothing, as some editors write them.
     """
     if format == "JPEG":
-        head = takewhile(lambda segment: segment[0] != 0xDA, jpeg_segments(data))
+        head = takewhile(lambda segment: segment[0] != 0xDA, read_jpeg_segments(data))
         packet = next((content for marker, content in head if marker == 0xE1 and content.startswith(_XMP)), b"")
     else:
         packet = info.get({"PNG": "XML:com.adobe.xmp", "WEBP": "xmp"}.get(format)) or b""
@@ -67,19 +67,19 @@ def read_xmp_orientation(data: bytes, format: str, info: Mapping[Any, Any]) -> i
 
 def count_jpeg_scans(data: bytes) -> int:
     """How many scans a JPEG holds: each costs a pass over the whole picture, so a hostile file has thousands."""
-    return sum(marker == 0xDA for marker, _ in jpeg_segments(data))
+    return sum(marker == 0xDA for marker, _ in read_jpeg_segments(data))
 
 
 def webp_is_lossless(data: bytes) -> bool:
     """Whether the picture of a WebP, or each of its frames, is stored as VP8L."""
-    kinds = {name for name, _ in riff_chunks(data)}
-    for name, content in riff_chunks(data):
+    kinds = {name for name, _ in read_riff_chunks(data)}
+    for name, content in read_riff_chunks(data):
         if name == b"ANMF":  # 16 bytes of place and time, then chunks like a file's own
-            kinds |= {inner for inner, _ in riff_chunks(bytes(12) + content[16:], len(content) - 4)}
+            kinds |= {inner for inner, _ in read_riff_chunks(bytes(12) + content[16:], len(content) - 4)}
     return b"VP8L" in kinds and b"VP8 " not in kinds
 
 
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def read_png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(type, content) of each PNG chunk; the type is b"" for what lies behind the last one."""
     place = 8
     while place + 12 <= len(data):
@@ -92,12 +92,12 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     yield b"", data[place:]
 
 
-def xmp_parts(xmp: bytes) -> list[str]:
+def read_xmp_parts(xmp: bytes) -> list[str]:
     """An XMP packet's name, and those of the pictures it holds or speaks of."""
     return ["XMP packet", *(name for mark, name in _XMP_PARTS.items() if mark in xmp)]
 
 
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+def read_jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(marker, content) of each JPEG segment; the marker is 0xD9 for what lies behind the end of the picture."""
     place = 2
     while 0 <= (place := data.find(b"\xff", place)) < len(data) - 1:
@@ -120,11 +120,11 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _jpeg(data: bytes) -> Iterator[str]:
-    for marker, content in jpeg_segments(data):
+    for marker, content in read_jpeg_segments(data):
         if marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) > 14:
             yield "JFIF thumbnail"
         elif marker == 0xE1 and content.startswith(_XMP):
-            yield from xmp_parts(content)
+            yield from read_xmp_parts(content)
         elif marker == 0xFE:
             yield "comment"
         elif marker == 0xD9:
@@ -137,9 +137,9 @@ def _jpeg(data: bytes) -> Iterator[str]:
 
 
 def _png(data: bytes) -> Iterator[str]:
-    for name, content in png_chunks(data):
+    for name, content in read_png_chunks(data):
         if name == b"iTXt" and content.startswith(b"XML:com.adobe.xmp\0"):
-            yield from xmp_parts(content)
+            yield from read_xmp_parts(content)
         elif name in (b"tEXt", b"zTXt", b"iTXt"):
             keyword = content.partition(b"\0")[0].decode("latin-1")
             yield f"text ({keyword[:40]!r})"
@@ -151,7 +151,7 @@ def _png(data: bytes) -> Iterator[str]:
             yield f"PNG chunk {name.decode('latin-1')!r}"
 
 
-def riff_chunks(data: bytes, end: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+def read_riff_chunks(data: bytes, end: int | None = None) -> Iterator[tuple[bytes, bytes]]:
     """(name, content) of each WebP chunk; the name is b"" for what lies behind the container (or ``end``)."""
     place, end = 12, min(8 + int.from_bytes(data[4:8], "little"), len(data)) if end is None else end
     while place + 8 <= end:
@@ -162,9 +162,9 @@ def riff_chunks(data: bytes, end: int | None = None) -> Iterator[tuple[bytes, by
 
 
 def _webp(data: bytes) -> Iterator[str]:
-    for name, content in riff_chunks(data):
+    for name, content in read_riff_chunks(data):
         if name == b"XMP ":
-            yield from xmp_parts(content)
+            yield from read_xmp_parts(content)
         elif name == b"":
             yield from _name_trailer(content)
         elif name not in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"ANIM", b"ANMF"):

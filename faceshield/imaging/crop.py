@@ -41,7 +41,7 @@ class CropSpec:
     template: Matrix | None
     size: int
 
-    def way(self, landmarks: Matrix, box: Matrix) -> Matrix:
+    def find_matrix(self, landmarks: Matrix, box: Matrix) -> Matrix:
         """(2, 3), photo → crop, for a face's ``landmarks`` (5, 2) in pixels and its ``box`` (2, 2) in pixel edges.
 
         Raises PhotoError where the landmarks coincide or the box has no area, whichever of them counts.

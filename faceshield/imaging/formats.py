@@ -18,7 +18,7 @@ from PIL import (
 )
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging.containers import PNG_COLOUR, count_jpeg_scans, png_chunks, webp_is_lossless
+from faceshield.imaging.containers import PNG_COLOUR, count_jpeg_scans, read_png_chunks, webp_is_lossless
 
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -110,7 +110,7 @@ def refuse_unsafe(picture: ImageFile.ImageFile, data: bytes, max_pixels: int, mo
     """Raise PhotoError for pictures too costly to decode, camera raw files and, unless ``moving``, animations."""
     width, height = picture.size
     if width * height > max_pixels:
-        raise too_large(width, height, max_pixels)
+        raise build_size_error(width, height, max_pixels)
     if isinstance(picture, JpegImagePlugin.JpegImageFile) and count_jpeg_scans(data) > _MAX_SCANS:
         raise PhotoError(f"has more than {_MAX_SCANS} scans, which no camera writes; save it anew")
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
@@ -121,7 +121,7 @@ def refuse_unsafe(picture: ImageFile.ImageFile, data: bytes, max_pixels: int, mo
         raise PhotoError("is animated, and here only a still picture will do; save one frame of it")
 
 
-def too_large(width: int, height: int, max_pixels: int) -> PhotoError:
+def build_size_error(width: int, height: int, max_pixels: int) -> PhotoError:
     """The refusal of a picture whose pixels would not fit into memory."""
     return PhotoError(
         f"has {width}×{height} pixels, more than the {max_pixels / 1e6:g} million allowed; make it smaller"
@@ -146,7 +146,7 @@ def read_settings(picture: ImageFile.ImageFile, data: bytes) -> dict[str, Any]:
         found |= _jpeg_settings(picture)
     elif picture.format == "PNG":
         found["colour_chunks"] = {
-            name: content for name, content in png_chunks(data) if PNG_COLOUR.get(name) == len(content)
+            name: content for name, content in read_png_chunks(data) if PNG_COLOUR.get(name) == len(content)
         }
     elif picture.format == "WEBP":
         found["lossless"] = webp_is_lossless(data)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from faceshield.core.errors import PhotoError
 from faceshield.imaging.containers import list_extras
-from faceshield.imaging.formats import too_large
+from faceshield.imaging.formats import build_size_error
 from faceshield.imaging.raster import Raster, split
 
 
@@ -27,7 +27,7 @@ def read(data: bytes, max_pixels: int) -> tuple[Raster, dict[str, Any], list[str
     heif = package.HeifFile(io.BytesIO(data), convert_hdr_to_8bit=False)
     width, height = heif.size
     if width * height > max_pixels:
-        raise too_large(width, height, max_pixels)
+        raise build_size_error(width, height, max_pixels)
     info = heif.info
     if heif.mode.split(";")[0].endswith("a"):
         raise PhotoError("holds colours multiplied by their transparency; save it as PNG first")

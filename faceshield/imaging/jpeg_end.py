@@ -10,7 +10,7 @@ import hashlib
 import re
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging.containers import jpeg_segments
+from faceshield.imaging.containers import read_jpeg_segments
 from faceshield.imaging.formats import open_picture
 
 MISSING_END = "the end marker was missing, as after a broken copy: all of the picture was there, and it has one now"
@@ -23,7 +23,7 @@ _RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 
 def lacks_end(data: bytes) -> bool:
     """True for a JPEG in which no end marker follows the picture."""
-    return not data.endswith(_EOI) and all(marker != 0xD9 for marker, _ in jpeg_segments(data))
+    return not data.endswith(_EOI) and all(marker != 0xD9 for marker, _ in read_jpeg_segments(data))
 
 
 def add_end(data: bytes) -> bytes:
@@ -53,7 +53,7 @@ def _all_scans(data: bytes) -> bool:
     """Whether the scans bring every coefficient of every component down to its last bit."""
     components: bytes = b""
     missing: dict[int, set[int]] = {}
-    for marker, content in jpeg_segments(data):
+    for marker, content in read_jpeg_segments(data):
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             components = content[6 : 6 + 3 * content[5] : 3] if len(content) > 5 else b""
             missing = {component: set(range(64)) for component in components}

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from faceshield.imaging.containers import png_chunks, riff_chunks
+from faceshield.imaging.containers import read_png_chunks, read_riff_chunks
 
 _DELAY_LIMIT = 65535  # of 16 bits
 _NO_BLENDING = 2
@@ -32,7 +32,7 @@ def apng(frames: Iterable[tuple[bytes, float]], count: int, plays: int, still: b
     parts, number = [b"\x89PNG\r\n\x1a\n"], 0
     for index, (png, ms) in enumerate(frames):
         begun = False
-        for name, content in png_chunks(png):
+        for name, content in read_png_chunks(png):
             if name == b"IHDR":
                 size = content[:8]
             if name == b"IDAT":
@@ -70,7 +70,9 @@ def animated_webp(
         parts.append(_riff(b"ICCP", icc_profile))
     parts.append(_riff(b"ANIM", bytes(4) + struct.pack("<H", min(plays, 0xFFFF))))
     for webp, ms in frames:
-        picture = [_riff(name, content) for name, content in riff_chunks(webp) if name in (b"ALPH", b"VP8 ", b"VP8L")]
+        picture = [
+            _riff(name, content) for name, content in read_riff_chunks(webp) if name in (b"ALPH", b"VP8 ", b"VP8L")
+        ]
         head = bytes(6) + canvas + _to_three_bytes(min(round(ms), 0xFFFFFF)) + bytes((_NO_BLENDING,))
         parts.append(_riff(b"ANMF", head + b"".join(picture)))
     if exif:

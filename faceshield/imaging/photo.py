@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceshield.core.errors import PhotoError, UsageError
-from faceshield.core.types import Photo, eight_bits
+from faceshield.core.types import Photo, to_uint8
 from faceshield.imaging import containers, encoders, formats, heif, jpeg_end, raster
 from faceshield.imaging import metadata as exif_rules
 from faceshield.imaging.opening import MAX_PIXELS, read, refuse_undecodable
@@ -87,7 +87,7 @@ def encode(
     grey = photo.grey and target != "WEBP"  # which has no grey
     alpha = photo.alpha
     if target in ("JPEG", "WEBP", "AVIF") and pixels.dtype == np.uint16:
-        pixels, alpha = eight_bits(pixels), None if alpha is None else eight_bits(alpha)
+        pixels, alpha = to_uint8(pixels), None if alpha is None else to_uint8(alpha)
         changes.append(f"16 bits a colour become 8: {target} has no more")
     if target == "JPEG" and alpha is not None:
         pixels, alpha = _flatten_on_white(pixels, alpha), None
@@ -160,7 +160,7 @@ def choose_suffix(path: Path, format: str, target: str) -> tuple[str, list[str]]
     return suffix, said
 
 
-def lossy_note(format: str) -> str:
+def describe_loss(format: str) -> str:
     """The note for a file written with :data:`LOSSY_QUALITY` because the original's quality is unknown."""
     return f"quality {LOSSY_QUALITY}: {format} files do not record the one they were made with"
 
@@ -231,7 +231,7 @@ def _write(
         return encoders.webp(array, None, exif=exif, icc_profile=icc)
     if number is None:
         number = LOSSY_QUALITY
-        changes.append(lossy_note(photo.format))
+        changes.append(describe_loss(photo.format))
     if target == "HEIF":
         settings = {"chroma": details.get("chroma", 420), "nclx": details.get("nclx")}
         return heif.write(array, number, exif=exif, icc=icc, **settings)

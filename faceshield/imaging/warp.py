@@ -51,7 +51,7 @@ def fit_similarity(points: ArrayLike, template: ArrayLike) -> Matrix:
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]], np.float32)
 
 
-def similarity_from_box(box: ArrayLike, template_box: ArrayLike) -> Matrix:
+def fit_box(box: ArrayLike, template_box: ArrayLike) -> Matrix:
     """The upright similarity that lays ``box`` on ``template_box``: centre on centre, equal area.
 
     Both are x0, y0, x1, y1 in pixels. Returns (2, 3) float32; raises PhotoError for a box without area.
@@ -69,7 +69,7 @@ def similarity_from_box(box: ArrayLike, template_box: ArrayLike) -> Matrix:
 def stretch(box: ArrayLike, size: int) -> Matrix:
     """The (2, 3) float32 map of ``box`` (x0, y0, x1, y1 in pixel edges) onto a square of ``size`` pixels, not turned.
 
-    Its proportions are lost, unlike with :func:`similarity_from_box`. Raises PhotoError for a box without area.
+    Its proportions are lost, unlike with :func:`fit_box`. Raises PhotoError for a box without area.
     """
     low, high = np.asarray(box, np.float64).reshape(2, 2)
     if not (high > low).all():

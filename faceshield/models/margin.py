@@ -33,7 +33,7 @@ class CosineHead(nn.Module):
         return logits
 
 
-def with_margin(logits: Tensor, labels: Tensor, *, scale: float = SCALE, margin: float = MARGIN) -> Tensor:
+def add_margin(logits: Tensor, labels: Tensor, *, scale: float = SCALE, margin: float = MARGIN) -> Tensor:
     """The logits of a :class:`CosineHead` made harder: scale·cos(θ + margin) for each example's own class.
 
     logits (N, classes) float · labels (N,) int64. Where θ + margin would pass π, cos(θ + margin) rises again; there it

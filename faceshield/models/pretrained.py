@@ -46,12 +46,12 @@ class Pretrained:
     build: Callable[[Mapping[str, Tensor]], Embedder]
     spec: CropSpec
     crop: str
-    away: float = 1.4
+    away: float = 1.7
 
     @property
     def sha256(self) -> str:
         """The checksum of its weights, which tells it apart from every other in results and caches."""
-        return weights.registry()[self.file].sha256
+        return weights.read_registry()[self.file].sha256
 
 
 _FIELD = CropSpec(TEMPLATE_112, 112), "MTCNN's five points on the field's 112-pixel crop"
@@ -61,9 +61,9 @@ PRETRAINED: dict[str, Pretrained] = {
         "ResNet-29 (dlib)",
         resnet29.RECOGNISER,
         resnet29.build,
-        CropSpec(DLIB_150, resnet29.CHIP),
+        CropSpec(DLIB_150, resnet29.CROP_SIZE),
         "MTCNN's five points on its 150-pixel crop",
-        away=1.3,
+        away=1.6,
     ),
     "sface": Pretrained("SFace (OpenCV)", "sface", lambda tensors: fill(sface.SFace(), tensors, "SFace"), *_FIELD),
     "fr_feature": Pretrained(

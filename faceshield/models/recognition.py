@@ -12,7 +12,7 @@ from faceshield.models.resnet import ResNet, resnet18
 Network = Literal["resnet18", "inception_resnet_v1"]
 
 
-def network_of(name: str, classes: int, width: int, head: Head = "linear") -> ResNet | InceptionResnetV1:
+def build_network(name: str, classes: int, width: int, head: Head = "linear") -> ResNet | InceptionResnetV1:
     """A fresh network of the collector's: ``width`` is RN-18's, ``head`` Inception-ResNet-v1's.
 
     Raises UsageError for another name.

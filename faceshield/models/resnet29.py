@@ -21,7 +21,7 @@ from faceshield.models.embedder import Embedder, freeze_in_place
 RECOGNISER = "dlib_face_resnet29"
 """Its name among the weights."""
 
-CHIP = 150
+CROP_SIZE = 150
 """Side of the input in pixels, aligned to ``imaging.crop.DLIB_150``."""
 
 MATCH_DISTANCE = 0.6

@@ -33,7 +33,7 @@ class Entry:
     input: str
 
 
-def folder() -> Path:
+def find_folder() -> Path:
     """Where the weights are: $FACESHIELD_WEIGHTS, else inside the package (installed) or beside it (source).
 
     Raises StoreError where none of them holds a registry.
@@ -49,28 +49,28 @@ def folder() -> Path:
     )
 
 
-def registry(place: Path | None = None) -> dict[str, Entry]:
+def read_registry(place: Path | None = None) -> dict[str, Entry]:
     """All entries by name. Raises StoreError where the registry is absent or not one."""
-    path = (place or folder()) / REGISTRY
+    path = (place or find_folder()) / REGISTRY
     try:
         return {name: Entry(**fields) for name, fields in read_json(path).items()}
     except (AttributeError, TypeError) as error:
         raise StoreError(f"{path}: is not a registry of weights ({error}); restore it from the source") from error
 
 
-def digest(names: Sequence[str]) -> str:
+def digest_files(names: Sequence[str]) -> str:
     """The checksums of the files ``names``, as registered: what was made with others is something else."""
-    entries = registry()
+    entries = read_registry()
     return " ".join(entries[name].sha256 for name in names)
 
 
-def path_of(name: str) -> Path:
+def find_file(name: str) -> Path:
     """The file of ``name``, after its size and SHA-256 were checked.
 
     Raises StoreError for an unknown name and for a file that is missing or damaged.
     """
-    place = folder()
-    entries = registry(place)
+    place = find_folder()
+    entries = read_registry(place)
     if name not in entries:
         raise StoreError(f"no weights are named {name!r}; {place / REGISTRY} knows {', '.join(sorted(entries))}")
     entry, path = entries[name], place / entries[name].file
@@ -84,8 +84,8 @@ def path_of(name: str) -> Path:
 
 
 def load(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and metadata of ``name``, checked as in :func:`path_of`; tensors keep their stored precision."""
-    return read_tensors(path_of(name))
+    """Tensors and metadata of ``name``, checked as in :func:`find_file`; tensors keep their stored precision."""
+    return read_tensors(find_file(name))
 
 
 def split_numbered(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
@@ -105,7 +105,7 @@ def register(place: Path, name: str, file: str, *, licence: str, source: str, in
     path = place / file
     if not path.is_file():
         raise StoreError(f"{path}: is missing; write it before it is registered")
-    entries = registry(place) if (place / REGISTRY).is_file() else {}
+    entries = read_registry(place) if (place / REGISTRY).is_file() else {}
     entry = Entry(file, sha256(path), path.stat().st_size, licence, source, input)
     entries[name] = entry
     write_json(place / REGISTRY, {key: asdict(entries[key]) for key in sorted(entries)})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from faceshield.noise.mix import add as add
     from faceshield.noise.mix import choose as choose
     from faceshield.noise.random import Random as Random
-    from faceshield.noise.registry import noise_method as noise_method
+    from faceshield.noise.registry import build_method as build_method
     from faceshield.noise.universal import Universal as Universal
 
 _WHERE = {
@@ -30,7 +30,7 @@ _WHERE = {
     "Universal": "universal",
     "add": "mix",
     "choose": "mix",
-    "noise_method": "registry",
+    "build_method": "registry",
 }
 __all__ = list(_WHERE)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from faceshield.core.budget import Budget
-from faceshield.core.rng import keyed_uniform
+from faceshield.core.rng import draw_uniform
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.noise.base import Learner, OnRound, add_noise, find_misclassified
@@ -37,7 +37,7 @@ class ErrorMax:
         images, labels = data.images.to(learner.device), data.labels.to(learner.device)
         delta = torch.zeros(images.shape, device=learner.device)
         if self.random_start:
-            drawn = keyed_uniform(data.ids, images[0].numel(), seed, "error-max").view(images.shape).to(learner.device)
+            drawn = draw_uniform(data.ids, images[0].numel(), seed, "error-max").view(images.shape).to(learner.device)
             delta = add_noise(images, self.budget.project((2 * drawn - 1) * self.budget.epsilon)) - images.float() / 255
         everyone = torch.arange(len(images), device=learner.device)
         forward = learner.frozen()

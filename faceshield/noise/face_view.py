@@ -43,7 +43,7 @@ class FaceView:
         only costs time. A picture that is not reduced begins at the edge of a JPEG block and keeps the codec; a reduced
         one has none.
         """
-        ways = [(self.way(spec), spec.size) for spec in specs]
+        ways = [(self.find_matrix(spec), spec.size) for spec in specs]
         scale = min(1.0, finest * max(scale_of(matrix) for matrix, _ in ways))
         corners = np.concatenate([_find_corners(matrix, size) for matrix, size in [(self.to_canvas, canvas), *ways]])
         height, width = self.photo.shape[-2:]
@@ -72,14 +72,14 @@ class FaceView:
         bottom, right = self.photo.shape[-2] - y - patch.shape[1], self.photo.shape[-1] - x - patch.shape[2]
         return (self.photo + F.pad(patch, (x, right, y, bottom))).clamp(0, 1)
 
-    def way(self, spec: CropSpec, moved: Matrix | None = None) -> Matrix:
+    def find_matrix(self, spec: CropSpec, moved: Matrix | None = None) -> Matrix:
         """(2, 3), photo → crop; ``moved`` (5, 2): pixels that the landmarks are off; the first two shift ``box``."""
         errors = np.zeros((5, 2), np.float32) if moved is None else moved
-        return spec.way(self.landmarks + errors, self.box + errors[:2])
+        return spec.find_matrix(self.landmarks + errors, self.box + errors[:2])
 
     def cut(self, photo: Tensor, spec: CropSpec, moved: Matrix | None = None) -> Tensor:
-        """(1, 3, size, size): the aligned crop of ``photo``; ``moved`` as in :meth:`way`."""
-        return warp(photo, self.way(spec, moved), (spec.size, spec.size))
+        """(1, 3, size, size): the aligned crop of ``photo``; ``moved`` as in :meth:`find_matrix`."""
+        return warp(photo, self.find_matrix(spec, moved), (spec.size, spec.size))
 
 
 def _find_corners(matrix: Matrix, size: int) -> Matrix:

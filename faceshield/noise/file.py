@@ -60,7 +60,7 @@ def read_noise(path: Path) -> Noise:
     return Noise(delta, form, tuple(keys), budget, provenance)
 
 
-def data_digest(data: Examples) -> str:
+def digest_data(data: Examples) -> str:
     """Hexadecimal SHA-256 of the ids and pixels in the order of the ids: what sample-wise noise belongs to."""
     data = data.sort()
     return sha256("\x1f".join(data.ids).encode() + data.images.contiguous().numpy().tobytes())
@@ -79,5 +79,5 @@ def refuse_other_data(noise: Noise, data: Examples, path: Path) -> None:
     if absent is not None:
         raise StoreError(f"{path}: was made for other data, it has no δ for the {what} {absent!r}; make one for this")
     made_on: Any = noise.provenance.get("data_sha256")
-    if noise.form == "sample" and made_on and len(wanted) == len(noise.keys) and made_on != data_digest(data):
+    if noise.form == "sample" and made_on and len(wanted) == len(noise.keys) and made_on != digest_data(data):
         raise StoreError(f"{path}: was made for other pictures of the same names; make one for this data")

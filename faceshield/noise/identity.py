@@ -54,7 +54,7 @@ class Identity:
     bank_correlation: float
 
 
-def new_secret() -> str:
+def draw_secret() -> str:
     """128 random bits from the operating system, as hexadecimal text."""
     return secrets.token_hex(16)
 
@@ -64,7 +64,7 @@ def choose_class(secret: str, classes: int, number: int = 0) -> int:
     return derive_seed(secret, "slot", number) % classes
 
 
-def private_noise(
+def make_private_noise(
     crops: Tensor,
     classes: int,
     forward: Forward,
@@ -80,7 +80,7 @@ def private_noise(
 
     Where the surrogate hardly finds a class on somebody's face, that class's noise protects little: a recogniser
     trained on it learned the face. So each class is tried for a quarter of ``steps``, and the one of the lowest loss
-    is taken. See :func:`private_delta`.
+    is taken. See :func:`fit_private_delta`.
     """
     total = steps + tries * (steps // 4)
 
@@ -90,18 +90,18 @@ def private_noise(
     losses: dict[int, float] = {}
     for number in range(tries):
         class_index = choose_class(secret, classes, number)
-        trial = private_delta(
+        trial = fit_private_delta(
             crops, class_index, forward, budget, transform, secret,
             steps=steps // 4, on_step=tell(number * (steps // 4)),
         )  # fmt: skip
-        losses[class_index] = mean_loss(crops, trial, class_index, forward, transform, secret)
+        losses[class_index] = measure_mean_loss(crops, trial, class_index, forward, transform, secret)
     best = min(losses, key=lambda class_index: losses[class_index])
     last = tell(tries * (steps // 4))
-    return private_delta(crops, best, forward, budget, transform, secret, steps=steps, on_step=last), best
+    return fit_private_delta(crops, best, forward, budget, transform, secret, steps=steps, on_step=last), best
 
 
 @torch.no_grad()
-def mean_loss(
+def measure_mean_loss(
     crops: Tensor, delta: Tensor, class_index: int, forward: Forward, transform: Transform, secret: str
 ) -> float:
     """Mean cross-entropy towards ``class_index`` of up to 64 ``crops`` (n, 3, S, S) uint8 with ``delta``, each under
@@ -112,7 +112,7 @@ def mean_loss(
     return float(F.cross_entropy(forward(batch), torch.full((len(batch),), class_index, device=crops.device)))
 
 
-def private_delta(
+def fit_private_delta(
     crops: Tensor,
     class_index: int,
     forward: Forward,

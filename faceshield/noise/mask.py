@@ -74,11 +74,11 @@ def mask(
     *,
     base: Tensor | None = None,
     canvas: int = 128,
-    steps: int = 40,
+    steps: int = 32,
     draws: int = 1,
     at_once: int | None = 2,
     broad: float = 1.0,
-    momentum: float = 0.0,
+    momentum: float = 0.8,
     ssim: float = 0.95,
     transforms: PhotoTransforms | None = None,
 ) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
-from faceshield.core.rng import derive_seed, keyed_uniform
+from faceshield.core.rng import derive_seed, draw_uniform
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.noise.base import Learner, NoiseMethod, OnRound
@@ -25,7 +25,7 @@ def choose(first: Noise, second: Noise, data: Examples, *, seed: int) -> Noise:
     _refuse_unlike(first, second)
     if first.budget != second.budget:
         raise UsageError(f"the noises have budgets {first.budget} and {second.budget}; make both with the same")
-    heads = keyed_uniform(data.ids, 1, seed, "either")[:, 0] < 0.5
+    heads = draw_uniform(data.ids, 1, seed, "either")[:, 0] < 0.5
     delta = _look_up(first, data)
     delta[~heads] = _look_up(second, data.select(~heads))
     return Noise(delta, "sample", data.ids, first.budget, {**first.provenance, "method": "mix-either"})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
-from faceshield.core.rng import keyed_uniform
+from faceshield.core.rng import draw_uniform
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.noise.base import Learner, OnRound
@@ -35,6 +35,6 @@ class Random:
         data = data.sort()
         keys = data.classes if self.form == "class" else data.ids
         shape = data.images.shape[1:]
-        drawn = keyed_uniform(keys, shape.numel(), seed, "random", self.form)
+        drawn = draw_uniform(keys, shape.numel(), seed, "random", self.form)
         delta = drawn.mul_(2).sub_(1).mul_(self.budget.epsilon).view(len(keys), *shape)
         return Noise(delta, self.form, keys, self.budget, {"method": "random"})

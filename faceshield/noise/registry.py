@@ -26,7 +26,7 @@ LEARNER_RATE: dict[str, float] = {"paper": 0.025, "released-code": 0.1}  # of SG
 TRAINED = frozenset({"error-max"})  # these want a network that has been trained on the clean data
 
 
-def noise_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, **settings: Any) -> NoiseMethod:
+def build_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, **settings: Any) -> NoiseMethod:
     """The method ``name`` of :data:`METHODS` with the paper's settings (Appendix B, F, I), ``settings`` over them.
 
     ``epsilon`` in (0, 1]; α is ε/10 unless given. ``settings`` are the fields of the method's class, and ``norm``.

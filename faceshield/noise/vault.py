@@ -18,33 +18,33 @@ STORED = {"class_index": "slot"}  # a field's name in the file, where it differs
 FORBIDDEN = frozenset('/\\:*?"<>|')
 
 
-def folder() -> Path:
+def find_folder() -> Path:
     """The identities' folder, in :func:`faceshield.core.user_folder.user_folder`; it need not exist."""
     return user_folder() / "identities"
 
 
-def path_of(name: str) -> Path:
+def locate(name: str) -> Path:
     """The file of identity ``name``. Raises UsageError for a name that cannot be a file's."""
     if not name.strip() or name.startswith(".") or len(os.fsencode(name)) > 200 or FORBIDDEN & set(name):
         raise UsageError(f"identity name {name!r} cannot be used; take a plain word such as 'me' or 'anna'")
     if any(ord(character) < 32 for character in name):
         raise UsageError(f"identity name {name!r} holds control characters; take a plain word such as 'me'")
-    return folder() / f"{name}.safetensors"
+    return find_folder() / f"{name}.safetensors"
 
 
 def exists(name: str) -> bool:
     """Whether an identity of this name is kept here."""
-    return path_of(name).is_file()
+    return locate(name).is_file()
 
 
 def open_for_writing() -> None:
     """Make the identities' folder, this user's alone. Raises StoreError where it cannot be written."""
-    open_folder(folder(), "set FACESHIELD_HOME", mode=0o700)
+    open_folder(find_folder(), "set FACESHIELD_HOME", mode=0o700)
 
 
 def save(identity: Identity, path: Path | None = None) -> Path:
     """Keep ``identity`` (or write it to ``path``, for export), readable by this user alone."""
-    target = path or path_of(identity.name)
+    target = path or locate(identity.name)
     if path is None:
         open_for_writing()
     fields = {STORED.get(key, key): value for key, value in vars(identity).items() if key != "delta"}
@@ -54,7 +54,7 @@ def save(identity: Identity, path: Path | None = None) -> Path:
 
 def load(name: str) -> Identity:
     """The identity kept under ``name``. Raises StoreError where there is none or its file is damaged."""
-    path = path_of(name)
+    path = locate(name)
     if not path.is_file():
         known = ", ".join(list_names()) or "none yet"
         raise StoreError(f"identity {name!r} is not kept here (known: {known}); cloak some photos to make it")
@@ -85,7 +85,7 @@ def read(path: Path) -> Identity:
 
 def list_names() -> list[str]:
     """The names of all identities kept here, sorted."""
-    return sorted(path.stem for path in folder().glob("[!.]*.safetensors")) if folder().is_dir() else []
+    return sorted(path.stem for path in find_folder().glob("[!.]*.safetensors")) if find_folder().is_dir() else []
 
 
 def delete(name: str) -> None:
@@ -95,4 +95,4 @@ def delete(name: str) -> None:
     """
     if not exists(name):
         load(name)
-    path_of(name).unlink()
+    locate(name).unlink()

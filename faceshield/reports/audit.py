@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from faceshield.auditing.audit import Audit, Findings
+from faceshield.auditing.crowd_audit import CrowdAudit
 from faceshield.auditing.sides import Kind
-from faceshield.auditing.trained import Trained
 from faceshield.core.store import write_bytes
 from faceshield.evaluation.search import FAR
 from faceshield.reports.audit_parts import Line, embed_png, format_cell, render_png, word_verdict
@@ -55,7 +55,7 @@ OPEN = (
 )
 
 
-def write_audit(result: Audit, path: Path, today: datetime.date, trained: Trained | None = None) -> None:
+def write_audit(result: Audit, path: Path, today: datetime.date, trained: CrowdAudit | None = None) -> None:
     """Write ``result`` as one HTML page that needs nothing beside it. Raises StoreError where it cannot be written.
 
     ``trained`` adds a section; without it the page says that recognisers trained on the photos were not measured.
@@ -143,7 +143,7 @@ def explain(metrics: Mapping[tuple[Kind, Kind], Mapping[str, Any]]) -> list[str]
     return sentences
 
 
-def _build_section(trained: Trained) -> dict[str, Any]:
+def _build_section(trained: CrowdAudit) -> dict[str, Any]:
     return {
         "meaning": explain_trained(trained),
         "columns": TRAINED_COLUMNS.values(),

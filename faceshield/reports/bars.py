@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from faceshield.core.results import Expected, Key, Result
-from faceshield.reports.look import (
-    BAR,
-    PAPER,
-    add_legend,
-    assign_colours,
-    format_name,
-    format_rate_axis,
-    make_panels,
-    require,
-)
+from faceshield.reports import look
 from faceshield.reports.plot import Plot, find_paper_value, format_key
 from faceshield.reports.results import format_given, format_number, list_keys, list_scalars, read_values, spread
 
@@ -25,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Slot = tuple[str, str, Key, str]  # group along x, colour's name, key, metric
+WHISKER = {"ecolor": "#222", "capsize": 2.5, "linewidth": 1}
+UNDER = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+NUMBER: Any = {"padding": 4, "fontsize": 7.5, "zorder": 4, "bbox": UNDER}
 
 
 def draw_bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figure:
@@ -37,7 +31,7 @@ def draw_bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figur
     slots: list[Slot] = [
         (
             format_key(key, plot.x, plot.by) or "–",
-            str(key.get(plot.by, "–")) if plot.by else format_name(metric),
+            str(key.get(plot.by, "–")) if plot.by else look.format_name(metric),
             key,
             metric,
         )
@@ -45,17 +39,17 @@ def draw_bars(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figur
         for key in list_keys(result)
         if metric in list_scalars(result) and read_values(result, key, metric)
     ]
-    require(slots, result, f"the metric {' or '.join(metrics)}")
-    shade = assign_colours(list(dict.fromkeys(slot[1] for slot in slots)))
+    look.require(slots, result, f"the metric {' or '.join(metrics)}")
+    shade = look.assign_colours(list(dict.fromkeys(slot[1] for slot in slots)))
     parts = [[slot for slot in slots if slot[3] == metric] for metric in metrics] if plot.by else [slots]
     parts = [part for part in parts if part]
     groups = list(dict.fromkeys(slot[0] for slot in slots))
     wide = max(4.6, 0.5 * len(slots) / len(parts) + 1.2 * len(groups))
-    figure, axes = make_panels(result, len(parts), width=min(wide, 12), columns=2 if wide < 7 else 1)
+    figure, axes = look.make_panels(result, len(parts), width=min(wide, 12), columns=2 if wide < 7 else 1)
     for panel, part in zip(axes, parts, strict=True):
         _draw_panel(panel, part, groups, shade, result, expected)
-        panel.set_ylabel(format_name(part[0][3]) if plot.by or len(metrics) == 1 else "")
-    add_legend(figure, axes)
+        panel.set_ylabel(look.format_name(part[0][3]) if plot.by or len(metrics) == 1 else "")
+    look.add_legend(figure, axes)
     return figure
 
 
@@ -73,46 +67,29 @@ def _draw_panel(
     half = width / 2 if papers else width
     inches = panel.get_figure(root=True).get_figwidth()  # type: ignore[union-attr]
     turn = 90 if half * 0.8 * inches / len(groups) < 0.34 else 0  # upright where a bar is narrower than its number
-    format_rate_axis(panel, [slot[3] for slot in slots], room=0.16)
+    look.format_rate_axis(panel, [slot[3] for slot in slots], room=0.16)
     for group, name, key, metric in slots:
         left = groups.index(group) - 0.42 + names.index(name) * width
         paper = find_paper_value(expected, key, [metric])
         ours = [float(value) for value in read_values(result, key, metric)]
         mean, place = statistics.fmean(ours), left + width / 2 - (half / 2 if paper is not None else 0)
-        panel.bar(place, mean, half * 0.94, color=shade[name], label=name)
+        whisker = spread(ours) if len(ours) > 1 else None
+        drawn = panel.bar(place, mean, half * 0.94, color=shade[name], label=name, yerr=whisker, error_kw=WHISKER)
+        panel.bar_label(drawn, [format_number(metric, mean)], rotation=turn, **NUMBER)
         if len(ours) > 1:
-            panel.errorbar(place, mean, spread(ours), color="#222", capsize=2.5, linewidth=1)
             panel.plot([place] * len(ours), ours, ".", color="#222", markersize=4)
-        _write_number(panel, place, max([mean + spread(ours), *ours]), format_number(metric, mean), turn)
         if paper is not None:
-            panel.bar(place + half, paper, half * 0.94, color="white", edgecolor=shade[name], hatch="////")
-            _write_number(panel, place + half, paper, format_given(metric, paper), turn)
+            drawn = panel.bar(place + half, paper, half * 0.94, color="white", edgecolor=shade[name], hatch="////")
+            panel.bar_label(drawn, [format_given(metric, paper)], rotation=turn, **NUMBER)
         for bar in expected:
             for limit in (bar.at_most, bar.at_least):
                 if limit is not None and bar.metric == metric and bar.covers(key):
                     panel.plot([left, left + width], [limit, limit], "--", color="#222", linewidth=1.2)
     if papers:
-        panel.bar(0, 0, color="white", edgecolor="#555", hatch="////", label=PAPER)
+        panel.bar(0, 0, color="white", edgecolor="#555", hatch="////", label=look.PAPER)
     if any(limit is not None for bar in expected for limit in (bar.at_most, bar.at_least)):
-        panel.plot([], [], "--", color="#222", linewidth=1.2, label=BAR)
+        panel.plot([], [], "--", color="#222", linewidth=1.2, label=look.BAR)
     crowded = sum(map(len, groups)) > 7 * inches
     panel.set_xticks(range(len(groups)), groups, rotation=25 if crowded else 0, ha="right" if crowded else "center")
     panel.set_xlim(-0.6, len(groups) - 0.4)
     panel.margins(y=0.15)
-
-
-def _write_number(panel: Axes, x: float, y: float, text: str, turn: int) -> None:
-    """A number over its bar."""
-    under = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-    panel.annotate(
-        text,
-        (x, y),
-        (0, 4),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=7.5,
-        rotation=turn,
-        bbox=under,
-        zorder=4,
-    )

@@ -10,16 +10,7 @@ import numpy as np
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Expected, Key, Result
-from faceshield.reports.look import (
-    MARKERS,
-    PAPER,
-    add_legend,
-    assign_colours,
-    format_name,
-    format_rate_axis,
-    make_panels,
-    require,
-)
+from faceshield.reports import look
 from faceshield.reports.plot import Plot, find_paper_value, format_key
 from faceshield.reports.results import list_keys, list_scalars, read_values, spread
 
@@ -42,10 +33,10 @@ def draw_lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figu
         for metric in metrics
         if metric in list_scalars(result) and any(read_values(result, key, metric) for key, _ in labelled)
     ]
-    require(metrics, result, f"{plot.x} in its key and the metric to draw over it")
+    look.require(metrics, result, f"{plot.x} in its key and the metric to draw over it")
     names = list(dict.fromkeys(name for _, name in labelled))
-    shade = assign_colours(names)
-    figure, axes = make_panels(result, len(metrics))
+    shade = look.assign_colours(names)
+    figure, axes = look.make_panels(result, len(metrics))
     for panel, metric in zip(axes, metrics, strict=True):
         for place, name in enumerate(names):
             points = sorted(
@@ -59,7 +50,7 @@ def draw_lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figu
             x = [value for value, _ in points]
             ours = [[float(value) for value in read_values(result, key, metric)] for _, key in points]
             mean, sd = np.array([statistics.fmean(v) for v in ours]), np.array([spread(v) for v in ours])
-            marker = MARKERS[place % len(MARKERS)]
+            marker = look.MARKERS[place % len(look.MARKERS)]
             panel.plot(x, mean, color=shade[name], marker=marker, markersize=5, label=name)
             panel.fill_between(x, mean - sd, mean + sd, color=shade[name], alpha=0.2, linewidth=0)
             papers = [(value, find_paper_value(expected, key, [metric])) for value, key in points]
@@ -68,10 +59,10 @@ def draw_lines(result: Result, plot: Plot, expected: Sequence[Expected]) -> Figu
                 theirs = panel.plot(*zip(*given, strict=True), "--", color=shade[name], marker=marker, linewidth=1.2)
                 theirs[0].set(markerfacecolor="white", markersize=6)
         if any(bar.paper is not None and bar.metric == metric for bar in expected):
-            panel.plot([], [], "--o", color="#555", mfc="white", linewidth=1.2, label=PAPER)
-        format_rate_axis(panel, [metric])
-        panel.set(xlabel=plot.x.replace("_", " "), title=format_name(metric))
-    add_legend(figure, axes)
+            panel.plot([], [], "--o", color="#555", mfc="white", linewidth=1.2, label=look.PAPER)
+        look.format_rate_axis(panel, [metric])
+        panel.set(xlabel=plot.x.replace("_", " "), title=look.format_name(metric))
+    look.add_legend(figure, axes)
     return figure
 
 

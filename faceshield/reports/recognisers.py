@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from faceshield.attacks.table import COUNTERMEASURES
+from faceshield.auditing.crowd_audit import AFTER, BEFORE, CrowdAudit
 from faceshield.auditing.sides import Kind
-from faceshield.auditing.trained import AFTER, BEFORE, Trained
 from faceshield.reports.audit_parts import Line, format_cell, render_png, word_verdict
 from faceshield.reports.look import FIXED, RC
 
@@ -34,7 +34,7 @@ UNSAID = (
 )
 
 
-def explain_trained(result: Trained) -> list[str]:
+def explain_trained(result: CrowdAudit) -> list[str]:
     """The result in plain words, a sentence or two each."""
     before, after = result.metrics[BEFORE], result.metrics[AFTER]
     sentences = [
@@ -59,7 +59,7 @@ def explain_trained(result: Trained) -> list[str]:
     ]
 
 
-def build_trained_lines(result: Trained) -> list[Line]:
+def build_trained_lines(result: CrowdAudit) -> list[Line]:
     """The table, a training a line."""
     return [
         Line(_format_name(way), tuple(format_cell(metrics, name) for name in COLUMNS))
@@ -67,7 +67,7 @@ def build_trained_lines(result: Trained) -> list[Line]:
     ]
 
 
-def describe_trained(result: Trained) -> dict[str, str]:
+def describe_trained(result: CrowdAudit) -> dict[str, str]:
     """How it was measured, by what."""
     settings = result.settings
     lost = ", ".join(f"{count} {side}" for side, count in result.lost.items() if count)
@@ -85,7 +85,7 @@ def describe_trained(result: Trained) -> dict[str, str]:
     return setting
 
 
-def draw_trained(result: Trained) -> bytes:
+def draw_trained(result: CrowdAudit) -> bytes:
     """PNG: for each training the share of test photos in which the person, and everybody else, was named."""
     import matplotlib  # seconds that only a finished run should pay
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from faceshield.core.cache import digest_json
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.results import STAND_IN, Key, Result
 from faceshield.core.store import read_json
@@ -116,8 +115,8 @@ def _require_named(result: Result, fits: Callable[[Any], bool]) -> list[str]:
     return list(dict.fromkeys(name for name, value in metrics if fits(value)))
 
 
-def stored_cells(path: Path, config_sha256: str, data: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The cells of the result file ``path`` by the digest of [key, seed], each as its cache holds it.
+def read_stored_cells(path: Path, config_sha256: str, data: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The cells of the result file ``path``, each as its cache holds it.
 
     None where there is no file, or where it was made by another configuration or on other ``data``: its cells are other
     ones. A cell that does not say where and by what it was made gets its file's word. Raises StoreError for an invalid
@@ -125,25 +124,24 @@ def stored_cells(path: Path, config_sha256: str, data: Mapping[str, str]) -> dic
     """
     file = read_json(path) if path.is_file() else {}
     if file.get("config_sha256") != config_sha256 or file.get("data") != data:
-        return {}
-    return {
-        digest_json([cell["key"], cell["seed"]]): {
+        return []
+    return [
+        {
             **{name: cell[name] for name in ("key", "seed", "metrics", "wall_s")},
             **{name: cell.get(name, file[name]) for name in ("device", "versions")},
         }
         for cell in file["cells"]
-    }
+    ]
 
 
-def estimate(waiting: Sequence[Key], done: Sequence[tuple[Key, float]]) -> float | None:
-    """Seconds for cells of the keys ``waiting`` by (key, seconds) of others: the mean of the same key, else of all."""
+def estimate(waiting: Sequence[Key], done: Sequence[Mapping[str, Any]]) -> float | None:
+    """Seconds for cells of the keys ``waiting`` by the ``wall_s`` of the cells ``done``: the mean of the same key's.
+
+    Where a key has none, the mean of all; None where nothing is done.
+    """
     if not waiting:
         return 0.0
     if not done:
         return None
-    overall = sum(seconds for _, seconds in done) / len(done)
-    total = 0.0
-    for key in waiting:
-        same = [seconds for other, seconds in done if other == key]
-        total += sum(same) / len(same) if same else overall
-    return total
+    same = ([cell["wall_s"] for cell in done if cell["key"] == key] for key in waiting)
+    return sum(statistics.fmean(times or [cell["wall_s"] for cell in done]) for times in same)

@@ -124,7 +124,7 @@ def draw_figure(result: Verification) -> bytes:
             part = result.scores[known & (result.pairs.same == same)]
             scores.hist(part, bins=list(bins), color=colour, alpha=0.6, label=name)
         scores.set(title="scores", xlabel="score (higher is more similar)", ylabel="pairs")
-        scores.legend()
+        scores.legend(loc="upper left")
         data = io.BytesIO()
         drawing.savefig(data, format="png", dpi=110, metadata={"Software": None})
     return data.getvalue()

@@ -9,15 +9,15 @@ from typing import Any
 from torch import Tensor
 
 from faceshield.core.errors import UsageError
-from faceshield.core.outputs import new_file
+from faceshield.core.outputs import check_new_file
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Form, Noise, Progress
 from faceshield.data.examples import Examples
 from faceshield.data.sources import open_training_part
 from faceshield.models.zoo import build
-from faceshield.noise.file import data_digest, write_noise
+from faceshield.noise.file import digest_data, write_noise
 from faceshield.noise.presets import find_preset
-from faceshield.noise.registry import LEARNER_RATE, TRAINED, noise_method
+from faceshield.noise.registry import LEARNER_RATE, TRAINED, build_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
@@ -66,7 +66,7 @@ def generate_noise(
     that are wrong, an ``out`` that exists, and a checkpoint without ``resume``; StoreError for another job's
     checkpoint and where nothing can be written.
     """
-    new_file(out, "noise is kept as .safetensors", ".safetensors")
+    check_new_file(out, "noise is kept as .safetensors", ".safetensors")
     checkpoint = out.with_name(f"{out.stem}.checkpoint.safetensors")
     left = [path for path in _parts(checkpoint) if path.is_file()]
     if left and not resume:
@@ -75,7 +75,7 @@ def generate_noise(
     options |= {name: value for name in ("rounds", "patch") if (value := getattr(request, name)) is not None}
     if request.method not in UNRESUMED:
         options["checkpoint"] = checkpoint
-    method = noise_method(request.method, request.form, epsilon=request.epsilon, **options)
+    method = build_method(request.method, request.form, epsilon=request.epsilon, **options)
     progress("reading", 0, 1)
     data = open_training_part(source, request.size, request.limit)
     progress("reading", 1, 1)
@@ -113,4 +113,4 @@ def _parts(checkpoint: Path) -> list[Path]:
 def _origin(request: Request, data: Examples, version: str) -> dict[str, Any]:
     """What the file tells of its making beside the method's own figures."""
     asked = {name: value for name, value in asdict(request).items() if value is not None and name != "method"}
-    return {**asked, "data_sha256": data_digest(data), "faceshield": version}
+    return {**asked, "data_sha256": digest_data(data), "faceshield": version}

@@ -51,13 +51,13 @@ class WholeBatchNorm(_BatchNorm):
         return torch.addcmul(self.bias.view(each), centred, scale.view(each)).to(input.dtype)
 
 
-def whole_batches(model: nn.Module, ranks: Ranks) -> None:
+def share_batches(model: nn.Module, ranks: Ranks) -> None:
     """Replace ``model``'s batch norms, in place, by :class:`WholeBatchNorm`; names, parameters and buffers stay."""
     for name, child in model.named_children():
         if isinstance(child, _BatchNorm) and not isinstance(child, WholeBatchNorm):
             setattr(model, name, WholeBatchNorm(child, ranks))
         else:
-            whole_batches(child, ranks)
+            share_batches(child, ranks)
 
 
 def descend(loss: Tensor, model: nn.Module, optimizer: Optimizer, ranks: Ranks, clip: float | None) -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from faceshield.core.errors import UsageError
-from faceshield.models.margin import MARGIN, SCALE, with_margin
+from faceshield.models.margin import MARGIN, SCALE, add_margin
 
 EPOCHS = 50
 LR = 0.05
@@ -27,11 +27,11 @@ class MarginLoss:
         if target.dim() > 1:
             raise UsageError("a margin head cannot learn from mixed pictures; leave mixup and cutmix out")
         return F.cross_entropy(
-            with_margin(logits, target, scale=self.scale, margin=self.margin), target, reduction="sum"
+            add_margin(logits, target, scale=self.scale, margin=self.margin), target, reduction="sum"
         )
 
 
-def published_settings(epochs: int = EPOCHS) -> dict[str, Any]:
+def read_published_settings(epochs: int = EPOCHS) -> dict[str, Any]:
     """The released configuration of the paper's §4.5 for :func:`faceshield.training.loop.train`, beside its ``lr``.
 
     SGD, weight decay 5e-4, the rate (:data:`LR`) a tenth from 3/5 of the epochs on and again from 4/5: at 30 and 40

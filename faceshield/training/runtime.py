@@ -23,7 +23,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.ranks import ALONE, Ranks
 from faceshield.models.frozen import fold_batch_norm
 from faceshield.noise.base import Forward
-from faceshield.training.parallel import whole_batches
+from faceshield.training.parallel import share_batches
 
 # All wait while one works alone, as when it cloaks photos. That a process has died torchrun itself notices.
 PATIENCE = timedelta(hours=12)
@@ -86,7 +86,7 @@ class Runtime:
         Where there are several processes, its batch norms become those of the whole batch.
         """
         if self.ranks.size > 1:
-            whole_batches(model, self.ranks)
+            share_batches(model, self.ranks)
         model = model.to(self.device).to(memory_format=self.layout(model))
         return self.compile_forward(model) if self.compile else model
 

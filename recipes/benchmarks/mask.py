@@ -40,7 +40,7 @@ EPSILON = 8 / 255
 LOOPS: dict[str, Callable[..., Tensor]] = {
     # as it was: colour as free as lightness, two draws through every recogniser in each of 60 steps
     "today": lambda view, losses, rng: mask(
-        view, losses, Budget(EPSILON), rng, steps=60, draws=2, at_once=None, broad=0
+        view, losses, Budget(EPSILON), rng, steps=60, draws=2, at_once=None, broad=0, momentum=0
     ),
     "ours": lambda view, losses, rng: mask(view, losses, Budget(EPSILON, chroma=CHROMA_BOUND), rng),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from faceshield.auditing.pretrained import pretrained
+from faceshield.auditing.pretrained import load_recogniser
 from faceshield.core.errors import UsageError
 from faceshield.core.store import write_tensors
 from faceshield.evaluation.distractors import CROWD, TARGETS, draw_order, name_distractors
@@ -42,7 +42,7 @@ def main(images: Path) -> None:
 
 
 def _write(name: str, images: Path, ids: list[str], numbers: torch.Tensor, detector: KeptDetector) -> None:
-    recogniser = pretrained(torch.device("cpu"), name=name)
+    recogniser = load_recogniser(torch.device("cpu"), name=name)
     enrolled = enrol(images, ids, detector, recogniser, cache=ENROLLED)
     features = combine(enrolled.raw, unit=False).half()
     tensors = {"crowd": features[: len(numbers)], "people": numbers, "targets": features[len(numbers) :]}

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from faceshield.attacks.base import map_in_parts
-from faceshield.attacks.table import COUNTERMEASURES, countermeasure
-from faceshield.attacks.transforms import blur, grey, half_size, recompress, recrop
+from faceshield.attacks.table import COUNTERMEASURES, find_countermeasure
+from faceshield.attacks.transforms import blur, grey, halve, recompress, recrop
 from faceshield.core.errors import UsageError
 from faceshield.imaging.warp import from_rgb
 
@@ -48,7 +48,7 @@ def test_half_size_and_blur_take_what_is_fine_and_leave_what_is_coarse():
     rows = torch.arange(64)
     fine = ((rows % 2) * 200).to(torch.uint8).expand(1, 3, 64, 64)
     coarse = ((rows // 32) * 200).to(torch.uint8).expand(1, 3, 64, 64)
-    for change in (half_size, blur):
+    for change in (halve, blur):
         middle = change(fine)[..., 8:-8, 8:-8].float()
         assert float(middle.max() - middle.min()) < 12
         assert float((change(coarse).float() - coarse).abs().mean()) < 8
@@ -79,8 +79,8 @@ def test_parts_are_joined_in_order():
 
 
 def test_plain_training_changes_nothing_and_an_unknown_name_lists_the_known(pictures):
-    assert countermeasure("none").apply(pictures) is pictures
-    assert countermeasure("none").training() == {}
-    assert set(countermeasure("mixup").training()) == {"mix"}
+    assert find_countermeasure("none").apply(pictures) is pictures
+    assert find_countermeasure("none").training() == {}
+    assert set(find_countermeasure("mixup").training()) == {"mix"}
     with pytest.raises(UsageError, match=r"'jpeg-1' is unknown; use none, jpeg-90"):
-        countermeasure("jpeg-1")
+        find_countermeasure("jpeg-1")

@@ -10,7 +10,7 @@ from PIL import Image
 from faceshield.attacks.collected import collect, make_pairs
 from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.auditing import crowd as module
-from faceshield.auditing.crowd import SETTINGS, epochs_of, read_crowd, train_recognisers
+from faceshield.auditing.crowd import SETTINGS, count_epochs, read_crowd, train_recognisers
 from faceshield.auditing.framing import STORED, Collector
 from faceshield.auditing.sides import Side
 from faceshield.core.errors import PhotoError, UsageError
@@ -120,8 +120,8 @@ def test_the_last_lines_are_the_batterys(folders, trainings):
 
 @pytest.mark.parametrize(("photos", "epochs"), [(3579, 20), (980, 69), (64, 1100), (65, 550)])
 def test_a_small_crowd_is_trained_on_for_as_many_steps(photos, epochs):
-    assert epochs_of(photos, COUNTERMEASURES["none"], SETTINGS) == epochs
-    assert epochs_of(photos, COUNTERMEASURES["adversarial-training"], SETTINGS) == -(-2 * epochs // 3)
+    assert count_epochs(photos, COUNTERMEASURES["none"], SETTINGS) == epochs
+    assert count_epochs(photos, COUNTERMEASURES["adversarial-training"], SETTINGS) == -(-2 * epochs // 3)
 
 
 def test_every_line_of_the_battery_runs_at_the_collectors_size():

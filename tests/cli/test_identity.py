@@ -22,7 +22,7 @@ def test_list_and_show(cli, keep):
     text = cli("identity", "show", "zoë").stdout
     assert "zoë" in text
     assert "private" in text
-    assert str(vault.path_of("zoë")) in text
+    assert str(vault.locate("zoë")) in text
     assert "public, from the bank" in cli("identity", "show", "anna").stdout
 
 
@@ -38,7 +38,7 @@ def test_export_and_import_carry_the_noise_to_the_byte(cli, me, tmp_path, monkey
     monkeypatch.setenv("FACESHIELD_HOME", str(tmp_path / "elsewhere"))
     assert cli("identity", "import", file).stdout == "identity 'me' is kept\n"
     assert vault.load("me").delta.equal(me.delta)
-    assert vault.path_of("me").read_bytes() == file.read_bytes()
+    assert vault.locate("me").read_bytes() == file.read_bytes()
     cli("identity", "import", file, "--name", "second")
     assert vault.load("second").name == "second"
     assert vault.list_names() == ["me", "second"]
@@ -62,7 +62,7 @@ def test_delete_asks_first(cli, me):
 
 def test_a_damaged_identity_is_named_and_can_be_deleted(cli, me, keep):
     keep(name="other")
-    path = vault.path_of("me")
+    path = vault.locate("me")
     path.write_bytes(path.read_bytes()[:1000])
     result = cli("identity", "show", "me", code=5)
     assert str(path) in result.stderr

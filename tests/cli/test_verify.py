@@ -29,10 +29,10 @@ def quick(monkeypatch):
 
     monkeypatch.setattr(any_roll.AnyRollDetector, "detect", detect)
 
-    def pretrained(device, file=None, name="resnet29"):
+    def load_recogniser(device, file=None, name="resnet29"):
         return Recogniser(forward, device, file.name if file else {"resnet29": "quick"}.get(name, name), 6)
 
-    monkeypatch.setattr(module, "pretrained", pretrained)
+    monkeypatch.setattr(module, "load_recogniser", load_recogniser)
 
 
 @pytest.fixture

@@ -423,9 +423,11 @@ def test_fast_with_a_private_identity_keeps_it(cli, source, report, tmp_path):
 def test_a_private_noise_is_made_from_the_persons_photos(cli, put, portrait, report, tmp_path, monkeypatch):
     """The real thing with few steps: made, kept, not the bank's, the same for the same secret."""
     from faceshield.cloaking import prepare
-    from faceshield.noise.identity import private_noise
+    from faceshield.noise.identity import make_private_noise
 
-    monkeypatch.setattr(prepare, "private_noise", lambda *a, **k: private_noise(*a, **{**k, "steps": 4, "tries": 2}))
+    monkeypatch.setattr(
+        prepare, "make_private_noise", lambda *a, **k: make_private_noise(*a, **{**k, "steps": 4, "tries": 2})
+    )
     monkeypatch.setenv("FACESHIELD_SECRET", "for a test")
     put(tmp_path / "in/a.png", portrait)
     for name in ("one", "two"):
@@ -585,7 +587,7 @@ def test_each_face_is_looked_for_once(jobs, put, portrait, ready, monkeypatch, t
     monkeypatch.setattr(AnyRollDetector, "detect", detect)
     monkeypatch.setattr(run_module, "make_identity", make)
     report = cloak(tmp_path / "in", tmp_path / "out", Options(jobs=jobs))
-    assert [photo.faces_seen for photo in report.having("cloaked")] == [1, 1, 1]
+    assert [photo.faces_seen for photo in report.select("cloaked")] == [1, 1, 1]
     assert len(looked) == len(set(looked)) == 4
 
 
@@ -593,7 +595,7 @@ def test_three_lines_of_python_print_nothing(put, portrait, me, tmp_path, monkey
     put(tmp_path / "selfies/a.png", portrait)
     monkeypatch.chdir(tmp_path)
     report = cloak("selfies", "cloaked", Options(identity="me"))
-    assert (len(report.having("cloaked")), len(report.photos)) == (1, 1)
+    assert (len(report.select("cloaked")), len(report.photos)) == (1, 1)
     assert report.exit_code == 0
     assert capsys.readouterr() == ("", "")
     assert json.loads((tmp_path / "cloaked/faceshield.json").read_text())["photos"][0]["output"] == "a.png"
@@ -610,9 +612,11 @@ def test_progress_tells_every_stage(put, portrait, tmp_path):
 
 def test_progress_hears_of_the_noise(put, portrait, tmp_path, monkeypatch):
     from faceshield.cloaking import prepare
-    from faceshield.noise.identity import private_noise
+    from faceshield.noise.identity import make_private_noise
 
-    monkeypatch.setattr(prepare, "private_noise", lambda *a, **k: private_noise(*a, **{**k, "steps": 4, "tries": 2}))
+    monkeypatch.setattr(
+        prepare, "make_private_noise", lambda *a, **k: make_private_noise(*a, **{**k, "steps": 4, "tries": 2})
+    )
     heard = []
     cloak(put(tmp_path / "a.png", portrait), tmp_path / "out", progress=lambda *said: heard.append(said))
     assert [said for said in heard if said[0] == "making noise"] == [("making noise", n, 6) for n in range(1, 7)]

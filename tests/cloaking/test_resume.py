@@ -271,7 +271,7 @@ def test_a_full_disk_stops_the_run_and_resume_goes_on(source, tmp_path, monkeypa
     assert len(after) == 3
 
 
-@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize("jobs", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_killed_in_the_middle(jobs, cli, put, astronaut, me, hashes, report, home, tmp_path):
     """kill -9 after the first outputs, then --resume: all there, none done twice, nothing half-written among them."""
     count, source, out = 8, tmp_path / "in", tmp_path / "out"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from faceshield.core.budget import Budget, epsilon_text, parse_epsilon, split_colour
+from faceshield.core.budget import Budget, format_epsilon, parse_epsilon, split_colour
 from faceshield.core.errors import UsageError
 
 DELTAS = arrays(np.float32, (2, 3, 4, 4), elements=st.floats(-2, 2, width=32)).map(torch.from_numpy)
@@ -139,13 +139,13 @@ def test_any_text_is_read_or_refused(text):
 
 @given(st.integers(1, 255))
 def test_written_and_read_is_the_same(levels):
-    text = epsilon_text(levels / 255)
+    text = format_epsilon(levels / 255)
     assert text == f"{levels}/255"
     assert parse_epsilon(text) == levels / 255
 
 
 def test_other_radii_are_written_as_numbers():
-    assert epsilon_text(0.03) == "0.0300"
+    assert format_epsilon(0.03) == "0.0300"
 
 
 def test_budgets_that_make_no_sense():

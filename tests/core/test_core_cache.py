@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceshield.core.cache import digest_json, load_or_make, load_or_make_tensors, sharded_path
+from faceshield.core.cache import digest_json, load_or_make, load_or_make_tensors, shard_path
 from faceshield.core.errors import StoreError
 from faceshield.core.store import read_json, read_tensors, sha256, write_json
 
@@ -55,5 +55,5 @@ def test_the_name_tells_what_decides_it():
     )
     assert digest_json([1]) != digest_json([2])
     digest = digest_json(value)
-    path = sharded_path(Path("faces"), digest)
+    path = shard_path(Path("faces"), digest)
     assert path.parts == ("faces", digest[:2], f"{digest[2:34]}.safetensors")

@@ -22,14 +22,14 @@ def nobody(monkeypatch, tmp_path):
 def test_the_variable_wins_and_its_tilde_is_the_home(nobody, monkeypatch):
     monkeypatch.setenv("FACESHIELD_HOME", str(nobody / "chosen"))
     assert user_folder() == nobody / "chosen"
-    assert vault.folder() == nobody / "chosen/identities"
+    assert vault.find_folder() == nobody / "chosen/identities"
     monkeypatch.setenv("FACESHIELD_HOME", "~/chosen")
     assert user_folder() == nobody / "chosen"
 
 
 def test_a_new_user_has_the_platforms_folder(nobody):
     assert user_folder() == user_data_path("faceshield", appauthor=False, roaming=True)
-    assert vault.folder() == user_folder() / "identities"
+    assert vault.find_folder() == user_folder() / "identities"
     assert not user_folder().exists()
 
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 import pytest
 
 from faceshield.core.errors import StoreError, UsageError
-from faceshield.core.outputs import new_file, open_folder, refuse_inside
+from faceshield.core.outputs import check_new_file, open_folder, refuse_inside
 
 
 @pytest.mark.parametrize("name", ["", ".", "x.txt", ".html"])
 def test_a_file_of_another_kind_is_refused_with_a_name_that_would_do(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"is a page; name it \.?\w+\.html"):
-        new_file(tmp_path.__class__(name), "is a page", ".html")
+        check_new_file(tmp_path.__class__(name), "is a page", ".html")
 
 
 def test_a_file_that_is_there_or_has_no_place_is_refused(tmp_path):
     (tmp_path / "a.html").touch()
     with pytest.raises(UsageError, match="exists already"):
-        new_file(tmp_path / "a.html", "is a page", ".html")
+        check_new_file(tmp_path / "a.html", "is a page", ".html")
     with pytest.raises(UsageError, match="cannot be the name of a file"):
-        new_file(tmp_path / ("a" * 300 + ".html"), "is a page", ".html")
+        check_new_file(tmp_path / ("a" * 300 + ".html"), "is a page", ".html")
     with pytest.raises(StoreError, match="cannot be written"):
-        new_file(tmp_path / "a.html/b.html", "is a page", ".html")
-    new_file(tmp_path / "not/yet/there.html", "is a page", ".html")
+        check_new_file(tmp_path / "a.html/b.html", "is a page", ".html")
+    check_new_file(tmp_path / "not/yet/there.html", "is a page", ".html")
     assert not (tmp_path / "not").exists()
 
 

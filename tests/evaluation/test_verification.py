@@ -143,7 +143,7 @@ def test_the_shipped_threshold_is_the_recipes_result(root):
     """Run the recipe again, and copy its result into weights/."""
     shipped, result = root / "weights/lfw.mini.json", root / "recipes/results/faces/lfw.mini.json"
     assert shipped.read_bytes() == result.read_bytes()
-    limit = read_calibration(shipped, 0.01, weights.registry()["dlib_face_resnet29"].sha256)
+    limit = read_calibration(shipped, 0.01, weights.read_registry()["dlib_face_resnet29"].sha256)
     assert 0.55 < limit.distance < 0.65, "the author's own threshold is 0.6"
     assert limit.far <= 0.01
 

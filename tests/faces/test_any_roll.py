@@ -58,7 +58,7 @@ def test_the_group_and_the_book_cover(tool, shared):
 
 
 def test_yunet_is_what_is_registered_and_sees_nothing_in_grey():
-    assert weights.path_of("yunet").is_file()
+    assert weights.find_file("yunet").is_file()
     with torch.no_grad():
         seen = yunet.load()(torch.full((1, 3, 64, 96), 0.5))
     assert seen.points.shape == (1, (8 * 12 + 4 * 6 + 2 * 3), 5, 2)

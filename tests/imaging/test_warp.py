@@ -9,11 +9,11 @@ from skimage import transform
 
 from faceshield.core.errors import PhotoError
 from faceshield.imaging.warp import (
+    fit_box,
     fit_similarity,
     invert,
     scale_of,
     shift,
-    similarity_from_box,
     unwarp,
     warp,
     warp_adjoint,
@@ -66,13 +66,13 @@ def test_a_mirrored_face_is_not_reflected():
 
 
 def test_box_is_laid_on_the_template_box():
-    matrix = similarity_from_box((100, 200, 140, 260), (17, 12, 95, 117))
+    matrix = fit_box((100, 200, 140, 260), (17, 12, 95, 117))
     centre = matrix @ (120, 230, 1)
     np.testing.assert_allclose(centre, (56, 64.5), atol=1e-3)
     assert scale_of(matrix) ** 2 * 40 * 60 == pytest.approx(78 * 105, rel=1e-4)
     assert matrix[0, 1] == matrix[1, 0] == 0
     with pytest.raises(PhotoError, match="no area"):
-        similarity_from_box((5, 5, 5, 9), (0, 0, 1, 1))
+        fit_box((5, 5, 5, 9), (0, 0, 1, 1))
 
 
 @given(similarities)

@@ -11,7 +11,7 @@ from torch import nn
 from faceshield.core.ranks import ALONE
 from faceshield.models.frozen import fold_batch_norm, freeze
 from faceshield.models.zoo import NETWORKS, build
-from faceshield.training.parallel import whole_batches
+from faceshield.training.parallel import share_batches
 
 
 def lived_in(model):
@@ -70,7 +70,7 @@ def test_what_becomes_of_the_network_leaves_its_copy_alone(images):
 def test_several_processes_norms_are_folded_too(images):
     model = lived_in(build("resnet18", 5, width=4))
     expected = model(images)
-    whole_batches(model, ALONE)
+    share_batches(model, ALONE)
     still = fold_batch_norm(model)
     assert left(still) == []
     torch.testing.assert_close(still(images), expected, rtol=1e-4, atol=1e-5)

@@ -90,8 +90,8 @@ def test_other_weights_are_refused(name):
 
 
 def test_the_card_says_where_it_is_from(name):
-    entry = weights.registry()[PRETRAINED[name].file]
-    card = weights.path_of(PRETRAINED[name].file).with_suffix(".md").read_text(encoding="utf-8")
+    entry = weights.read_registry()[PRETRAINED[name].file]
+    card = weights.find_file(PRETRAINED[name].file).with_suffix(".md").read_text(encoding="utf-8")
     assert "## Limits" in card
     assert "licence" in card
     assert entry.licence.split(";")[0].lower() in card.lower()
@@ -107,7 +107,7 @@ def test_crops_show_the_face_where_the_template_says(name):
     points = TEMPLATE_112 * 2 + 30
     low = points.min(0)
     box = np.add([low, low], [(-20, -40), (150, 140)])
-    way = spec.way(points, box)
+    way = spec.find_matrix(points, box)
     carried = points @ way[:, :2].T + way[:, 2]
     assert (carried > 0).all()
     assert (carried < spec.size).all()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from faceshield.core.errors import UsageError
 from faceshield.models.inception_resnet import InceptionResnetV1
-from faceshield.models.margin import CosineHead, with_margin
+from faceshield.models.margin import CosineHead, add_margin
 
 LABELS = torch.tensor([0, 2, 1, 2])
 
@@ -63,7 +63,7 @@ def test_cosine_head_is_the_scaled_cosine():
 )  # fmt: skip
 def test_margin_adds_to_the_own_angle_alone(cosines, margin, scale):
     table = torch.tensor(cosines, dtype=torch.float64).view(4, 3)
-    out = with_margin(table * scale, LABELS, scale=scale, margin=margin)
+    out = add_margin(table * scale, LABELS, scale=scale, margin=margin)
     for row, label, cosine in zip(out, LABELS, table, strict=True):
         expected = cosine * scale
         angle = math.acos(float(cosine[label]))
@@ -76,20 +76,20 @@ def test_margin_adds_to_the_own_angle_alone(cosines, margin, scale):
 
 def test_margin_makes_every_angle_harder_and_keeps_their_order():
     cosine = torch.linspace(-1, 1, 501, dtype=torch.float64)
-    harder = with_margin(cosine[:, None] * 64, torch.zeros(501, dtype=torch.long))[:, 0] / 64
+    harder = add_margin(cosine[:, None] * 64, torch.zeros(501, dtype=torch.long))[:, 0] / 64
     assert (harder <= cosine + 1e-5).all()
     assert (harder.diff() >= 0).all()
 
 
 def test_gradient_is_finite_where_the_angle_is_zero_or_straight():
     logits = torch.tensor([[64.0, 0.0], [-64.0, 0.0]], requires_grad=True)
-    with_margin(logits, torch.tensor([0, 0])).sum().backward()
+    add_margin(logits, torch.tensor([0, 0])).sum().backward()
     assert logits.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("margin", [-0.1, math.pi / 2, float("nan")])
 def test_no_angle_is_no_margin(margin):
     with pytest.raises(UsageError, match=f"margin {margin} is an angle"):
-        with_margin(torch.zeros(1, 2), torch.tensor([0]), margin=margin)
+        add_margin(torch.zeros(1, 2), torch.tensor([0]), margin=margin)
     with pytest.raises(UsageError, match="scale 0 of the cosines"):
         CosineHead(2, 2, scale=0)

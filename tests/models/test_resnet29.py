@@ -21,13 +21,13 @@ def network():
 @pytest.mark.skipif(not ORIGINAL.is_file(), reason="the full-precision weights are not here")
 def test_full_precision_gives_the_golden_embedding():
     golden = read_tensors(ORIGINAL)[0]["golden.embedding"]
-    output = resnet29.load(ORIGINAL).embed(make_golden_input(resnet29.CHIP))[0]
+    output = resnet29.load(ORIGINAL).embed(make_golden_input(resnet29.CROP_SIZE))[0]
     torch.testing.assert_close(output, golden, rtol=0, atol=1e-5)
 
 
 def test_shipped_half_precision_is_near_the_golden_embedding(network):
     golden = weights.load("dlib_face_resnet29")[0]["golden.embedding"]
-    distance = (network.embed(make_golden_input(resnet29.CHIP))[0] - golden).norm()
+    distance = (network.embed(make_golden_input(resnet29.CROP_SIZE))[0] - golden).norm()
     assert distance < 1e-3  # of 0.6, the distance that decides a match
 
 

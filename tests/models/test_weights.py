@@ -16,10 +16,10 @@ def place(tmp_path, monkeypatch):
 
 
 def test_every_shipped_file_is_whole_and_has_a_model_card():
-    shipped = weights.registry()
+    shipped = weights.read_registry()
     assert "dlib_face_resnet29" in shipped
     for name in shipped:
-        path = weights.path_of(name)
+        path = weights.find_file(name)
         assert path.with_suffix(".md").is_file(), f"{name} has no model card"
 
 
@@ -35,8 +35,8 @@ def test_registering_again_replaces_and_keeps_the_others(place):
     write_tensors(place / "tiny.safetensors", {"w": torch.ones(5)}, {})
     entry = weights.register(place, "tiny", "tiny.safetensors", licence="MIT", source="again", input="none")
     assert entry.sha256 == sha256(place / "tiny.safetensors")
-    assert weights.registry(place)["tiny"] == entry
-    assert set(weights.registry(place)) == {"tiny", "other"}
+    assert weights.read_registry(place)["tiny"] == entry
+    assert set(weights.read_registry(place)) == {"tiny", "other"}
     assert len(weights.load("tiny")[0]["w"]) == 5
 
 
@@ -71,4 +71,4 @@ def test_no_registry_says_where_it_was_sought(tmp_path, monkeypatch):
 def test_a_registry_of_another_kind_is_refused(tmp_path, content):
     write_json(tmp_path / "registry.json", content)
     with pytest.raises(StoreError, match="is not a registry of weights"):
-        weights.registry(tmp_path)
+        weights.read_registry(tmp_path)

@@ -18,7 +18,7 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError
 from faceshield.core.store import write_tensors
 from faceshield.core.types import Noise
-from faceshield.noise.file import data_digest, read_noise, refuse_other_data, write_noise
+from faceshield.noise.file import digest_data, read_noise, refuse_other_data, write_noise
 from faceshield.noise.random import Random
 
 
@@ -118,14 +118,14 @@ def test_other_files(tmp_path):
 
 
 def test_the_digest_is_of_the_pictures_and_not_of_their_order(data):
-    assert data_digest(shuffled(data)) == data_digest(data)
-    assert data_digest(replace(data, images=data.images + 1)) != data_digest(data)
-    assert data_digest(replace(data, ids=tuple(f"x{id}" for id in data.ids))) != data_digest(data)
+    assert digest_data(shuffled(data)) == digest_data(data)
+    assert digest_data(replace(data, images=data.images + 1)) != digest_data(data)
+    assert digest_data(replace(data, ids=tuple(f"x{id}" for id in data.ids))) != digest_data(data)
 
 
 def test_noise_of_other_data_is_refused(data, tmp_path):
     whole = Random("sample").generate(data, seed=0)
-    own = replace(whole, provenance={"data_sha256": data_digest(data)})
+    own = replace(whole, provenance={"data_sha256": digest_data(data)})
     refuse_other_data(own, data, tmp_path)
     refuse_other_data(own, shuffled(data).select(torch.arange(len(data)) < 4), tmp_path)
     with pytest.raises(StoreError, match="other pictures of the same names"):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError
 from faceshield.data.synthetic import synthesize_people
-from faceshield.noise.identity import choose_class, correlation, new_secret, private_delta
+from faceshield.noise.identity import choose_class, correlation, draw_secret, fit_private_delta
 from faceshield.noise.surrogate import average_surrogates, load_bank, load_surrogates
 from faceshield.noise.transforms import PlainCrop, Transforms
 
@@ -36,7 +36,7 @@ def crops():
 
 def make(crops, surrogate, secret="one", class_index=3, view=None, epsilon=EPSILON, **options):
     options = {"steps": 4, "batch": 4, **options}
-    return private_delta(crops, class_index, surrogate, Budget(epsilon), view or Transforms(), secret, **options)
+    return fit_private_delta(crops, class_index, surrogate, Budget(epsilon), view or Transforms(), secret, **options)
 
 
 def test_the_same_secret_gives_the_same_bytes(crops, surrogate):
@@ -90,7 +90,7 @@ def test_the_surrogate_gets_no_gradient_and_every_step_is_told(crops, surrogate)
 
 
 def test_secrets_are_128_random_bits():
-    made = {new_secret() for _ in range(50)}
+    made = {draw_secret() for _ in range(50)}
     assert len(made) == 50
     assert all(len(bytes.fromhex(secret)) == 16 for secret in made)
 
@@ -127,13 +127,13 @@ def test_what_ships(surrogates):
 
 def test_every_surrogate_finds_the_banks_noises(surrogates):
     """On faces unlike all that they saw, drawn ones, too, a noise of the bank leads each of them towards its slot."""
-    bank = load_bank().delta
+    bank = load_bank().delta[::5]
     faces = synthesize_people(2, 2, seed=9).images.float() / 255
     view = PlainCrop(size=80)
     for surrogate in surrogates:
         with torch.no_grad():
             logits = torch.stack([surrogate(view((faces + delta).clamp(0, 1), torch.Generator())) for delta in bank])
-        own = logits.mean(1).softmax(1).log()  # (noises, slots)
+        own = logits.mean(1).softmax(1).log()[:, ::5]  # (noises, their slots)
         own = own - own.mean(0)  # how much more than under the other noises
         rank = (own > own.diagonal()[:, None]).sum(1).float()
         assert rank.mean() < len(bank) / 4  # by chance a half

@@ -27,7 +27,7 @@ from faceshield.noise.mask import MIDDLE, FeatureLoss, draw_middle, mask
 from faceshield.noise.photo_transforms import PhotoTransforms
 
 EPSILON = 8 / 255
-DLIB = CropSpec(DLIB_150, resnet29.CHIP)
+DLIB = CropSpec(DLIB_150, resnet29.CROP_SIZE)
 
 
 @pytest.fixture(scope="module")

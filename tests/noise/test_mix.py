@@ -15,7 +15,7 @@ from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.types import Noise
 from faceshield.data.unlearnable import unlearnable
-from faceshield.noise import Added, Either, ErrorMax, ErrorMin, Random, Universal, add, choose, noise_method
+from faceshield.noise import Added, Either, ErrorMax, ErrorMin, Random, Universal, add, build_method, choose
 from faceshield.noise.registry import METHODS
 
 FAST = {"fit_steps": 2, "rounds": 2, "stop_error": -1.0, "batch": 8}
@@ -111,9 +111,9 @@ def test_every_method_makes_noise_inside_its_budget(name, form):
     settings |= {"patch": [4, 3]} if name == "patch" else {"steps": 2} if name.startswith("eq5") else {}
     if form == {"eq5-adam": "class", "eq5-lbfgs": "class", "patch": "sample"}.get(name):
         with pytest.raises(UsageError, match="only"):
-            noise_method(name, form, **settings)
+            build_method(name, form, **settings)
         return
-    method = noise_method(name, form, epsilon=4 / 255, **settings)
+    method = build_method(name, form, epsilon=4 / 255, **settings)
     noise = method.generate(data, trained(data, 20) if name == "error-max" else fresh(), seed=0)
     assert 0 < noise.delta.abs().max() <= 4 / 255 + 1e-7
     assert noise.provenance["method"] == ("error-min" if name == "patch" else name)
@@ -124,36 +124,36 @@ def test_every_method_makes_noise_inside_its_budget(name, form):
 
 
 def test_the_papers_settings_are_the_defaults():
-    method = noise_method("error-min", epsilon=16 / 255)
+    method = build_method("error-min", epsilon=16 / 255)
     assert isinstance(method, ErrorMin)
     assert (method.fit_steps, method.steps, method.stop_error, method.subset) == (10, 1, 0.1, 0.2)
     assert method.alpha == pytest.approx(1.6 / 255)
-    method = noise_method("error-min", "sample")
+    method = build_method("error-min", "sample")
     assert (method.fit_steps, method.steps, method.stop_error, method.subset) == (10, 20, 0.01, 1.0)
-    released = noise_method("error-min", "sample", variant="released-code", rounds=7)
+    released = build_method("error-min", "sample", variant="released-code", rounds=7)
     assert (released.shuffle, released.batch, released.rounds) == (False, 512, 7)
-    method = noise_method("error-max", "sample", epsilon=16 / 255)
+    method = build_method("error-max", "sample", epsilon=16 / 255)
     assert isinstance(method, ErrorMax)
     assert (method.steps, method.alpha) == (20, pytest.approx(1.6 / 255))
-    method = noise_method("error-max")
+    method = build_method("error-max")
     assert isinstance(method, Universal)
     assert (method.subset, method.fooling) == (0.2, 0.8)
-    solver = noise_method("eq5-lbfgs", "sample", c=2.0)
+    solver = build_method("eq5-lbfgs", "sample", c=2.0)
     assert (solver.fit_steps, solver.solver.steps, solver.solver.c, solver.solver.name) == (100, 200, 2.0, "eq5-lbfgs")
 
 
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (lambda: noise_method("error-mim"), r"'error-mim' is unknown; did you mean 'error-min'\? There are .*random"),
-        (lambda: noise_method("error-min", "classes"), "form 'classes' is unknown; did you mean 'class'"),
-        (lambda: noise_method("random", "classes"), "form 'classes' is unknown; did you mean 'class'"),
-        (lambda: noise_method("error-min", stepz=3), r"setting 'stepz' is unknown; did you mean 'steps'\?"),
-        (lambda: noise_method("error-min", variant="released"), "variant 'released' is unknown; did you mean 'rele"),
-        (lambda: noise_method("random", steps=3), "setting 'steps' is unknown"),
-        (lambda: noise_method("patch"), r"needs its size; add patch: \[height, width\]"),
-        (lambda: noise_method("error-min", epsilon=8), "did you mean 8/255"),
-        (lambda: noise_method("error-min", norm="l1"), "norm 'l1' is unknown"),
+        (lambda: build_method("error-mim"), r"'error-mim' is unknown; did you mean 'error-min'\? There are .*random"),
+        (lambda: build_method("error-min", "classes"), "form 'classes' is unknown; did you mean 'class'"),
+        (lambda: build_method("random", "classes"), "form 'classes' is unknown; did you mean 'class'"),
+        (lambda: build_method("error-min", stepz=3), r"setting 'stepz' is unknown; did you mean 'steps'\?"),
+        (lambda: build_method("error-min", variant="released"), "variant 'released' is unknown; did you mean 'rele"),
+        (lambda: build_method("random", steps=3), "setting 'steps' is unknown"),
+        (lambda: build_method("patch"), r"needs its size; add patch: \[height, width\]"),
+        (lambda: build_method("error-min", epsilon=8), "did you mean 8/255"),
+        (lambda: build_method("error-min", norm="l1"), "norm 'l1' is unknown"),
     ],
 )
 def test_what_cannot_be_asked_for(ask, words):
@@ -163,9 +163,9 @@ def test_what_cannot_be_asked_for(ask, words):
 
 def test_a_mixtures_two_jobs_keep_two_checkpoints(tmp_path):
     data, path = pictures(), tmp_path / "job.safetensors"
-    noise = noise_method("mix-either", checkpoint=path, **FAST).generate(data, fresh(), seed=0)
+    noise = build_method("mix-either", checkpoint=path, **FAST).generate(data, fresh(), seed=0)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["job-first.safetensors", "job-second.safetensors"]
-    again = noise_method("mix-either", checkpoint=path, **FAST).generate(data, fresh(), seed=0)
+    again = build_method("mix-either", checkpoint=path, **FAST).generate(data, fresh(), seed=0)
     assert again.delta.equal(noise.delta)
 
 

@@ -10,7 +10,7 @@ from noise_samples import EPSILON, pictures, shuffled
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
-from faceshield.core.rng import derive_seed, keyed_uniform
+from faceshield.core.rng import derive_seed, draw_uniform
 from faceshield.noise.random import Random
 
 KEYS = st.lists(st.text(max_size=8), unique=True, min_size=1, max_size=6)
@@ -35,7 +35,7 @@ def test_the_reference_is_splitmix():
 
 @given(KEYS, st.integers(0, 2**70), st.integers(1, 9))
 def test_values_are_splitmixs_upper_bits(keys, seed, count):
-    values = keyed_uniform(keys, count, seed)
+    values = draw_uniform(keys, count, seed)
     for row, key in zip(values.tolist(), keys, strict=True):
         stream = splitmix(derive_seed(seed, key))
         assert row == [((next(stream) >> 41) + 0.5) / 2**23 for _ in range(count)]
@@ -43,10 +43,10 @@ def test_values_are_splitmixs_upper_bits(keys, seed, count):
 
 @given(KEYS, st.randoms())
 def test_a_keys_values_depend_on_no_other_key_and_on_no_order(keys, random):
-    values = dict(zip(keys, keyed_uniform(keys, 5, 0), strict=True))
+    values = dict(zip(keys, draw_uniform(keys, 5, 0), strict=True))
     random.shuffle(keys)
     some = keys[: len(keys) // 2 + 1]
-    for key, row in zip(some, keyed_uniform(some, 3, 0), strict=True):
+    for key, row in zip(some, draw_uniform(some, 3, 0), strict=True):
         assert row.equal(values[key][:3])
 
 
@@ -58,7 +58,7 @@ def kolmogorov_smirnov(values):
 
 
 def test_values_are_uniform_within_and_across_keys():
-    values = keyed_uniform([f"class/{i}" for i in range(200)], 1000, 7)
+    values = draw_uniform([f"class/{i}" for i in range(200)], 1000, 7)
     assert values.min() > 0
     assert values.max() < 1
     for part in (values, values[0], values[:, 0], values[:, -1]):
@@ -72,15 +72,15 @@ def test_values_are_uniform_within_and_across_keys():
 
 def test_chunks_leave_no_seam(monkeypatch):
     keys = [str(i) for i in range(10)]
-    whole = keyed_uniform(keys, 7, "seed")
+    whole = draw_uniform(keys, 7, "seed")
     monkeypatch.setattr("faceshield.core.rng.CHUNK", 20)
-    assert keyed_uniform(keys, 7, "seed").equal(whole)
-    assert keyed_uniform(keys, 50, "seed")[:, :7].equal(whole)
+    assert draw_uniform(keys, 7, "seed").equal(whole)
+    assert draw_uniform(keys, 50, "seed")[:, :7].equal(whole)
 
 
 def test_nothing_asked_for_is_nothing():
-    assert keyed_uniform([], 4).shape == (0, 4)
-    assert keyed_uniform(["a"], 0).shape == (1, 0)
+    assert draw_uniform([], 4).shape == (0, 4)
+    assert draw_uniform(["a"], 0).shape == (1, 0)
 
 
 @pytest.mark.parametrize("form", ["class", "sample"])

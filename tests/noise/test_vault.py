@@ -24,14 +24,14 @@ def same(a, b):
 def test_saved_and_loaded_is_the_same(ready, name):
     identity = replace(ready, name=name)
     path = vault.save(identity)
-    assert path == vault.path_of(name)
+    assert path == vault.locate(name)
     assert same(vault.load(name), identity)
     assert vault.exists(name)
     assert vault.list_names() == [name]
 
 
 def test_only_the_user_can_read_it(me):
-    path = vault.path_of("me")
+    path = vault.locate("me")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) & 0o077 == 0
     vault.save(replace(me, photos=2))
@@ -64,14 +64,14 @@ def test_a_file_exported_can_be_read_anywhere(me, tmp_path):
     "name", ["", " ", ".", "..", "../me", "a/b", "a\\b", "a:b", "a\0b", "a\nb", "x" * 201, "é" * 101]
 )
 def test_names_that_are_no_file_name_are_refused(name):
-    for call in (vault.path_of, vault.exists, vault.load, vault.delete):
+    for call in (vault.locate, vault.exists, vault.load, vault.delete):
         with pytest.raises(UsageError, match="take a plain word"):
             call(name)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 7, 8, 100, 1000, -1])
 def test_a_file_cut_off_is_refused(me, keep):
-    path = vault.path_of("me")
+    path = vault.locate("me")
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(StoreError, match="is not a whole safetensors file"):
         vault.load("me")
@@ -79,7 +79,7 @@ def test_a_file_cut_off_is_refused(me, keep):
 
 def test_every_byte_of_the_header_may_be_damaged(me):
     """One line for whatever the damage is; never another exception."""
-    path = vault.path_of("me")
+    path = vault.locate("me")
     whole = path.read_bytes()
     length = 8 + int.from_bytes(whole[:8], "little")
     told = []
@@ -138,21 +138,21 @@ def test_a_noise_of_another_form_is_refused(keep, delta):
     ],
 )
 def test_hostile_fields_are_refused(me, changed, tmp_path):
-    tensors, found = read_tensors(vault.path_of("me"))
+    tensors, found = read_tensors(vault.locate("me"))
     write_tensors(tmp_path / "hostile", tensors, {**found, **changed})
     with pytest.raises(StoreError):
         vault.read(tmp_path / "hostile")
 
 
 def test_a_name_in_a_file_cannot_lead_out_of_the_folder(me, cli, tmp_path):
-    tensors, found = read_tensors(vault.path_of("me"))
+    tensors, found = read_tensors(vault.locate("me"))
     write_tensors(tmp_path / "hostile", tensors, {**found, "name": "../../evil"})
     assert "cannot be used" in cli("identity", "import", tmp_path / "hostile", code=2).stderr
     assert vault.list_names() == ["me"]
 
 
 def test_missing_fields_and_other_files_are_refused(me, tmp_path):
-    tensors, found = read_tensors(vault.path_of("me"))
+    tensors, found = read_tensors(vault.locate("me"))
     write_tensors(tmp_path / "old", tensors, {key: value for key, value in found.items() if key != "slot"})
     with pytest.raises(StoreError, match="from another version"):
         vault.read(tmp_path / "old")

@@ -10,7 +10,7 @@ import pytest
 
 from faceshield.cli.recipes_report import build_sections
 from faceshield.core.results import Expected
-from faceshield.experiments.engine.plan import plan
+from faceshield.experiments.engine.plan import digest_config
 from faceshield.experiments.engine.recipe import find_recipes, read_recipe
 from faceshield.reports.plot import Plot
 from faceshield.reports.reproduction import Section, write_report
@@ -98,5 +98,5 @@ def test_every_recipe_and_every_stored_result_has_a_section(root, tmp_path):
     by_id = {section.id: section for section in found}
     for recipe in recipes:
         for result_, stale in by_id[recipe.id].results:
-            same = result_["config_sha256"] == plan(recipe, result_["scale"]).config_sha256
+            same = result_["config_sha256"] == digest_config(recipe, result_["scale"])
             assert stale != same

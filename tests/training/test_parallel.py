@@ -27,7 +27,7 @@ from faceshield.evaluation.accuracy import accuracy
 from faceshield.noise.error_min import ErrorMin
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, predict, train
-from faceshield.training.parallel import whole_batches
+from faceshield.training.parallel import share_batches
 from faceshield.training.runtime import Runtime
 
 BUDGET = Budget(96 / 255)  # digits are nearly black and white
@@ -243,7 +243,7 @@ def test_of_a_recipe_the_first_process_alone_writes_and_speaks(told):
 def test_whole_batch_norm_is_torchs():
     theirs, ours = network(), network()
     names = list(ours.state_dict())
-    whole_batches(ours, ALONE)
+    share_batches(ours, ALONE)
     assert list(ours.state_dict()) == names
     images = torch.rand(7, 3, 8, 8, generator=torch.Generator().manual_seed(0)) + 10  # a mean beside a small variance
     for _ in range(2):

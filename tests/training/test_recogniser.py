@@ -9,10 +9,10 @@ from torch import nn
 from faceshield.core.errors import UsageError
 from faceshield.data.mixing import mixup
 from faceshield.data.synthetic import synthesize_people
-from faceshield.models.margin import CosineHead, with_margin
+from faceshield.models.margin import CosineHead, add_margin
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.optim import rate
-from faceshield.training.recogniser import LR, MarginLoss, published_settings
+from faceshield.training.recogniser import LR, MarginLoss, read_published_settings
 from faceshield.training.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
@@ -28,13 +28,13 @@ class Small(nn.Module):
 
 
 def test_published_is_a_tenth_at_30_and_40_of_50_epochs():
-    how = published_settings()
+    how = read_published_settings()
     rates = [
         rate(how["schedule"], epoch, 50, lr=LR, milestones=how["milestones"])[0] for epoch in (0, 29, 30, 39, 40, 49)
     ]
     assert rates == pytest.approx([0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005])
     assert (how["weight_decay"], how["nesterov"]) == (5e-4, False)
-    assert published_settings(5)["milestones"] == (3, 4)
+    assert read_published_settings(5)["milestones"] == (3, 4)
 
 
 def test_loop_descends_the_margin_loss_and_tells_its_mean():
@@ -42,11 +42,11 @@ def test_loop_descends_the_margin_loss_and_tells_its_mean():
     x, y = people.images.float() / 255, people.labels
     network = build_seeded(lambda: Small(CosineHead(8, 2)), 0)
     with torch.no_grad():
-        expected = nn.functional.cross_entropy(with_margin(network(x), y), y)
+        expected = nn.functional.cross_entropy(add_margin(network(x), y), y)
     told = {}
     train(
         network, people, RUNTIME, epochs=30, seed=0, lr=LR, batch=16, augment=lambda images, rng: images,
-        criterion=MarginLoss(), on_epoch=told.__setitem__, **published_settings(30),
+        criterion=MarginLoss(), on_epoch=told.__setitem__, **read_published_settings(30),
     )  # fmt: skip
     assert told[0] == pytest.approx(float(expected), rel=1e-5)
     assert told[29] < 0.9 * told[0]

@@ -1,36 +1,33 @@
-"""What a cell is given, and what an experiment is: the function that runs a cell, its settings and its key."""
+"""What a cell may use: where data lies, folders for caches, the hardware, and a voice."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic
 
 from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
-from faceshield.core.results import Key
-from faceshield.core.schema import validate
-from faceshield.experiments.engine.settings import MADE_HERE, K, S, check_settings
 from faceshield.training.runtime import Runtime
 
-Say = Callable[[str], None]
-OnEpoch = Callable[[int, float], None]
-"""``on_epoch(epoch, loss)`` of ``training.loop.train``."""
+MADE_HERE = ("fabricated", "digits")  # data sets that need no file
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a cell may use: where data lies, a folder of its own recipe's for caches, the hardware, and a voice.
+    """What a cell may use.
 
-    ``shared`` is a folder for what several recipes can use; ``work`` where there is none. ``instead`` maps a data set's
-    name to that of another one that is read in its place; the result file says so.
+    Attributes:
+        data: the folder of the data sets.
+        work: a folder of the recipe's own for caches.
+        shared: a folder for what several recipes can use; ``work`` where there is none.
+        instead: a data set's name to that of another one that is read in its place; the result file says so.
     """
 
     data: Path
     work: Path
     runtime: Runtime
-    say: Say
+    say: Callable[[str], None]
     shared: Path | None = None
     instead: Mapping[str, str] = field(default_factory=dict)
 
@@ -53,8 +50,8 @@ class Context:
         path = self.locate(name)
         return fingerprint(path) if name not in MADE_HERE and path.exists() else name
 
-    def epochs(self, last: int) -> OnEpoch:
-        """A training's ``on_epoch`` that says a line every tenth epoch and after the ``last`` one."""
+    def epochs(self, last: int) -> Callable[[int, float], None]:
+        """An ``on_epoch`` of ``training.loop.train`` that says a line every tenth epoch and after the ``last`` one."""
 
         def report(epoch: int, loss: float) -> None:
             if epoch % 10 == 9 or epoch + 1 == last:
@@ -69,34 +66,3 @@ class Context:
         """
         recipe_copy = self.work / name
         return recipe_copy if self.shared is None or recipe_copy.is_file() else self.shared / name
-
-
-@dataclass(frozen=True)
-class Experiment(Generic[S, K]):
-    """``cell(key, seed, settings, context)`` returns a cell's metrics; ``settings`` and ``key`` declare its arguments.
-
-    ``inputs`` returns a text that changes with the data a cell reads, such as ``Context.content`` of each source; a
-    cell is then run again when its data changed. Give it to new experiments only: it changes the names of their caches.
-    """
-
-    cell: Callable[[K, int, S, Context], dict[str, Any]]
-    settings: type[S]
-    key: type[K]
-    inputs: Callable[[K, S, Context], str] | None = None
-
-    def run(self, key: Key, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
-        """The metrics of one cell, from a recipe's own words. Raises UsageError for words that are not declared."""
-        known, checked = self._check(key, settings)
-        return self.cell(known, seed, checked, context)
-
-    def fingerprint(self, key: Key, settings: Mapping[str, Any], context: Context) -> str:
-        """The text that ``inputs`` gives for a cell; "" for an experiment without ``inputs``."""
-        return "" if self.inputs is None else self.inputs(*self._check(key, settings), context)
-
-    def sources(self, key: Key, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """Names of what a cell reads below ``--data``."""
-        known, checked = self._check(key, settings)
-        return checked.sources(known)
-
-    def _check(self, key: Key, settings: Mapping[str, Any]) -> tuple[K, S]:
-        return validate(self.key, key, "key"), check_settings(self.settings, settings, "settings")

@@ -7,19 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from faceshield.core.cache import digest_json, load_or_make
+from faceshield.core.cache import load_or_make
+from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
 from faceshield.core.results import STAND_IN, Result
 from faceshield.core.store import read_json, write_json
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.plan import Plan, Planned, plan
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
+from faceshield.experiments.engine.plan import Planned, digest_config, plan
 from faceshield.experiments.engine.recipe import Recipe, Scale
 from faceshield.reports.benchmark import read_versions
 from faceshield.reports.figures import draw_all
-from faceshield.reports.results import estimate, stored_cells
+from faceshield.reports.results import estimate, read_stored_cells
 
 OnCell = Callable[[int, int, float | None], None]
 
@@ -36,9 +39,16 @@ class Run:
     seeds: Sequence[int] | None = None
 
     @cached_property
-    def plan(self) -> Plan:
-        """The cells, with the fingerprints of their data where the experiment gives them."""
+    def cells(self) -> tuple[Planned, ...]:
+        """The planned cells, with the fingerprints of their data where the experiment gives them."""
         return plan(self.recipe, self.scale, self.seeds, partial(self.experiment.fingerprint, context=self.context))
+
+    def select(self, only: int | None) -> list[Planned]:
+        """The cell of the number ``only``, those of ``seeds``, or all. Raises UsageError where none has the number."""
+        if only is not None and not 1 <= only <= len(self.cells):
+            raise UsageError(f"cell {only} does not exist; the recipe has cells 1 to {len(self.cells)} at this scale")
+        seeds = [cell.seed for cell in self.cells] if self.seeds is None else self.seeds
+        return [cell for cell in self.cells if only in (None, cell.number) and cell.seed in seeds]
 
     @property
     def path(self) -> Path:
@@ -56,7 +66,7 @@ class Run:
     @cached_property
     def data(self) -> dict[str, str]:
         """Fingerprints of all that the cells read; a note where it has gone since the cells were made."""
-        return {name: self._fingerprint(name) for name in self.sources(self.plan.cells)}
+        return {name: self._fingerprint(name) for name in self.sources(self.cells)}
 
     def _fingerprint(self, name: str) -> str:
         path, other = self.context.locate(name), self.context.instead.get(name)
@@ -64,10 +74,15 @@ class Run:
             return "not at hand when this was written"
         return ("" if other is None else f"{other}{STAND_IN}: ") + fingerprint(path)
 
-    def read_stored(self) -> list[dict[str, Any] | None]:
-        """What the result file holds of each cell of the plan, see :func:`faceshield.reports.results.stored_cells`."""
-        found = stored_cells(self.path, self.plan.config_sha256, self.data)
-        return [found.get(digest_json([cell.key, cell.seed])) for cell in self.plan.cells]
+    def read_stored(self) -> dict[int, dict[str, Any]]:
+        """The result file's cells by their numbers, see :func:`faceshield.reports.results.read_stored_cells`."""
+        stored = read_stored_cells(self.path, digest_config(self.recipe, self.scale), self.data)
+        pairs = product(self.cells, stored)
+        return {one.number: cell for one, cell in pairs if (one.key, one.seed) == (cell["key"], cell["seed"])}
+
+    def read_finished(self) -> list[dict[str, Any]]:
+        """The cells that are cached."""
+        return [read_json(self.cache(cell)) for cell in self.cells if self.cache(cell).is_file()]
 
 
 def run(this: Run, *, only: int | None = None, on_cell: OnCell | None = None) -> Path:
@@ -81,16 +96,16 @@ def run(this: Run, *, only: int | None = None, on_cell: OnCell | None = None) ->
     the first one alone writes. Raises UsageError where no cell has the number.
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    ranks = this.context.runtime.ranks
-    cells, chosen = this.plan.cells, this.plan.select(only, this.seeds)
+    ranks, chosen = this.context.runtime.ranks, this.select(only)
     ranks.once(lambda: _restore_caches(this))
     try:
-        for done, number in enumerate(chosen):
+        for done, planned in enumerate(chosen):
             if on_cell is not None:
-                on_cell(done, len(chosen), _seconds_left(this, [cells[each - 1] for each in chosen]))
-            _run_one(this, cells[number - 1], f"cell {number} of {len(cells)}")
+                waiting = [cell.key for cell in chosen if not this.cache(cell).is_file()]
+                on_cell(done, len(chosen), estimate(waiting, this.read_finished()))
+            _run_one(this, planned)
     except KeyboardInterrupt:
-        if ranks.rank == 0 and any(this.cache(cell).is_file() for cell in cells):
+        if ranks.rank == 0 and this.read_finished():
             _write(this, started)
         raise
     if on_cell is not None:
@@ -101,22 +116,17 @@ def run(this: Run, *, only: int | None = None, on_cell: OnCell | None = None) ->
 
 def _restore_caches(this: Run) -> None:
     """Write the caches that are gone, as in a fresh clone, from the stored result: the run then adds to it."""
-    for planned, cell in zip(this.plan.cells, this.read_stored(), strict=True):
-        if cell is not None and not this.cache(planned).is_file():
-            write_json(this.cache(planned), cell)
+    for number, cell in this.read_stored().items():
+        path = this.cache(this.cells[number - 1])
+        if not path.is_file():
+            write_json(path, cell)
 
 
-def _seconds_left(this: Run, chosen: Sequence[Planned]) -> float | None:
-    """What the cells that were asked for will still take, by all that are finished; None without any."""
-    done = [(cell.key, read_json(this.cache(cell))["wall_s"]) for cell in this.plan.cells if this.cache(cell).is_file()]
-    return estimate([cell.key for cell in chosen if not this.cache(cell).is_file()], done)
-
-
-def _run_one(this: Run, planned: Planned, number: str) -> None:
-    context = this.context
+def _run_one(this: Run, planned: Planned) -> None:
+    context, title = this.context, f"cell {planned.number} of {len(this.cells)}: {planned.title}"
 
     def make() -> dict[str, Any]:
-        context.say(f"{number}: {planned.title}")
+        context.say(title)
         begun = time.monotonic()
         metrics = this.experiment.run(planned.key, planned.seed, planned.settings, context)
         return {
@@ -130,14 +140,13 @@ def _run_one(this: Run, planned: Planned, number: str) -> None:
 
     cell = load_or_make(this.cache(planned), read_json, make, write_json, context.runtime.ranks)
     numbers = (f"{name} {value:.3g}" for name, value in cell["metrics"].items() if isinstance(value, float))
-    context.say(f"{number}: {planned.title}: {', '.join(numbers)}")
+    context.say(f"{title}: {', '.join(numbers)}")
 
 
 def _write(this: Run, started: str) -> None:
     """The result file of the cells that are cached, and its figures."""
-    recipe, scale, cells = this.recipe, this.scale, this.plan.cells
-    finished = [read_json(this.cache(cell)) for cell in cells if this.cache(cell).is_file()]
-    waiting = [cell for cell in cells if not this.cache(cell).is_file()]
+    recipe, scale, finished = this.recipe, this.scale, this.read_finished()
+    waiting = [cell for cell in this.cells if not this.cache(cell).is_file()]
     instead = "".join(f" --instead {name}={other}" for name, other in this.context.instead.items())
     here = this.context.runtime.describe()
     result: Result = {
@@ -149,10 +158,10 @@ def _write(this: Run, started: str) -> None:
         "started": started,
         "wall_s": round(sum(done["wall_s"] for done in finished), 1),
         "versions": read_versions(),
-        "config_sha256": this.plan.config_sha256,
+        "config_sha256": digest_config(recipe, scale),
         "data": this.data,
         "settings": recipe.at(scale),
-        **({"own_matrix": True} if "matrix" in recipe.scales[scale] else {}),
+        **({"own_matrix": True} if recipe.scales[scale].matrix else {}),
         "cells": finished,
         "not_run": [{"key": cell.key, "seed": cell.seed} for cell in waiting],
         "expected": [expected.model_dump(exclude_none=True) for expected in recipe.expected],

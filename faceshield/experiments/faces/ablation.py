@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from faceshield.attacks.table import countermeasure
-from faceshield.core.rng import keyed_uniform
+from faceshield.attacks.table import find_countermeasure
+from faceshield.core.rng import draw_uniform
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.faces.battery import describe_data
 from faceshield.experiments.faces.crops import CloakedKey, CropsSettings, cloak_people
 from faceshield.models.resnet import resnet18
@@ -68,7 +69,7 @@ def ablation(key: AblationKey, seed: int, settings: CropsSettings, context: Cont
 
 
 def _handle(data: Examples, size: int) -> Examples:
-    way = (keyed_uniform(data.ids, 1, "handled")[:, 0] * len(WAYS)).long()
+    way = (draw_uniform(data.ids, 1, "handled")[:, 0] * len(WAYS)).long()
     images = data.images.new_empty(len(data), 3, size, size)
     for number, name in enumerate(WAYS):
         if (way == number).any():
@@ -77,7 +78,7 @@ def _handle(data: Examples, size: int) -> Examples:
 
 
 def _collect(pictures: Tensor, way: str, size: int) -> Tensor:
-    return crop_canvas(countermeasure(way).apply(pictures), size)
+    return crop_canvas(find_countermeasure(way).apply(pictures), size)
 
 
 EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, describe_data)

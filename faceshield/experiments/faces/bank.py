@@ -15,8 +15,8 @@ from faceshield.core.store import write_tensors
 from faceshield.data.examples import Examples
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.pgd import Shape, Transform
@@ -46,7 +46,7 @@ CHANNELS: dict[Channels, Shape | None] = {"free": None, "blue-apart": _together(
 
 
 class NetworkSettings(Settings):
-    """Of a small network made on :func:`source_faces`; ``photos`` a class are for fabricated people only."""
+    """Of a small network made on :func:`read_source`; ``photos`` a class are for fabricated people only."""
 
     people: Source
     classes: int
@@ -74,14 +74,13 @@ class BankKey(CellKey):
 
 def bank(key: BankKey, seed: int, settings: BankSettings, context: Context) -> dict[str, Any]:
     """Make and keep a bank."""
-    data = source_faces(settings, context)
-    path = context.work / f"bank-{key.views}-{seed}.safetensors"
+    data = read_source(settings, context)
     made = make_bank(data, VIEWS[key.views], seed, settings, context)
-    context.runtime.ranks.once(lambda: write_tensors(path, *made.content))
-    return {**made.metrics, "file": path.name, "identities": len(data.classes), "photos": len(data)}
+    file = write_made(f"bank-{key.views}-{seed}", made.content, context)
+    return {**made.metrics, "file": file, "identities": len(data.classes), "photos": len(data)}
 
 
-def source_faces(settings: NetworkSettings, context: Context) -> Examples:
+def read_source(settings: NetworkSettings, context: Context) -> Examples:
     """The people whose faces the noise is made on: CelebA-100 in place, or fabricated ones at smoke scale."""
     if settings.people == "fabricated":
         return synthesize_people(settings.classes, settings.photos, seed=7)
@@ -90,6 +89,13 @@ def source_faces(settings: NetworkSettings, context: Context) -> Examples:
         raise UsageError(f"{settings.people} has {len(data.classes)} people, {settings.classes} were asked for")
     chosen = data.select(data.labels < settings.classes)
     return Examples(chosen.images, chosen.labels, chosen.ids, data.classes[: settings.classes])
+
+
+def write_made(name: str, content: Tensors, context: Context) -> str:
+    """Write what a cell has made into the recipe's folder; returns the file's name."""
+    path = context.work / f"{name}.safetensors"
+    context.runtime.ranks.once(lambda: write_tensors(path, *content))
+    return path.name
 
 
 class Bank(NamedTuple):

@@ -13,14 +13,15 @@ from faceshield.attacks.base import Countermeasure
 from faceshield.attacks.collected import collect, make_pairs
 from faceshield.attacks.finetune import BATCH, CLIP, EPOCHS, RATE, FineTuned
 from faceshield.attacks.frozen import find_nearest, fit_probe
-from faceshield.attacks.table import Name, countermeasure
-from faceshield.auditing.pretrained import pretrained
+from faceshield.attacks.table import Name, find_countermeasure
+from faceshield.auditing.pretrained import load_recogniser
 from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.data.examples import Examples
 from faceshield.evaluation.embed import combine, embed_pairs
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.faces.crops import (
     Cloaked,
     CloakedKey,
@@ -62,7 +63,7 @@ def battery(key: BatteryKey, seed: int, settings: BatterySettings, context: Cont
     classifier on its features; fine-tuning trains all its layers further. See
     :func:`faceshield.training.attack.attack` for the metrics of training.
     """
-    against = countermeasure(key.countermeasure)
+    against = find_countermeasure(key.countermeasure)
     made = cloak_people(key, seed, settings, context)
     if key.attacker in ON_FEATURES:
         return _attack_by_features(key.attacker, against, made, context)
@@ -133,7 +134,7 @@ def _load_or_embed(against: Countermeasure, images: Tensor, context: Context) ->
 
 def _embed(images: Tensor, context: Context) -> Tensor:
     """(N, 128) of canvas pictures (N, 3, S, S) uint8."""
-    recogniser = pretrained(context.runtime.device)
+    recogniser = load_recogniser(context.runtime.device)
     parts = [
         combine(embed_pairs(_crop_chips(part.to(recogniser.device)), recogniser.forward), unit=False)
         for part in images.split(64)
@@ -149,7 +150,7 @@ def _save_chips(images: Tensor) -> Tensor:
 def _crop_chips(images: Tensor) -> Tensor:
     """(N, 3, 150, 150) in [0, 1] of canvas pictures (N, 3, S, S) uint8: the canvas's template on ResNet-29's chip."""
     points = template(images.shape[-1], (CANVAS - 112) / 2)
-    return warp(images, fit_similarity(points, DLIB_150), (resnet29.CHIP, resnet29.CHIP))
+    return warp(images, fit_similarity(points, DLIB_150), (resnet29.CROP_SIZE, resnet29.CROP_SIZE))
 
 
 EXPERIMENT = Experiment(battery, BatterySettings, BatteryKey, describe_data)

@@ -19,12 +19,12 @@ from faceshield.data.examples import HELD_OUT, Examples
 from faceshield.data.exposure import Exposure
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
-from faceshield.experiments.faces.bank import CHANNELS, VIEWS, BankSettings, Channels, ViewName, make_bank, source_faces
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
+from faceshield.experiments.faces.bank import CHANNELS, VIEWS, BankSettings, Channels, ViewName, make_bank, read_source
 from faceshield.models import weights
 from faceshield.noise.base import add_rounded
-from faceshield.noise.identity import choose_class, correlation, private_noise
+from faceshield.noise.identity import choose_class, correlation, make_private_noise
 from faceshield.noise.surrogate import SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
 from faceshield.training.attack import AUGMENTS, AugmentName, attack
@@ -193,7 +193,7 @@ def _load_bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> 
     path, making = context.work / f"bank-{views}-{channels}.safetensors", settings.bank
 
     def make() -> Tensors:
-        data, seed = source_faces(making, context), derive_seed("bank")
+        data, seed = read_source(making, context), derive_seed("bank")
         return make_bank(data, VIEWS[views], seed, making, context, CHANNELS[channels]).content
 
     return load_or_make_tensors(path, make, context.runtime.ranks)[0]["delta"]
@@ -206,13 +206,13 @@ def _load_or_fit(
     runtime, steps = context.runtime, settings.steps
     if steps is None:
         raise UsageError("tailored noise needs the setting steps; 60 are enough")
-    decides = [secret, steps, repr(view), weights.digest(SURROGATES), str(runtime.dtype)]
+    decides = [secret, steps, repr(view), weights.digest_files(SURROGATES), str(runtime.dtype)]
     digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
     path = context.cache_path(f"tailored-{digest[:16]}.safetensors")
 
     def make() -> Tensors:
         ensemble = load_ensemble(SURROGATES, runtime.prepare)
-        delta, _ = private_noise(
+        delta, _ = make_private_noise(
             photos.to(runtime.device), classes, ensemble, Budget(), view, secret, steps=steps
         )  # fmt: skip
         return {"delta": delta.cpu()}, {"secret": secret, "photos": len(photos)}

@@ -14,8 +14,8 @@ from faceshield.core.errors import PhotoError
 from faceshield.core.types import Face
 from faceshield.data.layouts import read_layout
 from faceshield.data.synthetic import synthesize_people
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
+from faceshield.experiments.engine.context import MADE_HERE, Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.faces.align import make_face
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.carry import carry, compose

@@ -22,18 +22,18 @@ from faceshield.data.examples import Examples, concatenate
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import FolderTree, read_tree
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.experiments.engine.experiment import CellKey, Settings, Source
 from faceshield.models.inception_resnet import Head
 from faceshield.models.recognition import Network
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
-from faceshield.noise.file import data_digest, read_noise, write_noise
+from faceshield.noise.file import digest_data, read_noise, write_noise
 from faceshield.noise.surrogate import load_bank
 from faceshield.noise.transforms import PlainCrop
 from faceshield.training.attack import AUGMENTS, AugmentName
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
-from faceshield.training.recogniser import MarginLoss, published_settings
+from faceshield.training.recogniser import MarginLoss, read_published_settings
 
 
 class IdentitySettings(Settings):
@@ -83,11 +83,11 @@ class HandedKey(CellKey):
     model: Network = "resnet18"
 
 
-def training_options(model: str, settings: IdentitySettings) -> dict[str, Any]:
+def list_training_options(model: str, settings: IdentitySettings) -> dict[str, Any]:
     """The arguments of :func:`faceshield.training.loop.train` that differ from its defaults."""
     asked: dict[str, Any] = {"batch": settings.batch}
     if settings.schedule == "steps":
-        asked |= published_settings(settings.epochs)
+        asked |= read_published_settings(settings.epochs)
     if model == "inception_resnet_v1" and settings.head == "margin":
         asked["criterion"] = MarginLoss()
     return asked
@@ -168,7 +168,7 @@ def _load_or_make_noise(data: Examples, seed: int, settings: IdentitySettings, c
     budget = Budget(settings.epsilon_255 / 255)
     view = settings.augment if settings.known_augment else None
     steps = settings.model_dump(include={"fit_steps", "subset", "stop_error", "rounds"})
-    decides = [rate, width, settings.epsilon_255, view, steps, seed, data_digest(data), str(runtime.dtype)]
+    decides = [rate, width, settings.epsilon_255, view, steps, seed, digest_data(data), str(runtime.dtype)]
     path = context.cache_path(f"noise-{digest_json(decides)[:16]}.safetensors")
 
     def tell(number: int, error: float, delta: Tensor) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from faceshield.auditing.pretrained import pretrained
+from faceshield.auditing.pretrained import load_recogniser
 from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
 from faceshield.core.types import Progress
@@ -19,12 +19,12 @@ from faceshield.data.tree import read_tree
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, score_pairs, verify_pairs
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import MADE_HERE, CellKey, Settings, Source
+from faceshield.experiments.engine.context import MADE_HERE, Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.dataset import Frame, align_dataset
 from faceshield.faces.kept import KeptDetector
-from faceshield.models.pretrained import pretrained as known
+from faceshield.models.pretrained import pretrained
 
 CANVAS = Frame(112, margin=8)  # the pictures whose middle ``data.canvas.crop_canvas`` takes
 
@@ -53,9 +53,9 @@ class LfwKey(CellKey):
 
 def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Context) -> dict[str, Any]:
     """One cell."""
-    recogniser = pretrained(context.runtime.device, name=key.recogniser)
+    recogniser = load_recogniser(context.runtime.device, name=key.recogniser)
     if settings.lfw in MADE_HERE:
-        pairs, enrolled = _synthesize_pairs(settings, recogniser, known(key.recogniser).spec.size)
+        pairs, enrolled = _synthesize_pairs(settings, recogniser, pretrained(key.recogniser).spec.size)
     else:
         pairs, enrolled = _read_official(settings, recogniser, context)
     features = combine(enrolled.raw, flip=key.flip, unit=key.score == "cosine")

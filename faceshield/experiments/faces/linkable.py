@@ -19,7 +19,8 @@ from faceshield.evaluation.residual import (
     linkability_roc,
     spectrum,
 )
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.faces.battery import describe_data
 from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CloakedSettings, cloak_people
 from faceshield.noise.surrogate import load_bank

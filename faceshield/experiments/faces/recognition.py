@@ -8,16 +8,17 @@ import torch
 
 from faceshield.data.examples import HELD_OUT
 from faceshield.data.unlearnable import unlearnable
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,
     assign_noise,
     describe_data,
+    list_training_options,
     read_people,
-    training_options,
 )
-from faceshield.models.recognition import network_of
+from faceshield.models.recognition import build_network
 from faceshield.training.attack import AUGMENTS, attack
 from faceshield.training.loop import build_seeded
 
@@ -42,10 +43,10 @@ def recognition(key: HandedKey, seed: int, settings: RecognitionSettings, contex
         errors = noise.provenance.get("errors", [])
         extra = {"rounds": len(errors), "error_final": errors[-1]} if errors else {}
         training = unlearnable(training, noise, torch.isin(training.labels, torch.tensor(protected)))
-    network = build_seeded(lambda: network_of(key.model, len(people.classes), settings.width, settings.head), seed)
+    network = build_seeded(lambda: build_network(key.model, len(people.classes), settings.width, settings.head), seed)
     metrics = attack(
         training, clean, protected, seed, context.runtime, epochs=settings.epochs, lr=settings.lr, network=network,
-        augment=AUGMENTS[settings.augment], say=context.say, **training_options(key.model, settings),
+        augment=AUGMENTS[settings.augment], say=context.say, **list_training_options(key.model, settings),
     )  # fmt: skip
     return {**metrics, **extra}
 

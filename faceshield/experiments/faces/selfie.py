@@ -9,8 +9,8 @@ from faceshield.auditing.framing import Collector
 from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.rng import derive_seed
 from faceshield.data.examples import HELD_OUT, Examples, concatenate
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
 from faceshield.training.attack import attack
 

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from faceshield.core.rng import derive_seed, generator
-from faceshield.core.store import write_tensors
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey
-from faceshield.experiments.faces.bank import NetworkSettings, source_faces
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment
+from faceshield.experiments.faces.bank import NetworkSettings, read_source, write_made
 from faceshield.models.resnet import resnet18
 from faceshield.noise.base import add_rounded
 from faceshield.noise.surrogate import load_bank
@@ -39,7 +38,7 @@ class SurrogateKey(CellKey):
 
 def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context: Context) -> dict[str, Any]:
     """Train and keep one."""
-    data = source_faces(settings, context)
+    data = read_source(settings, context)
     classes = len(data.classes)
     bank = load_bank().delta
     network = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), derive_seed(seed, key.grey))
@@ -56,15 +55,13 @@ def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context
         losses.append(theta.fit(view((cloaked.float() / 255).to(device), rng), labels.to(device)).mean())
         if step % LAST == LAST - 1:
             context.say(f"  step {step + 1} of {settings.steps}: loss {_mean(losses):.3f}")
-    path = context.work / f"surrogate-{key.grey}-{seed}.safetensors"
-    state = network.float().cpu().state_dict()
     fields = {"width": settings.width, "classes": classes, "seed": seed}
-    context.runtime.ranks.once(lambda: write_tensors(path, state, fields))
+    state = network.float().cpu().state_dict()
     return {
         "train_loss": _mean(losses),
         "identities": classes,
         "seconds": round(time.monotonic() - begun, 1),
-        "file": path.name,
+        "file": write_made(f"surrogate-{key.grey}-{seed}", (state, fields), context),
     }
 
 

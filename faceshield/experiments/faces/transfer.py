@@ -23,8 +23,8 @@ from faceshield.evaluation.distractors import load_distractors
 from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
 from faceshield.evaluation.search import Search, concatenate_searches, search
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.detector import Detector

@@ -17,20 +17,20 @@ from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.roc import Scores, roc
 from faceshield.evaluation.verification import score_pairs, verify_pairs
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import MADE_HERE, Source
+from faceshield.experiments.engine.context import MADE_HERE, Context
+from faceshield.experiments.engine.experiment import Experiment, Source
 from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,
     assign_noise,
     describe_data,
+    list_training_options,
     read_people,
     synthesize_faces,
-    training_options,
 )
 from faceshield.experiments.faces.lfw import align_photos
 from faceshield.models.inception_resnet import InceptionResnetV1
-from faceshield.models.recognition import network_of
+from faceshield.models.recognition import build_network
 from faceshield.models.resnet import ResNet
 from faceshield.noise.base import Forward
 from faceshield.training.attack import AUGMENTS
@@ -94,14 +94,14 @@ def verification(key: VerificationKey, seed: int, settings: VerificationSettings
         noise = assign_noise(key, seed, training, names, settings, context)
         labels = torch.tensor([people.classes.index(name) for name in names])
         training = unlearnable(training, noise, torch.isin(training.labels, labels))
-    network = build_seeded(lambda: network_of(key.model, len(people.classes), settings.width, settings.head), seed)
+    network = build_seeded(lambda: build_network(key.model, len(people.classes), settings.width, settings.head), seed)
     context.runtime.place(network.eval())
     forward, device = _build_forward(network, context), context.runtime.device
     floors = [(probe.scores(forward, device), probe.scores(_flatten_pixels, device)) for probe in probes]
     train(
         network, training, context.runtime, epochs=settings.epochs, seed=seed, lr=settings.lr,
         augment=AUGMENTS[settings.augment], on_epoch=context.epochs(settings.epochs),
-        **training_options(key.model, settings),
+        **list_training_options(key.model, settings),
     )  # fmt: skip
     metrics: dict[str, Any] = {"training_photos": len(training)}
     for probe, (untrained, pixels) in zip(probes, floors, strict=True):

@@ -14,18 +14,19 @@ from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.accuracy import accuracy
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.paper.classify import (
     ClassifySettings,
     CollectorKey,
     DataKey,
+    ExposedKey,
     describe_inputs,
     fit,
     measure_outcome,
 )
 from faceshield.experiments.paper.network import open_split
 from faceshield.experiments.paper.noises import NoiseKey, load_or_make_noise
-from faceshield.experiments.paper.protected import ExposedKey, exposure
 from faceshield.training.loop import predict
 
 
@@ -45,7 +46,7 @@ def backdoor(key: BackdoorKey, seed: int, settings: ClassifySettings, context: C
     chosen = settings.select_set(key)
     data, test = open_split(chosen, "train", context).sort(), open_split(chosen, "test", context)
     noise = load_or_make_noise(key, seed, data, test, chosen, context)
-    training = unlearnable(data, noise, exposure(key, seed).mask(data))
+    training = unlearnable(data, noise, key.mask(data, seed))
     result = fit(training, test, chosen, key, seed, context)
     target = draw_other_labels(test, seed)
     attacked = add_trigger(test, noise, target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -14,11 +14,12 @@ from faceshield.core.errors import UsageError
 from faceshield.core.schema import suggest
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
+from faceshield.data.exposure import Exposure
 from faceshield.data.unlearnable import unlearnable
 from faceshield.evaluation.accuracy import Scores, evaluate
 from faceshield.evaluation.visibility import linf_255
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Settings
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings
 from faceshield.experiments.paper.network import (
     AugmentMixName,
     TrainedNetwork,
@@ -29,7 +30,6 @@ from faceshield.experiments.paper.network import (
 )
 from faceshield.experiments.paper.network_cache import train_once
 from faceshield.experiments.paper.noises import NoiseKey, NoiseSettings, load_or_make_noise
-from faceshield.experiments.paper.protected import ExposedKey, Part, exposure, part
 from faceshield.models.zoo import Network
 from faceshield.training.adversarial import Adversary
 from faceshield.training.loop import predict
@@ -59,6 +59,23 @@ class CollectorKey(CellKey):
 
     model: Network | None = None
     augment: AugmentMixName | None = None
+
+
+class ExposedKey(CellKey):
+    """``percent`` of each class carries noise, or the classes ``protected`` (names joined by "+"), or all (§4.3)."""
+
+    percent: float | None = None
+    protected: str | None = None
+
+    def names(self) -> tuple[str, ...]:
+        """The classes that a cell protects by name; () where it names none."""
+        return () if self.protected is None else tuple(self.protected.split("+"))
+
+    def mask(self, data: Examples, seed: int) -> Tensor:
+        """(n,) bool: which examples of ``data`` carry noise; a percentage is drawn from ``seed``."""
+        if self.percent is not None:
+            return Exposure(fraction=self.percent / 100, seed=seed).mask(data)
+        return Exposure(classes=self.names() or None).mask(data)
 
 
 class ClassifySettings(NoiseSettings):
@@ -114,9 +131,9 @@ class ClassifySettings(NoiseSettings):
 
 
 class ClassifyKey(NoiseKey, ExposedKey, DataKey, CollectorKey):
-    """``trained_on`` is what of partly protected data the collector gets."""
+    """``trained_on`` is what of partly protected data the collector gets (Table 2)."""
 
-    trained_on: Part = "both"
+    trained_on: Literal["both", "clean", "unlearnable"] = "both"
 
 
 def classify(key: ClassifyKey, seed: int, settings: ClassifySettings, context: Context) -> dict[str, Any]:
@@ -128,12 +145,13 @@ def classify(key: ClassifyKey, seed: int, settings: ClassifySettings, context: C
     chosen = settings.select_set(key)
     data, test = open_split(chosen, "train", context).sort(), open_split(chosen, "test", context)
     training, extra = data, {}
-    mask = exposure(key, seed).mask(data)
+    mask = key.mask(data, seed)
     if key.noise != "none":
         noise = load_or_make_noise(key, seed, data, test, chosen, context)
         training = unlearnable(data, noise, mask, variant=key.variant(), place_seed=seed)
         extra = {"linf_255": _linf_255(data, training), **_describe_noise(noise)}
-    training = part(training, mask, key.trained_on)
+    if key.trained_on != "both":
+        training = training.select(mask if key.trained_on == "unlearnable" else ~mask)
     result = fit(training, test, chosen, key, seed, context)
     return {**measure_outcome(result, training, test, context, key.names()), **extra}
 

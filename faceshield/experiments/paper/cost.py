@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.paper.classify import ClassifySettings
 from faceshield.experiments.paper.network import Training, describe_data, fit_network, open_split
 from faceshield.experiments.paper.noises import NoiseKey, load_or_make_noise

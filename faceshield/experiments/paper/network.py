@@ -14,8 +14,8 @@ from faceshield.data.mixing import Mix, cutmix, mixup
 from faceshield.data.policy import fast_autoaugment
 from faceshield.data.sources import Split, open_data
 from faceshield.evaluation.accuracy import accuracy, class_accuracy
-from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.settings import MADE_HERE, Settings, Source
+from faceshield.experiments.engine.context import MADE_HERE, Context
+from faceshield.experiments.engine.experiment import Settings, Source
 from faceshield.models.zoo import Network, build
 from faceshield.training.adversarial import Adversary
 from faceshield.training.history import History, Tested

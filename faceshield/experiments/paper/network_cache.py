@@ -10,16 +10,16 @@ from faceshield.core.store import read_tensors, write_tensors
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.paper.network import TrainedNetwork, Training, TrainingSettings, fit_network
 from faceshield.models.zoo import build
-from faceshield.noise.file import data_digest
+from faceshield.noise.file import digest_data
 from faceshield.training.history import History
 
 
 def train_once(training: Training, context: Context) -> TrainedNetwork:
-    """:func:`load_or_train` at :func:`network_path`, which every recipe shares."""
-    return load_or_train(network_path(training, context), training, context)
+    """:func:`load_or_train` at :func:`find_network_path`, which every recipe shares."""
+    return load_or_train(find_network_path(training, context), training, context)
 
 
-def network_path(training: Training, context: Context) -> Path:
+def find_network_path(training: Training, context: Context) -> Path:
     """Where :func:`train_once` keeps its network."""
     settings, seed, adversary = training.settings, training.seed, training.adversary
     options = {name: getattr(settings, name) for name in TrainingSettings.model_fields if name not in _PICTURES}
@@ -27,7 +27,7 @@ def network_path(training: Training, context: Context) -> Path:
         options["epochs"] = training.epochs
     parts = (training.data, training.test)
     decides = [
-        options, seed, [[data_digest(part), part.sort().labels.tolist(), part.classes] for part in parts],
+        options, seed, [[digest_data(part), part.sort().labels.tolist(), part.classes] for part in parts],
         None if adversary is None else asdict(adversary), str(context.runtime.dtype),
     ]  # fmt: skip
     return context.cache_path(f"network-{digest_json(decides)[:16]}.safetensors")

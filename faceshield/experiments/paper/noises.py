@@ -17,15 +17,15 @@ from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import Variant
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.settings import CellKey
+from faceshield.experiments.engine.experiment import CellKey
 from faceshield.experiments.paper.network import Training, TrainingSettings
 from faceshield.experiments.paper.network_cache import load_or_train
 from faceshield.models.zoo import Network, build
 from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
-from faceshield.noise.file import data_digest, read_noise, write_noise
+from faceshield.noise.file import digest_data, read_noise, write_noise
 from faceshield.noise.presets import Setting, find_preset
-from faceshield.noise.registry import LEARNER_RATE, TRAINED, MethodName, noise_method
+from faceshield.noise.registry import LEARNER_RATE, TRAINED, MethodName, build_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
 
@@ -70,7 +70,7 @@ class NoiseSettings(TrainingSettings):
             if form not in get_args(Form):
                 raise ValueError(f"{entry!r} names no noise and form; write it like 'error-min sample'")
             try:
-                noise_method(name, "sample" if form == "sample" else "class", **{**_SIZE.get(name, {}), **options})
+                build_method(name, "sample" if form == "sample" else "class", **{**_SIZE.get(name, {}), **options})
             except UsageError as error:
                 raise ValueError(f"{entry}: {error}") from None
         return generate
@@ -135,11 +135,11 @@ def plan_noise(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings
     options = {**find_preset(key.setting, name, form, epsilon), **settings.generate.get(f"{name} {form}", {})}
     if key.size is not None:
         options["patch"] = [key.size, key.size]
-    method = noise_method(name, form, epsilon=epsilon, **options)
+    method = build_method(name, form, epsilon=epsilon, **options)
     rate = settings.surrogate_lr or LEARNER_RATE[key.variant()]
     surrogate = [settings.surrogate, settings.surrogate_width or settings.width, rate]
     trained = settings.model_dump(mode="json", include=_DECIDE) if name in TRAINED else None
-    decides = [name, form, options, epsilon, surrogate, trained, seed, data_digest(data), str(context.runtime.dtype)]
+    decides = [name, form, options, epsilon, surrogate, trained, seed, digest_data(data), str(context.runtime.dtype)]
     return NoiseJob(method, rate, context.cache_path(f"noise-{digest_json(decides)[:16]}.safetensors"))
 
 
@@ -148,14 +148,14 @@ def _surrogate(
 ) -> nn.Module:
     """The surrogate θ: with initial weights, or ``trained`` on clean pictures. The attacker trains another network."""
     if not trained:
-        return fresh_surrogate(len(data.classes), seed, settings)
+        return build_surrogate(len(data.classes), seed, settings)
     training, path = plan_surrogate(seed, data, test, settings, context)
     if not path.is_file():
         context.say("  training the network that error-maximizing noise is made against")
     return load_or_train(path, training, context).model
 
 
-def fresh_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Module:
+def build_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Module:
     """θ with its initial weights."""
     width = settings.surrogate_width or settings.width
     return build_seeded(lambda: build(settings.surrogate, classes, width=width), derive_seed(seed, "surrogate"))
@@ -169,6 +169,6 @@ def plan_surrogate(
     changed = {"width": settings.surrogate_width or settings.width, "model": settings.surrogate}
     chosen = TrainingSettings.model_validate({**options, **changed})
     epochs, start_seed = settings.surrogate_epochs or settings.epochs, derive_seed(seed, "surrogate")
-    decides = [chosen.model_dump(mode="json"), epochs, start_seed, data_digest(data), str(context.runtime.dtype)]
+    decides = [chosen.model_dump(mode="json"), epochs, start_seed, digest_data(data), str(context.runtime.dtype)]
     path = context.cache_path(f"trained-{digest_json(decides)[:16]}.safetensors")
     return Training(data, test, chosen, start_seed, epochs=epochs), path

@@ -12,12 +12,11 @@ from faceshield.core.types import Noise
 from faceshield.data.examples import Examples, concatenate
 from faceshield.data.sources import Split
 from faceshield.data.unlearnable import unlearnable
-from faceshield.experiments.engine.context import Context, Experiment
-from faceshield.experiments.engine.settings import CellKey, Source
-from faceshield.experiments.paper.classify import ClassifySettings, CollectorKey, fit, measure_outcome
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Source
+from faceshield.experiments.paper.classify import ClassifySettings, CollectorKey, ExposedKey, fit, measure_outcome
 from faceshield.experiments.paper.network import describe_data, open_split
 from faceshield.experiments.paper.noises import NoiseKey, load_or_make_noise
-from faceshield.experiments.paper.protected import ExposedKey, exposure
 
 
 class TransferSettings(ClassifySettings):
@@ -92,7 +91,7 @@ def mapped_classes(key: MappedKey, seed: int, settings: TransferSettings, contex
         noise = load_or_make_noise(
             key, seed, *_open_both(settings, settings.source, settings.source_only, context), settings, context
         )
-        training = unlearnable(data, rename_keys(noise, settings.mapping), exposure(key, seed).mask(data))
+        training = unlearnable(data, rename_keys(noise, settings.mapping), key.mask(data, seed))
         extra = {"seconds_noise": noise.provenance["seconds"]}
     result = fit(training, test, settings, key, seed, context)
     return {**measure_outcome(result, training, test, context, key.names()), **extra}

@@ -16,9 +16,9 @@ from faceshield.core.errors import UsageError
 from faceshield.core.fingerprint import fingerprint
 from faceshield.experiments.engine import dry_run as looking
 from faceshield.experiments.engine import run as running
-from faceshield.experiments.engine.context import Context, Experiment
+from faceshield.experiments.engine.context import Context
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.experiments.engine.recipe import Recipe
-from faceshield.experiments.engine.settings import CellKey, Settings, Source
 from faceshield.reports.results import estimate
 from faceshield.training.runtime import Runtime
 
@@ -156,7 +156,7 @@ def test_progress_is_told_with_what_is_left(context, tmp_path):
 
 
 KEYS = st.sampled_from([{"noise": "none"}, {"noise": "bank"}, {"noise": "tailored"}])
-TIMED = st.lists(st.tuples(KEYS, st.floats(0.1, 1e5)), max_size=6)
+TIMED = st.lists(st.fixed_dictionaries({"key": KEYS, "wall_s": st.floats(0.1, 1e5)}), max_size=6)
 
 
 @given(st.lists(KEYS, max_size=6), TIMED)
@@ -167,12 +167,12 @@ def test_an_estimate_lies_between_the_quickest_and_the_slowest(open_, done):
     elif not done:
         assert seconds is None
     else:
-        times = [time for _, time in done]
+        times = [cell["wall_s"] for cell in done]
         assert min(times) * len(open_) * (1 - 1e-9) <= seconds <= max(times) * len(open_) * (1 + 1e-9)
 
 
 def test_an_estimate_goes_by_the_same_key_first():
-    done = [({"a": 1}, 10.0), ({"a": 1}, 20.0), ({"a": 2}, 90.0)]
+    done = [{"key": {"a": a}, "wall_s": seconds} for a, seconds in ((1, 10.0), (1, 20.0), (2, 90.0))]
     assert estimate([{"a": 1}, {"a": 1}, {"a": 3}], done) == 15 + 15 + 40
 
 
@@ -182,9 +182,9 @@ def test_an_estimate_goes_by_the_same_key_first():
 def test_the_plan_names_cells_data_disk_and_hours(context, tmp_path):
     recipe, calls = Recipe(**GOOD), []
     found = dry_run(recipe, "mini", adding(calls), context, tmp_path / "results")
-    assert [cell.seed for cell in found.cells] == [0, 1] * 5
-    assert found.numbers == tuple(range(1, 11))
-    assert found.done == (False,) * 10
+    assert [(cell.number, cell.seed, done) for cell, done, _ in found.cells] == [
+        (number, (number - 1) % 2, False) for number in range(1, 11)
+    ]
     assert found.data == {tmp_path / "data/crowd": False}
     assert (found.used_bytes, found.seconds) == (0, None)
     assert found.basis.startswith("no cell is stored in ")
@@ -198,9 +198,9 @@ def test_the_plan_names_cells_data_disk_and_hours(context, tmp_path):
     path.write_text(json.dumps({**read(path), "device": "a slow one", "cells": timed}), encoding="utf-8")
     for left in (True, False):
         found = dry_run(recipe, "mini", adding(calls), context, tmp_path / "results")
-        assert found.done == (False, False, True, *(False,) * 7), "a run would add to that file"
+        assert [cell.number for cell, done, _ in found.cells if done] == [3], "a run would add to that file"
         assert (found.seconds, found.basis) == (900, "good.mini.json, made on a slow one")
-        assert found.each == (100, 100, 0, *(100,) * 7)
+        assert [seconds for *_, seconds in found.cells] == [100, 100, 0, *(100,) * 7]
         if left:
             assert found.used_bytes == cache.stat().st_size
             cache.unlink()
@@ -212,9 +212,9 @@ def test_the_plan_is_of_the_cells_that_were_asked_for(context, tmp_path):
     timed = [{**cell, "wall_s": 100.0} for cell in read(path)["cells"]]
     path.write_text(json.dumps({**read(path), "cells": timed}), encoding="utf-8")
     found = dry_run(Recipe(**GOOD), "mini", adding([]), context, tmp_path, seeds=[1])
-    assert (found.numbers, found.seconds) == ((2, 4, 6, 8, 10), 500)
+    assert ([cell.number for cell, *_ in found.cells], found.seconds) == ([2, 4, 6, 8, 10], 500)
     found = dry_run(Recipe(**GOOD), "mini", adding([]), context, tmp_path, only=3)
-    assert (found.numbers, found.done, found.seconds) == ((3,), (True,), 0)
+    assert [(cell.number, done, seconds) for cell, done, seconds in found.cells] == [(3, True, 0)]
     with pytest.raises(UsageError, match="has cells 1 to 10"):
         dry_run(Recipe(**GOOD), "mini", adding([]), context, tmp_path, only=11)
 

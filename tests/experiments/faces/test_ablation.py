@@ -10,10 +10,10 @@ from faceshield.core.errors import UsageError
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import ablation as experiment
 from faceshield.experiments.faces import crops
 from faceshield.experiments.faces.ablation import EXPERIMENT, VIEWS, WAYS
+from faceshield.experiments.registry import load_experiment
 from faceshield.noise.transforms import Transforms
 
 ablation = EXPERIMENT.run
@@ -52,11 +52,11 @@ def test_the_views_differ_in_what_their_names_say():
 def test_a_cell_makes_its_noise_under_its_own_views(context, recipe, monkeypatch):
     seen = []
 
-    def private_noise(photos, slots, forward, budget, view, secret, *, steps):
+    def make_private_noise(photos, slots, forward, budget, view, secret, *, steps):
         seen.append(view)
         return torch.zeros(3, 128, 128), 0
 
-    monkeypatch.setattr(crops, "private_noise", private_noise)
+    monkeypatch.setattr(crops, "make_private_noise", make_private_noise)
     settings = recipe.at("smoke")
     for key in recipe.cells():
         metrics = ablation(key, 0, settings, context)

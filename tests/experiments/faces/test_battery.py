@@ -9,8 +9,8 @@ from faceshield.attacks.table import COUNTERMEASURES
 from faceshield.core.errors import UsageError
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces.battery import EXPERIMENT
+from faceshield.experiments.registry import load_experiment
 from faceshield.training.runtime import Runtime
 
 battery = EXPERIMENT.run

@@ -10,10 +10,10 @@ import torch
 from faceshield.core.errors import UsageError
 from faceshield.core.store import read_tensors
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import crops as experiment
 from faceshield.experiments.faces.crops import EXPERIMENT, CloakedSettings, CropsKey
 from faceshield.experiments.faces.crops import cloak_people as cloaked
+from faceshield.experiments.registry import load_experiment
 from faceshield.noise.identity import choose_class
 from faceshield.noise.surrogate import load_bank
 from faceshield.noise.transforms import Transforms
@@ -42,12 +42,12 @@ def made(monkeypatch):
     """Private noises that take no time, and what was asked for."""
     asked = []
 
-    def private_noise(photos, slots, forward, budget, view, secret, *, steps):
+    def make_private_noise(photos, slots, forward, budget, view, secret, *, steps):
         asked.append((len(photos), view, secret))
         level = 1 + len(asked) % 7
         return torch.full((3, 128, 128), level / 255), 0
 
-    monkeypatch.setattr(experiment, "private_noise", private_noise)
+    monkeypatch.setattr(experiment, "make_private_noise", make_private_noise)
     return asked
 
 

@@ -14,7 +14,6 @@ from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import concatenate
 from faceshield.evaluation.roc import roc
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import lfw as aligning
 from faceshield.experiments.faces import recognition as recognising
 from faceshield.experiments.faces import verification as verifying
@@ -28,7 +27,8 @@ from faceshield.experiments.faces.identities import (
 )
 from faceshield.experiments.faces.recognition import EXPERIMENT as RECOGNITION
 from faceshield.experiments.faces.verification import EXPERIMENT as VERIFICATION
-from faceshield.models.recognition import network_of
+from faceshield.experiments.registry import load_experiment
+from faceshield.models.recognition import build_network
 from faceshield.models.resnet import resnet18
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.surrogate import load_bank
@@ -160,7 +160,7 @@ def test_what_is_unknown_or_too_few_is_refused(own, context):
     with pytest.raises(UsageError, match="6 people are to be protected by 4 noises"):
         assign_noise(HandedKey(**TRANSFERRED), 0, people, people.classes, own, context)
     with pytest.raises(UsageError, match="model 'resnet19' is unknown"):
-        network_of("resnet19", 2, 16)
+        build_network("resnet19", 2, 16)
     with pytest.raises(UsageError, match="protect 6"):
         read_people(own.model_copy(update={"protect": 6}), context)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from faceshield.auditing.pretrained import load_recogniser
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
-from faceshield.experiments.faces.lfw import EXPERIMENT, pretrained
+from faceshield.experiments.faces.lfw import EXPERIMENT
+from faceshield.experiments.registry import load_experiment
 from faceshield.faces.align import align_box
 from faceshield.models import facenet, weights
 from faceshield.models.inception_resnet import InceptionResnetV1
@@ -28,7 +29,7 @@ def context(tmp_path):
 
 def test_the_recogniser_computes_in_float32_whatever_the_machine_prefers():
     chips = torch.rand(2, 3, 150, 150, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(pretrained(torch.device("cpu")).forward(chips), load()(chips), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(load_recogniser(torch.device("cpu")).forward(chips), load()(chips), rtol=1e-5, atol=1e-6)
 
 
 def test_other_weights_bring_their_own_crop_and_outputs_of_length_1(monkeypatch):
@@ -36,7 +37,7 @@ def test_other_weights_bring_their_own_crop_and_outputs_of_length_1(monkeypatch)
     torch.manual_seed(0)
     network = InceptionResnetV1(1).eval()
     monkeypatch.setattr(facenet, "load", lambda path: network)
-    recogniser = pretrained(torch.device("cpu"), Path("some.pt"))
+    recogniser = load_recogniser(torch.device("cpu"), Path("some.pt"))
     chips = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
     network.head = torch.nn.Identity()
     with torch.no_grad():
@@ -55,7 +56,7 @@ def test_a_smoke_cell(context, root):
     assert metrics["pairs"] == 60
     assert metrics["failures_to_enrol"] == 0
     assert metrics["auc"] > 0.9
-    assert metrics["recogniser"] == weights.registry()["dlib_face_resnet29"].sha256
+    assert metrics["recogniser"] == weights.read_registry()["dlib_face_resnet29"].sha256
     assert metrics["precision"] == "float32"
 
 
@@ -67,4 +68,4 @@ def test_a_smoke_cell_of_each_recogniser(context, root, name):
     settings = {**recipe.at("smoke"), "replicates": 30}
     metrics = lfw_pretrained({"recogniser": name, "flip": True, "score": "distance"}, 0, settings, context)
     assert metrics["auc"] > 0.7  # drawn faces are no faces
-    assert metrics["recogniser"] == weights.registry()[PRETRAINED[name].file].sha256
+    assert metrics["recogniser"] == weights.read_registry()[PRETRAINED[name].file].sha256

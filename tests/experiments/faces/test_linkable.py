@@ -7,10 +7,10 @@ import torch
 
 from faceshield.core.errors import UsageError
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import crops
 from faceshield.experiments.faces import linkable as experiment
 from faceshield.experiments.faces.linkable import EXPERIMENT
+from faceshield.experiments.registry import load_experiment
 
 linkable = EXPERIMENT.run
 
@@ -21,11 +21,11 @@ SETTINGS = {"people": "fabricated", "classes": 8, "photos": 15, "protect": 6, "a
 def loud(monkeypatch):
     """Private noises four times as strong as they may be, none like another."""
 
-    def private_noise(photos, slots, forward, budget, view, secret, *, steps):
+    def make_private_noise(photos, slots, forward, budget, view, secret, *, steps):
         generator = torch.Generator().manual_seed(sum(secret.encode()))
         return (torch.rand(3, 128, 128, generator=generator) - 0.5) * 8 * budget.epsilon, 0
 
-    monkeypatch.setattr(crops, "private_noise", private_noise)
+    monkeypatch.setattr(crops, "make_private_noise", make_private_noise)
 
 
 @pytest.mark.parametrize(

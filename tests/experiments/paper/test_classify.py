@@ -22,7 +22,7 @@ from faceshield.experiments.paper.network import AUGMENT_AND_MIX, open_split
 from faceshield.experiments.paper.noises import NoiseKey, load_or_make_noise
 from faceshield.models.zoo import build
 from faceshield.noise.presets import find_preset
-from faceshield.noise.registry import LEARNER_RATE, noise_method
+from faceshield.noise.registry import LEARNER_RATE, build_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, predict, train
 
@@ -105,7 +105,7 @@ def test_it_trains_on_the_pictures_with_their_noise(context, trained_on, setting
     metrics = classify({**CLASS, "setting": setting}, 5, SETTINGS, context)
     data = open_data("digits", "train", 8, 12).sort()
     surrogate = build_seeded(lambda: build("resnet18", 10, width=2), derive_seed(5, "surrogate"))
-    method = noise_method("error-min", "class", rounds=3, variant=setting)
+    method = build_method("error-min", "class", rounds=3, variant=setting)
     noise = method.generate(data, learner(surrogate, context.runtime, lr=LEARNER_RATE[setting]), seed=5)
     expected = unlearnable(data, noise, variant=setting)
     ((pictures, _),) = trained_on
@@ -154,7 +154,7 @@ def test_a_kept_noise_is_the_noise_that_was_made(context):
     )
     assert again.delta.equal(first.delta)
     assert (again.keys, again.form, again.budget) == (first.keys, first.form, first.budget)
-    assert first.delta.equal(noise_method("random", "sample").generate(data, None, seed=0).delta)
+    assert first.delta.equal(build_method("random", "sample").generate(data, None, seed=0).delta)
 
 
 def test_error_max_attacks_a_trained_network_that_is_not_the_one_it_is_tested_on(context):
@@ -165,7 +165,7 @@ def test_error_max_attacks_a_trained_network_that_is_not_the_one_it_is_tested_on
     data = open_data("digits", "train", 8, 12).sort()
     network = build_seeded(lambda: build("resnet18", 10, width=2), derive_seed(0, "surrogate"))
     train(network, data, context.runtime, epochs=3, seed=derive_seed(0, "surrogate"), lr=0.1, batch=16)
-    delta = noise_method("error-max", "sample").generate(data, learner(network, context.runtime), seed=0).delta
+    delta = build_method("error-max", "sample").generate(data, learner(network, context.runtime), seed=0).delta
     own = ClassifySettings.model_validate(settings)
     noise = load_or_make_noise(NoiseKey(**{"noise": "error-max", "form": "sample"}), 0, data, data, own, context)
     assert noise.delta.equal(delta)
@@ -253,4 +253,4 @@ def test_each_setting_of_a_noise_is_used_and_known(name):
         for entry, own in recipe.at(scale).get("generate", {}).items():
             assert entry in used, entry
             method, form = entry.split()
-            noise_method(method, form, **own, **({"patch": [8, 8]} if method == "patch" else {}))
+            build_method(method, form, **own, **({"patch": [8, 8]} if method == "patch" else {}))

@@ -15,7 +15,7 @@ from faceshield.experiments.engine.context import Context
 from faceshield.experiments.paper import network as fitting
 from faceshield.experiments.paper.classify import EXPERIMENT, ClassifySettings
 from faceshield.experiments.paper.network import Training
-from faceshield.experiments.paper.network_cache import network_path, train_once
+from faceshield.experiments.paper.network_cache import find_network_path, train_once
 from faceshield.training.adversarial import Adversary
 from faceshield.training.checkpoint import digest
 
@@ -72,7 +72,7 @@ def resumed(killed, monkeypatch, job):
 def test_a_killed_training_ends_as_if_it_had_not_been(context, killed, monkeypatch, tmp_path, augment, adversary):
     own = ClassifySettings.model_validate({**SETTINGS, "augment": augment})
     job = Training(*both(), own, 0, adversary)
-    path = network_path(job, context)
+    path = find_network_path(job, context)
     progress = path.with_suffix(".progress.safetensors")
 
     made = resumed(killed, monkeypatch, lambda: train_once(job, context))
@@ -105,7 +105,7 @@ def test_a_network_of_an_older_version_is_read(context):
     """Its curves stood beside the history in the file; they still do."""
     job = Training(*both(), ClassifySettings.model_validate(SETTINGS), 0)
     made = train_once(job, context)
-    told = read_tensors(network_path(job, context))[1]
+    told = read_tensors(find_network_path(job, context))[1]
     assert set(told) == {"train_loss", "test_accuracy", "class_curves", "seconds"}
     assert tuple(map(tuple, told["class_curves"])) == made.history.class_curves
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from faceshield.auditing import crowd
-from faceshield.auditing.trained import AFTER, BEFORE, Trained, add_intervals
+from faceshield.auditing.crowd_audit import AFTER, BEFORE, CrowdAudit, add_intervals
 from faceshield.reports.recognisers import build_trained_lines, describe_trained, explain_trained
 
 SETTINGS = {"size": 80, "width": 16, "epochs": 30}
@@ -25,7 +25,7 @@ def shares(own, peak, others, tested=20, crowd=200):
 
 def result(before, after, **more):
     metrics = {BEFORE: before, AFTER: after, **{("cloaked", name.replace("_", "-")): v for name, v in more.items()}}
-    return Trained(metrics, 20, 20, 30, 960, 200, SETTINGS, {"clean": 0, "cloaked": 2, "crowd": 5}, ("p1",))
+    return CrowdAudit(metrics, 20, 20, 30, 960, 200, SETTINGS, {"clean": 0, "cloaked": 2, "crowd": 5}, ("p1",))
 
 
 @given(st.integers(1, 300), st.data())

@@ -10,12 +10,10 @@ import torch
 from faceshield.core.errors import UsageError
 from faceshield.data.exposure import Exposure
 from faceshield.data.sources import open_data
-from faceshield.experiments.engine.settings import check_settings
 from faceshield.experiments.paper import network_cache as training
-from faceshield.experiments.paper.classify import EXPERIMENT, ClassifyKey, ClassifySettings
+from faceshield.experiments.paper.classify import EXPERIMENT, ClassifyKey, ClassifySettings, ExposedKey
 from faceshield.experiments.paper.network import Training
 from faceshield.experiments.paper.network_cache import train_once
-from faceshield.experiments.paper.protected import ExposedKey, exposure
 
 classify = EXPERIMENT.run
 
@@ -81,7 +79,7 @@ def test_single_classes_and_who_is_taken_for_whom(context, trained_on):
 
 
 def test_nothing_said_is_all_protected():
-    assert exposure(ExposedKey(), 0).mask(clean()).all()
+    assert ExposedKey().mask(clean(), 0).all()
 
 
 @pytest.mark.slow
@@ -141,8 +139,8 @@ def test_settings_for_a_set_and_for_a_model(context, trained_on):
 
 @pytest.mark.parametrize("wrong", [{"sets": {"a": {"limmit": 4}}}, {"models": {"vgg11": {"epochs": "x"}}}])
 def test_their_misspelt_or_wrong_settings_are_refused(wrong):
-    with pytest.raises(UsageError, match="in settings"):
-        check_settings(ClassifySettings, {**SETTINGS, **wrong}, "here")
+    with pytest.raises(UsageError, match=r"here: .*(limmit|valid integer)"):
+        EXPERIMENT.check_settings({**SETTINGS, **wrong}, "here")
 
 
 def test_what_a_set_reads_is_named():

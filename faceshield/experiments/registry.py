@@ -7,10 +7,9 @@ from typing import Any
 
 from faceshield.core.errors import UsageError
 from faceshield.core.results import Key
-from faceshield.core.schema import check_name, check_part, suggest, validate
-from faceshield.experiments.engine.context import Experiment
+from faceshield.core.schema import check_name, check_part, suggest
+from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.engine.recipe import Recipe
-from faceshield.experiments.engine.settings import check_settings
 
 # each is imported when a recipe names it: one experiment's libraries are no other's business
 WHERE = {
@@ -50,17 +49,14 @@ def load_experiment(recipe: Recipe) -> Experiment[Any, Any]:
     an expectation or a figure that is about no cell.
     """
     experiment = import_experiment(recipe.experiment)
-    every: list[Key] = []
-    for scale, of_scale in recipe.scales.items():
+    for scale in recipe.scales:
         where = f"recipe {recipe.id} at {scale}"
-        settings = check_settings(experiment.settings, recipe.at(scale), where, of_scale)
+        settings = experiment.check_settings(recipe.at(scale), where)
         for key in recipe.cells(scale):
-            settings.fits(validate(experiment.key, key, f"{where}, matrix"))
-            every.append(key)
-    # a matrix that each scale replaces is checked too
-    every += recipe.cells()
-    for key in recipe.cells():
-        validate(experiment.key, key, f"recipe {recipe.id}, matrix")
+            settings.fits(experiment.check_key(key, f"{where}, matrix"))
+    for key in recipe.cells():  # a matrix that each scale replaces is checked too
+        experiment.check_key(key, f"recipe {recipe.id}, matrix")
+    every = [key for scale in (*recipe.scales, None) for key in recipe.cells(scale)]
     for number, bar in enumerate(recipe.expected, 1):
         where = f"recipe {recipe.id}, expected {number}"
         for name in bar.without or ():

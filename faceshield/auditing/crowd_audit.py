@@ -14,7 +14,7 @@ AFTER: tuple[Kind, str] = ("cloaked", "none")
 
 
 @dataclass(frozen=True)
-class Trained:
+class CrowdAudit:
     """One training for each (photos of the person trained on, counter-measure): BEFORE, AFTER, then those asked for.
 
     Attributes:
