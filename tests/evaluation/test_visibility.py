@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from faceshield.evaluation.visibility import linf_255, psnr, ssim
+from faceshield.evaluation.visibility import delta_e, linf_255, psnr, ssim
 from faceshield.imaging.blend import LUMA
 
 
@@ -72,3 +73,22 @@ def test_small_and_empty_pictures(size):
 def test_more_noise_is_more_visible():
     scores = [ssim(*pair(64, 64, np.uint8, change)) for change in (2, 8, 32)]
     assert scores[0] > scores[1] > scores[2]
+
+
+def test_the_colour_difference_is_scikit_images_of_what_changed():
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 256, (40, 50, 3), np.uint8)
+    b = a.copy()
+    b[10:20, 10:30] = (b[10:20, 10:30].astype(int) + rng.integers(-8, 9, (10, 20, 3))).clip(0, 255)
+    whole = deltaE_ciede2000(rgb2lab(a), rgb2lab(b))
+    changed = whole[(a != b).any(-1)]
+    assert delta_e(a, b) == pytest.approx((changed.mean(), np.percentile(changed, 95)), rel=1e-6)
+    assert delta_e(a, a) == (0.0, 0.0)
+
+
+def test_a_large_pictures_colour_difference_is_told_from_a_part_of_its_pixels():
+    rng = np.random.default_rng(1)
+    a = rng.integers(8, 248, (900, 1100, 3), np.uint8)
+    b = (a.astype(int) + rng.integers(-8, 9, a.shape)).astype(np.uint8)
+    changed = deltaE_ciede2000(rgb2lab(a), rgb2lab(b))[(a != b).any(-1)]
+    assert delta_e(a, b) == pytest.approx((changed.mean(), np.percentile(changed, 95)), rel=0.02)

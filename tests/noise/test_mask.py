@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceshield.cloaking.perturbation import build_face_view
-from faceshield.core.budget import Budget
+from faceshield.core.budget import Budget, split_colour
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.visibility import ssim
 from faceshield.faces.align import align_150, align_box, fit_canvas
@@ -23,7 +23,7 @@ from faceshield.imaging.warp import from_rgb
 from faceshield.models import resnet29
 from faceshield.noise.face_view import FaceView
 from faceshield.noise.likeness import likeness
-from faceshield.noise.mask import MIDDLE, FeatureLoss, draw_middle, mask
+from faceshield.noise.mask import MIDDLE, FeatureLoss, draw_middle, find_centre, mask
 from faceshield.noise.photo_transforms import PhotoTransforms
 
 EPSILON = 8 / 255
@@ -269,3 +269,37 @@ def test_handling_changes_what_is_seen_and_passes_gradients(face_view):
         face_view, face_view.photo, [DLIB], torch.Generator().manual_seed(0)
     )
     assert still.equal(face_view.cut(face_view.photo, DLIB))
+
+
+def test_the_centre_lies_amid_the_features_and_is_as_long():
+    features = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+    centre = find_centre(features)
+    assert float(centre.norm()) == pytest.approx(2)
+    torch.testing.assert_close(centre / centre.norm(), torch.tensor([3.0, 1.0]) / 10**0.5)
+
+
+def test_a_subset_of_the_losses_is_drawn_for_each_step_and_all_are_used(face_view):
+    asked = []
+
+    def watch(number):
+        def embed(crops):
+            asked.append(number)
+            return _brightness(crops)
+
+        return FeatureLoss(DLIB, embed, _brightness(face_view.cut(face_view.photo, DLIB)))
+
+    losses = [watch(number) for number in range(4)]
+    made = [mask(face_view, losses, Budget(), torch.Generator().manual_seed(1), steps=12, at_once=2) for _ in range(2)]
+    assert made[0].equal(made[1]), "one seed, one mask"
+    assert len(asked) == 2 * 12 * 2
+    assert set(asked) == {0, 1, 2, 3}
+    assert all(first != second for first, second in zip(asked[::2], asked[1::2], strict=True))
+
+
+def test_a_mask_within_a_bound_on_colour_keeps_it(face_view):
+    budget = Budget(EPSILON, chroma=1 / 255)
+    made = mask(face_view, [_brightness_loss(face_view)], budget, torch.Generator().manual_seed(1), steps=6)
+    assert made.abs().max() <= EPSILON + 1e-7
+    _, cb, cr = split_colour(made)
+    assert float(torch.stack([cb, cr]).abs().max()) <= 1.27 / 255
+    assert float(made.mean(0).abs().mean()) > 2 / 255
