@@ -60,7 +60,7 @@ Change = Literal[
 
 
 class MaskKey(CellKey):
-    """``change``: what is other than in the shipped loop. ``recogniser`` searches, masks are made against the others."""
+    """``change``: what is other than in the shipped loop. ``recogniser`` searches; masks are made against others."""
 
     change: Change
     recogniser: Literal["resnet29", "sface", "fr_feature", "faceres", "mobileface"]
