@@ -86,13 +86,15 @@ class _Shown:
 def mask_cell(key: MaskKey, seed: int, settings: MaskSettings, context: Context) -> dict[str, Any]:
     """One cell: in how many pairs of a clean and a masked photo the judge ranks the masked one first, or matches it.
 
+    ``pair_rank1_both`` is the same for a masked query and another masked photo.
+
     Masks are made in memory and read back from the written bytes; the face keeps the landmarks of the clean photo.
     """
     judge = load_judge(key.recogniser, context.runtime.device)
     detector = KeptDetector(AnyRollDetector(context.runtime.device), context.cache_path("faces-AnyRollDetector"))
     root = context.source(settings.selfies)
     resnet29, distractors = load_judge(RESNET29, context.runtime.device), load_distractors()
-    first, matched = [], []
+    first, matched, both = [], [], []
     visible: list[tuple[float, float]] = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         context.say(f"  {folder.name}")
@@ -103,14 +105,18 @@ def mask_cell(key: MaskKey, seed: int, settings: MaskSettings, context: Context)
         masked, seen = zip(*_mask_all(shown, settings.masked, key, context), strict=True)
         visible += seen
         clean = torch.cat([_embed(one, judge) for one in queries])
-        apart = torch.cdist(clean, torch.cat([_embed(one, judge) for one in masked]), compute_mode=EXACT)
+        hidden = torch.cat([_embed(one, judge) for one in masked])
+        apart = torch.cdist(clean, hidden, compute_mode=EXACT)
         same = distractors.find_same(torch.cat([_embed(one, resnet29) for one in queries]))
         crowd = judge.distractors.exclude(same).crowd[: settings.crowd]
         first.append((apart < torch.cdist(clean, crowd).amin(1, keepdim=True)).flatten())
         matched.append((apart < judge.limit).flatten())
+        near = torch.cdist(hidden, hidden, compute_mode=EXACT) < torch.cdist(hidden, crowd).amin(1, keepdim=True)
+        both.append(near[~torch.eye(len(near), dtype=torch.bool)])
     ssims, shifts = zip(*visible, strict=True)
     return {
         "pair_rank1": float(torch.cat(first).double().mean()),
+        "pair_rank1_both": float(torch.cat(both).double().mean()),
         "match_rate": float(torch.cat(matched).double().mean()),
         "ssim_face": statistics.fmean(ssims),
         "delta_e_mean": statistics.fmean(shifts),
