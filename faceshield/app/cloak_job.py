@@ -59,6 +59,7 @@ class CloakJob:
         self.job, self.settings, self.album, self.out, self.target = job, settings, album, out, target
         self.made = {photo.id: made_with(photo, settings) for photo in photos}
         self.open = {str(photo.file): photo for photo in photos}
+        self.job.open = list(self.job.photos)
         self.choices = {str(photo.file): photo.face_choice for photo in photos}
 
     def run(self) -> None:
@@ -91,6 +92,7 @@ class CloakJob:
         if message[0] == "photo":
             photo = self.open.pop(message[1]["source"], None)
             if photo is not None:
+                self.job.open = [id for id in self.job.open if id != photo.id]
                 self.album.set_result(photo, message[1], self.out, self.made[photo.id])
         self.album.changed()
 

@@ -23,6 +23,7 @@ class Job:
     Attributes:
         kind: "cloak" or "check".
         photos: ids of the photos that it is about.
+        open: ids of those that it has not finished.
         state: "running", or how it ended.
         stage, done, total: where it stands; "" before the process is ready.
         message: why it did not end well.
@@ -38,13 +39,14 @@ class Job:
     total: int = 0
     message: str = ""
     result: dict[str, Any] | None = None
+    open: list[str] = field(default_factory=list)
     cancelled: bool = False
     process: Any = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """What the page shows of it."""
-        shown = {name: getattr(self, name) for name in ("kind", "photos", "state", "stage", "done", "total", "message")}
-        return {**shown, "result": self.result, "left": round(self.remaining.seconds(), 1)}
+        names = ("kind", "photos", "open", "state", "stage", "done", "total", "message", "result")
+        return {**{name: getattr(self, name) for name in names}, "left": round(self.remaining.seconds(), 1)}
 
     def cancel(self) -> None:
         """Kill the process: outputs appear whole or not at all, so that nothing is left half done."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,12 +71,24 @@ def _run(
         timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
+    _end_on_signals(end)
     session.start()
     try:
         on_ready(f"http://{LOOPBACK}:{port}/?token={token}")
         server.run(sockets=[listener])
     finally:
         session.close()
+
+
+def _end_on_signals(end: Callable[[], None]) -> None:
+    """Let a closed terminal, or whoever stops the process, end the app as Quit does: the work folder must go.
+
+    The server takes SIGTERM for itself while it runs, and raises it anew afterwards.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda number, frame: end())
 
 
 def remove_left_behind(folder: Path | None = None) -> None:

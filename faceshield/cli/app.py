@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import webbrowser
 
@@ -32,4 +33,5 @@ def command(port: int, browser: bool) -> None:
         if browser:
             webbrowser.open(address)
 
-    serve(port, on_ready)
+    with contextlib.suppress(KeyboardInterrupt):  # the usual end, not an accident
+        serve(port, on_ready)
