@@ -61,8 +61,10 @@ class Photo:
 
     @property
     def face_choice(self) -> str:
-        """The chosen faces as ``Options.face`` has them; "" where none is chosen."""
-        if self.chosen and self.chosen == self.seen.get("usual"):
+        """The chosen faces as ``Options.face`` has them; "" where none is chosen. A moving picture may show the face
+        after its first frame, which alone has been looked at.
+        """
+        if self.chosen == self.seen.get("usual") and (self.chosen or (self.seen["moving"] and not self.seen["faces"])):
             return "largest"
         return "+".join(self.seen["faces"][index]["choice"] for index in self.chosen)
 

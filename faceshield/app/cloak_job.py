@@ -17,8 +17,10 @@ CRASH = "crash"  # the page's word for a photo that ended the process
 
 
 def made_with(photo: Photo, settings: Settings) -> dict[str, Any]:
-    """What decides the bytes of a result, apart from the photo's own."""
-    return {**asdict(settings), "face": photo.face_choice}
+    """What decides the bytes of a result, apart from the photo's own. ``ready`` is about the making of an identity,
+    whose noise never changes afterwards.
+    """
+    return {**{name: value for name, value in asdict(settings).items() if name != "ready"}, "face": photo.face_choice}
 
 
 def list_due(album: Album, settings: Settings) -> list[Photo]:
@@ -26,7 +28,7 @@ def list_due(album: Album, settings: Settings) -> list[Photo]:
     due = [
         photo
         for photo in album.list("album")
-        if photo.state == "ready" and photo.chosen and not is_current(photo, settings)
+        if photo.state == "ready" and photo.face_choice and not is_current(photo, settings)
     ]
     return sorted(due, key=lambda photo: photo.place.split("/"))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from faceshield.app.refusals import Refusal
 
-NOW, SOON, LATER = 0, 1, 2  # priorities: a person waits; a photo that they look at; the rest of an album
+NOW, LATER = 0, 1  # priorities: a person waits; an album is looked at
 LONGEST = 300.0  # seconds; a task that takes longer hangs
 
 SPAWN = multiprocessing.get_context("spawn")  # torch does not survive a fork

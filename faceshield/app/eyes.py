@@ -21,7 +21,6 @@ from faceshield.app.settings import Settings
 from faceshield.cloaking.moving import open_moving
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.run import cloak
-from faceshield.cloaking.strategy import STRATEGIES
 from faceshield.core.errors import FaceshieldError, UnprotectedError
 from faceshield.core.types import Face
 from faceshield.faces.any_roll import AnyRollDetector
@@ -99,13 +98,13 @@ def preview(path: Path, face: str, settings: Mapping[str, Any], folder: Path, ho
     ``home``. Raises FaceshieldError where the photo would not be cloaked.
     """
     begun, asked = time.perf_counter(), Settings.from_json(settings)
-    stands_in = STRATEGIES[asked.build_options({}).against].needs_identity and not vault.exists(asked.identity)
+    stands_in = asked.needs_identity and not vault.exists(asked.identity)
     if stands_in:
         asked = replace(asked, identity=f"stand-in-{asked.levels}", ready=True)
     out = folder / "out"
     try:
         with _vault_at(home if stands_in else None):
-            report = cloak([path], out, asked.build_options({str(path): face}, jobs=1))
+            report = cloak(path, out, asked.build_options({str(path): face}, jobs=1))
         (photo,) = report.photos
         if photo.status != "cloaked" or photo.output is None:
             raise UnprotectedError(photo.reason)

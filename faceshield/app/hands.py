@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 import signal
 import traceback
@@ -53,7 +54,7 @@ def cloak_album(
     def send_photo(report: Mapping[str, Any]) -> None:
         if report["source"] not in told:
             told.add(report["source"])
-            send(("photo", dict(report)))
+            send(("photo", {**report, "faces": [_keep_finite(face) for face in report["faces"]]}))
 
     def on_progress(stage: str, done: int, total: int) -> None:
         if stage == "cloaking":
@@ -69,6 +70,11 @@ def cloak_album(
         send_photo(photo)
     identity = None if report.identity is None else {key: report.identity[key] for key in ("name", "kind", "photos")}
     send(("result", {"notices": list(report.notices), "about": report.about, "identity": identity}))
+
+
+def _keep_finite(face: Mapping[str, Any]) -> dict[str, Any]:
+    """A journal has an infinite PSNR where no pixel of a face has changed, which JSON for a browser has not."""
+    return {**face, "psnr": None if face["psnr"] in (None, math.inf) else face["psnr"]}
 
 
 def _read_reports(journal: Path) -> list[dict[str, Any]]:

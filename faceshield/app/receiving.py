@@ -22,7 +22,7 @@ async def receive_photo(request: Request, album: Album, limits: Limits) -> tuple
     Raises Refusal where it is too large or one too many, without reading more than the limit.
     """
     role = _read_role(request.query_params.get("role", "album"))
-    place = request.query_params.get("place") or request.query_params.get("name") or ""
+    place = request.query_params.get("name", "")
     if len(place) > 4096:
         raise Refusal("name", 400)
     _refuse_full(album, limits, _declared(request))

@@ -48,10 +48,21 @@ class Settings:
                 raise Refusal("settings", name=name)
         return Settings(**value)
 
+    @property
+    def needs_identity(self) -> bool:
+        """Whether photos carry the noise of an identity; masks alone do not."""
+        return self.against != "search"
+
     def build_options(self, faces: Mapping[str, str], *, resume: bool = False, jobs: int = 0) -> Options:
-        """The Options of a run with these ``faces``, by path. Raises UsageError where they exclude each other."""
+        """The Options of a run with these ``faces``, by path; an identity that is made already keeps its own ε.
+
+        Raises UsageError for a name that cannot be used, StoreError where the identity's file is damaged.
+        """
         from faceshield.cloaking.options import Options
+        from faceshield.noise import vault
 
         given: dict[str, Any] = {name: getattr(self, name) for name in ("identity", "against", "metadata", "format")}
-        ready = self.ready and self.against != "search"  # masks alone have no noise to be ready
-        return Options(**given, epsilon=self.levels / 255, fast=ready, faces=faces, resume=resume, jobs=jobs)
+        made = self.needs_identity and vault.exists(self.identity)
+        epsilon = vault.load(self.identity).epsilon if made else self.levels / 255
+        ready = self.ready and self.needs_identity
+        return Options(**given, epsilon=epsilon, fast=ready, faces=faces, resume=resume, jobs=jobs)

@@ -177,12 +177,25 @@ def test_a_preview_is_the_cloak_and_leaves_no_identity(upload, session, client, 
     assert "FACESHIELD_HOME" in os.environ  # the test's own, put back
 
 
-def test_a_preview_with_another_strength_than_the_identitys_is_refused(upload, client, put, portrait, me, tmp_path):
+def test_an_identity_keeps_its_own_strength(upload, session, client, put, portrait, me, tmp_path):
     photo = upload(put(tmp_path / "a.png", portrait))
     asked = {"photo": photo.id, "face": 0, "settings": {"identity": "me", "levels": 4}}
+    assert client.post("/api/preview", json=asked).json()["linf_255"] == 8
+    assert Settings(identity="me", levels=4).build_options({}).epsilon == me.epsilon
+    assert Settings(identity="anna", levels=4).build_options({}).epsilon == 4 / 255
+    assert Settings(identity="me", levels=4, against="search").build_options({}).epsilon == 4 / 255
+    asked["settings"] = {"identity": "../me"}
     answer = client.post("/api/preview", json=asked)
     assert answer.status_code == 422
-    assert "was made with epsilon 8/255" in answer.json()["message"]
+    assert "cannot be used" in answer.json()["message"]
+
+
+def test_a_moving_picture_without_a_face_at_first_is_not_left_out(upload, session, portrait, astronaut, tmp_path):
+    frames = [Image.fromarray(pixels[:200, :200]) for pixels in (astronaut[300:, 300:], portrait)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100)
+    photo = upload(tmp_path / "a.gif")
+    assert photo.seen["moving"]
+    assert (photo.seen["faces"], photo.face_choice) == ([], "largest")
 
 
 def test_before_and_after_of_the_whole_and_of_the_face(upload, session, client, put, portrait, me, tmp_path):

@@ -8,16 +8,12 @@ import { photosOf, state } from "./state.js";
 function countDue() {
   const settings = readSettings();
   return photosOf("album").filter((photo) => {
-    if (photo.state !== "ready" || !photo.chosen.length) return false;
+    if (photo.state !== "ready" || !photo.choice) return false;
     if (photo.result?.status !== "cloaked") return true;
     const { face, ...made } = photo.result.made;
-    return face !== photo.choice || Object.entries(settings).some(([name, value]) => !isSame(name, value, made));
+    return face !== photo.choice || Object.entries(made).some(([name, value]) => settings[name] !== value);
   }).length;
 }
-
-/** `ready` only matters while the noise is made: afterwards the identity's own noise is used. */
-const isSame = (name, value, made) =>
-  made[name] === value || (name === "ready" && state.identities.some((one) => one.name === made.identity));
 
 let ended = null; // the job whose end has been told
 

@@ -70,7 +70,7 @@ export function showResults() {
   if (!any) return;
   const numbers = { cloaked: cloaked.length, unprotected: of("unprotected").length, failed: of("failed").length };
   say($("done-summary"), t("done.summary", numbers));
-  const left = album.filter((photo) => photo.state === "ready" && !photo.chosen.length && !photo.result).length;
+  const left = album.filter((photo) => photo.state === "ready" && !photo.choice && !photo.result).length;
   const notes = left ? [t("done.left", { n: left })] : [];
   for (const [what, n] of count(cloaked, "stripped")) notes.push(t("done.stripped", { what, n }));
   for (const [what, n] of count(cloaked, "notices")) notes.push(t("done.note", { what, n }));
