@@ -1,0 +1,86 @@
+"""The pictures of docs/app.md: the page with scikit-image's portrait (NASA, public domain), in a real browser.
+
+    python recipes/app_screenshots.py [docs/app]
+
+Needs what ``make test-app`` installs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import skimage.data
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+LONG = 600_000  # ms
+COLOURS = 128  # of the pictures' palette: a page has few, and files stay small
+
+
+def make_photos(folder: Path) -> list[str]:
+    """The portrait in three crops, so that there is an album."""
+    astronaut = skimage.data.astronaut()
+    crops = {"launch.jpg": astronaut, "portrait.jpg": astronaut[:300, 80:380], "tilted.jpg": astronaut[:420, 40:460]}
+    for name, pixels in crops.items():
+        picture = Image.fromarray(pixels)
+        picture = picture.rotate(8, Image.Resampling.BICUBIC) if name == "tilted.jpg" else picture
+        picture.save(folder / name, quality=93)
+    return [str(folder / name) for name in crops]
+
+
+def take(page: Any, path: Path, selector: str | None = None) -> None:
+    """A picture of the window, or of one element, as a small PNG."""
+    raw = path.with_suffix(".raw.png")
+    (page.locator(selector) if selector else page).screenshot(path=raw)
+    Image.open(raw).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    raw.unlink()
+
+
+def main(out: Path) -> None:
+    """Go the whole way and leave photos.png, preview.png, compare.png and narrow.png in ``out``."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        environment = {**os.environ, "FACESHIELD_HOME": f"{name}/home"}
+        command = [sys.executable, "-m", "faceshield", "app", "--no-browser"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+        assert process.stdout is not None
+        address = process.stdout.readline().split(" at ")[1].strip()
+        options = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
+        page = browser.new_page(viewport={"width": 900, "height": 640})
+        page.set_default_timeout(LONG)
+        page.goto(address)
+        page.set_input_files("#pick-files", make_photos(Path(name)))
+        page.wait_for_function("document.querySelectorAll('.face[aria-pressed=true]').length === 3")
+        page.wait_for_selector("#preview .compare")
+        page.wait_for_function("[...document.images].every((picture) => picture.complete)")
+        take(page, out / "photos.png")
+        take(page, out / "preview.png", "#choices-section .columns")
+        page.focus("#time")
+        page.keyboard.press("ArrowLeft")  # the ready-made noise: pictures in seconds
+        page.click("#go")
+        page.wait_for_function("document.querySelector('#progress-text').textContent.startsWith('Done')")
+        page.get_by_text("Compare", exact=True).first.click()
+        page.wait_for_selector("#compare-dialog .compare")
+        page.wait_for_function("[...document.images].every((picture) => picture.complete)")
+        page.set_viewport_size({"width": 760, "height": 1100})
+        take(page, out / "compare.png", "#compare-dialog")
+        dark = browser.new_page(viewport={"width": 360, "height": 1400}, color_scheme="dark")
+        dark.set_default_timeout(LONG)
+        dark.goto(address)
+        dark.wait_for_selector(".card[data-state=cloaked]")
+        dark.wait_for_function("[...document.images].every((picture) => picture.complete)")
+        take(dark, out / "narrow.png")
+        browser.close()
+        process.terminate()
+        process.wait(60)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/app"))
