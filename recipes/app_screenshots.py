@@ -19,7 +19,7 @@ import skimage.data
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-LONG = 600_000  # ms
+LONG = 1_800_000  # ms
 COLOURS = 128  # of the pictures' palette: a page has few, and files stay small
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from faceshield.app.refusals import Refusal
 
 NOW, LATER = 0, 1  # priorities: a person waits; an album is looked at
-LONGEST = 300.0  # seconds; a task that takes longer hangs
+LONGEST = 900.0  # seconds; a task that takes longer hangs, whatever else the machine is doing
 
 SPAWN = multiprocessing.get_context("spawn")  # torch does not survive a fork
 

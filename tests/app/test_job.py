@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from app_samples import DEADLY, SLOW
+from app_samples import DEADLY, REPORT, SLOW
 
 from faceshield.app.settings import Settings
 
@@ -109,3 +109,12 @@ def test_the_state_tells_of_changes_alone(session, client):
     assert client.get(f"/api/state?since={news['version']}").json()["removed"] == [photos[0].id]
     # a page that was open before the app was started anew knows of later versions than there are
     assert len(client.get("/api/state?since=99999").json()["photos"]) == 1
+
+
+def test_the_sample_report_has_the_fields_of_a_real_one():
+    from dataclasses import fields
+
+    from faceshield.cloaking.report import PhotoReport
+
+    made = {"source", "output", "sha256_input", "sha256_output"}
+    assert {field.name for field in fields(PhotoReport)} - made == set(REPORT)

@@ -47,7 +47,7 @@ export function showCheck() {
     el("ul", { class: "notes" }, ...sentences.map((text) => el("li", {}, text))),
     el(
       "div",
-      { class: "wide", tabIndex: 0, role: "region", "aria-label": t("check.title") },
+      { class: "wide", tabIndex: 0, role: "region", "aria-label": t("check.table") },
       el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows)),
     ),
     ...(names.length ? [el("p", {}, t("check.lost", { names: names.join(", ") }))] : []),

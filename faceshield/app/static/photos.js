@@ -44,6 +44,7 @@ class Card {
     this.photo = photo;
     this.element.dataset.state = photo.result ? photo.result.status : photo.state;
     if (photo.state === "ready" && !this.picture.src) this.picture.src = address(`/api/photos/${this.id}/thumb`);
+    this.frame.hidden = photo.state === "failed";
     this.frame.classList.toggle("waiting", photo.state === "waiting");
     while (this.faces.length < photo.faces.length) this.addFace(photo.faces[this.faces.length], this.faces.length);
     this.faces.forEach((button, index) => button.setAttribute("aria-pressed", String(photo.chosen.includes(index))));

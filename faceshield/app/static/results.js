@@ -59,6 +59,8 @@ function count(photos, word) {
   return counts;
 }
 
+let told = []; // what the last run had to say; a check is a job too, and must not hide it
+
 /** Show the album's result. */
 export function showResults() {
   const album = photosOf("album");
@@ -74,7 +76,8 @@ export function showResults() {
   const notes = left ? [t("done.left", { n: left })] : [];
   for (const [what, n] of count(cloaked, "stripped")) notes.push(t("done.stripped", { what, n }));
   for (const [what, n] of count(cloaked, "notices")) notes.push(t("done.note", { what, n }));
-  if (state.job?.kind === "cloak" && state.job.result) notes.push(...state.job.result.notices);
+  if (state.job?.kind === "cloak" && state.job.result) told = state.job.result.notices;
+  notes.push(...told);
   const list = $("done-notes");
   if (list.dataset.shown !== notes.join("\n")) {
     list.dataset.shown = notes.join("\n");
