@@ -81,7 +81,11 @@ class Options:
         return self.jobs or min(4, os.cpu_count() or 1)
 
     def describe(self) -> dict[str, Any]:
-        """The options that decide the output's bytes, as JSON values: all but jobs and resume."""
-        chosen = {key: value for key, value in asdict(self).items() if key not in ("jobs", "resume")}
+        """The options that decide the output's bytes, as JSON values: all but jobs and resume.
+
+        ``faces`` is left out where there are none, so that a run that an earlier version has begun can be resumed.
+        """
+        unsaid = {"jobs", "resume", *([] if self.faces else ["faces"])}
+        chosen = {key: value for key, value in asdict(self).items() if key not in unsaid}
         paths = {key: None if chosen[key] is None else str(chosen[key]) for key in ("like", "weights")}
         return {**chosen, **paths}
