@@ -20,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 LONG = 1_800_000  # ms
+COMPLETE = "[...document.images].every((picture) => picture.complete)"
 COLOURS = 128  # of the pictures' palette: a page has few, and files stay small
 
 
@@ -42,6 +43,12 @@ def take(page: Any, path: Path, selector: str | None = None) -> None:
     raw.unlink()
 
 
+def wait_until(page: Any, expression: str) -> None:
+    """Until ``expression`` is true in the page, whose policy forbids Playwright's own wait."""
+    while not page.evaluate(expression):
+        page.wait_for_timeout(100)
+
+
 def main(out: Path) -> None:
     """Go the whole way and leave photos.png, preview.png, compare.png and narrow.png in ``out``."""
     out.mkdir(parents=True, exist_ok=True)
@@ -49,37 +56,49 @@ def main(out: Path) -> None:
         environment = {**os.environ, "FACESHIELD_HOME": f"{name}/home"}
         command = [sys.executable, "-m", "faceshield", "app", "--no-browser"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
-        assert process.stdout is not None
-        address = process.stdout.readline().split(" at ")[1].strip()
-        options = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
-        page = browser.new_page(viewport={"width": 900, "height": 640})
-        page.set_default_timeout(LONG)
-        page.goto(address)
-        page.set_input_files("#pick-files", make_photos(Path(name)))
-        page.wait_for_function("document.querySelectorAll('.face[aria-pressed=true]').length === 3")
-        page.wait_for_selector("#preview .compare")
-        page.wait_for_function("[...document.images].every((picture) => picture.complete)")
-        take(page, out / "photos.png")
-        take(page, out / "preview.png", "#choices-section .columns")
-        page.focus("#time")
-        page.keyboard.press("ArrowLeft")  # the ready-made noise: pictures in seconds
-        page.click("#go")
-        page.wait_for_function("document.querySelector('#progress-text').textContent.startsWith('Done')")
-        page.get_by_text("Compare", exact=True).first.click()
-        page.wait_for_selector("#compare-dialog .compare")
-        page.wait_for_function("[...document.images].every((picture) => picture.complete)")
-        page.set_viewport_size({"width": 760, "height": 1100})
-        take(page, out / "compare.png", "#compare-dialog")
-        dark = browser.new_page(viewport={"width": 360, "height": 1400}, color_scheme="dark")
-        dark.set_default_timeout(LONG)
-        dark.goto(address)
-        dark.wait_for_selector(".card[data-state=cloaked]")
-        dark.wait_for_function("[...document.images].every((picture) => picture.complete)")
-        take(dark, out / "narrow.png")
-        browser.close()
-        process.terminate()
-        process.wait(60)
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split(" at ")[1].strip()
+            options = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
+            show_light(browser, address, make_photos(Path(name)), out)
+            show_dark(browser, address, out)
+            browser.close()
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def show_light(browser: Any, address: str, photos: list[str], out: Path) -> None:
+    """The whole way on a desktop's window."""
+    page = browser.new_page(viewport={"width": 900, "height": 640})
+    page.set_default_timeout(LONG)
+    page.goto(address)
+    page.set_input_files("#pick-files", photos)
+    wait_until(page, "document.querySelectorAll('.face[aria-pressed=true]').length === 3")
+    page.wait_for_selector("#preview .compare")
+    wait_until(page, COMPLETE)
+    take(page, out / "photos.png")
+    take(page, out / "preview.png", "#choices-section .columns")
+    page.focus("#time")
+    page.keyboard.press("ArrowLeft")  # the ready-made noise: pictures in seconds
+    page.click("#go")
+    wait_until(page, "document.querySelector('#progress-text').textContent.startsWith('Done')")
+    page.get_by_text("Compare", exact=True).first.click()
+    page.wait_for_selector("#compare-dialog .compare")
+    wait_until(page, COMPLETE)
+    page.set_viewport_size({"width": 760, "height": 1100})
+    take(page, out / "compare.png", "#compare-dialog")
+
+
+def show_dark(browser: Any, address: str, out: Path) -> None:
+    """The result on a phone's width, in the dark."""
+    page = browser.new_page(viewport={"width": 360, "height": 1400}, color_scheme="dark")
+    page.set_default_timeout(LONG)
+    page.goto(address)
+    page.wait_for_selector(".card[data-state=cloaked]")
+    wait_until(page, COMPLETE)
+    take(page, out / "narrow.png")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 import zipfile
 from pathlib import Path
 
@@ -11,19 +12,30 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 AXE = ROOT / "build/axe/package/axe.min.js"
+LONG = 900_000  # ms; on a busy machine loading the networks alone takes minutes
 CHOSEN, FACE = ".face[aria-pressed=true]", ".face"
 
 pytestmark = pytest.mark.browser
 
 
-def add(page, *files, count=None):
+def wait_until(page, true):
+    """Until ``true()``. Playwright's own wait evaluates in the page, which its policy forbids."""
+    end = time.monotonic() + LONG / 1000
+    while not true():
+        assert time.monotonic() < end, page.inner_text("body")
+        page.wait_for_timeout(100)
+
+
+def wait_for_text(page, selector, text):
+    """Until the element's text has ``text`` in it."""
+    wait_until(page, lambda: text in page.locator(selector).inner_text())
+
+
+def add(page, *files):
     """Choose files, and wait until they have been looked at."""
     page.set_input_files("#pick-files", [str(file) for file in files])
-    page.wait_for_function(
-        "n => document.querySelectorAll('#photos .card').length === n"
-        " && !document.querySelector('#photos [data-state=waiting]')",
-        arg=len(files) if count is None else count,
-    )
+    cards, waiting = page.locator("#photos .card"), page.locator("#photos [data-state=waiting]")
+    wait_until(page, lambda: cards.count() == len(files) and not waiting.count())
 
 
 def card(page, name):
@@ -32,7 +44,7 @@ def card(page, name):
 
 def cloak(page):
     page.click("#go")
-    page.wait_for_function("document.querySelector('#progress-text').textContent.startsWith('Done')")
+    wait_for_text(page, "#progress-text", "Done")
 
 
 def download(page, selector):
@@ -43,7 +55,7 @@ def download(page, selector):
 
 def use_me(page):
     """The identity that is there already."""
-    page.wait_for_function("[...document.querySelector('#identity').options].some((one) => one.value === 'me')")
+    wait_until(page, page.locator("#identity option[value=me]").count)
     page.select_option("#identity", "me")
 
 
@@ -61,7 +73,7 @@ def test_the_whole_way(open_page, empty, shared, tmp_path, cli, monkeypatch):
     card(page, "group.jpg").locator(CHOSEN).click()
     faces.nth(1).click()
     faces.nth(4).click()
-    page.wait_for_function("document.querySelectorAll('.face[aria-pressed=true]').length === 3")
+    wait_until(page, lambda: page.locator(CHOSEN).count() == 3)
     assert "letter.jpg: is not a picture" in card(page, "letter.jpg").locator(".status").inner_text()
     assert page.inner_text("#go") == "Cloak 2 photos"
     cloak(page)
@@ -97,7 +109,7 @@ def test_sixty_photos_cancelled_reloaded_and_finished(open_page, shared):
     assert page.locator("#photos .card").count() == 60
     assert page.locator("#cancel").is_visible()
     page.click("#cancel")
-    page.wait_for_function("document.querySelector('#progress-text').textContent.startsWith('Cancelled')")
+    wait_for_text(page, "#progress-text", "Cancelled")
     done = page.locator(".card[data-state=cloaked]").count()
     assert 0 < done < chosen
     use_me(page)
@@ -133,8 +145,8 @@ def test_the_preview_follows_the_choices(open_page, portrait, put, tmp_path):
     page.fill("#identity-name", "somebody new")
     page.focus("#levels")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("(first) => document.querySelector('#preview .stack .top').src !== first", arg=first)
-    page.wait_for_function("document.querySelector('#preview-note').textContent.includes('stands in')")
+    wait_until(page, lambda: page.get_attribute("#preview .stack .top", "src") != first)
+    wait_for_text(page, "#preview-note", "stands in")
     page.get_by_label("Difference ×16").check()
     assert page.locator("#preview .stack img:visible").count() == 1
     assert page.evaluate("document.querySelector('#preview .stack img:not([hidden])').naturalWidth") > 50
@@ -145,7 +157,7 @@ def test_a_box_is_drawn_by_mouse_and_by_keyboard(open_page, astronaut, put, tmp_
     add(page, put(tmp_path / "none.png", astronaut[300:, 300:]))
     assert "No face found" in card(page, "none.png").locator(".status").inner_text()
     page.get_by_text("Draw a box").click()
-    page.wait_for_function("document.querySelector('#box-picture').naturalWidth > 0")
+    wait_until(page, lambda: page.evaluate("document.querySelector('#box-picture').naturalWidth"))
     area = page.locator("#box-stage").bounding_box()
     page.mouse.move(area["x"] + area["width"] * 0.25, area["y"] + area["height"] * 0.25)
     page.mouse.down()
