@@ -227,9 +227,11 @@ def _is_length(value: Any) -> bool:
 
 
 def _send_picture(path: Path) -> Response:
-    if not path.is_file():
-        raise Refusal("unknown", 404)
-    return FileResponse(path, media_type="image/png" if path.suffix == ".png" else "image/jpeg")
+    try:
+        data = path.read_bytes()  # whole, since a newer preview may delete it at any time
+    except FileNotFoundError:
+        raise Refusal("unknown", 404) from None
+    return Response(data, media_type="image/png" if path.suffix == ".png" else "image/jpeg")
 
 
 def _download(path: Path, name: str, after: BackgroundTask | None = None) -> Response:

@@ -18,6 +18,8 @@ from faceshield.app.jobs import Job, Target, start
 from faceshield.app.refusals import Limits, Refusal
 from faceshield.app.settings import Settings
 
+KEPT_PREVIEWS = 3  # the one that is being made among them
+
 
 class Session:
     """What the routes work on. ``work`` is an empty folder that nobody else can read.
@@ -41,6 +43,7 @@ class Session:
         self.check: Check | None = None
         self._folders = 0
         self._preview: Future[dict[str, Any]] | None = None
+        self._previews: list[Path] = []
         self._pictures = self.new_folder("pictures")
 
     def start(self) -> None:
@@ -114,14 +117,15 @@ class Session:
     def preview(self, photo: Photo, index: int, settings: Settings) -> tuple[Path, Future[dict[str, Any]]]:
         """One face of ``photo`` cloaked: a folder for the pictures, and when they are there.
 
-        An earlier preview that has not begun is dropped, and one that is there deleted.
+        An earlier preview that has not begun is dropped. Of those that are there, the last two stay: the page may still
+        be loading them.
         """
         if self._preview is not None:
             self._preview.cancel()
-        for old in self.work.glob("preview-*"):
-            if self._preview is None or self._preview.done():
-                shutil.rmtree(old, ignore_errors=True)
         folder, home = self.new_folder("preview"), self.work / "stand-in"
+        self._previews.append(folder)
+        while len(self._previews) > KEPT_PREVIEWS:
+            shutil.rmtree(self._previews.pop(0), ignore_errors=True)
         face = photo.seen["faces"][index]["choice"] if photo.seen["faces"] else "largest"
         arguments = {"path": photo.file, "face": face, "settings": asdict(settings), "folder": folder, "home": home}
         self._preview = self.engine.ask("preview", NOW, **arguments)
@@ -144,7 +148,7 @@ class Session:
 
         Both words are looked up among what is there: neither becomes a part of a path.
         """
-        for there in (*self.work.glob("preview-*"), *self._pictures.glob("*-compare")):
+        for there in (*self._previews, *self._pictures.glob("*-compare")):
             for picture in there.glob("*.png") if there.name == folder else ():
                 if picture.name == name:
                     return picture
