@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 LONG = 1_800_000  # ms
 COMPLETE = "[...document.images].every((picture) => picture.complete)"
-COLOURS = 128  # of the pictures' palette: a page has few, and files stay small
+COLOURS = 256  # of the pictures' palette, so that files stay small
 
 
 def make_photos(folder: Path) -> list[str]:
@@ -79,6 +79,7 @@ def show_light(browser: Any, address: str, photos: list[str], out: Path) -> None
     page.wait_for_selector("#preview .compare")
     wait_until(page, COMPLETE)
     take(page, out / "photos.png")
+    page.set_viewport_size({"width": 900, "height": 1400})
     take(page, out / "preview.png", "#choices-section .columns")
     page.focus("#time")
     page.keyboard.press("ArrowLeft")  # the ready-made noise: pictures in seconds
@@ -87,7 +88,7 @@ def show_light(browser: Any, address: str, photos: list[str], out: Path) -> None
     page.get_by_text("Compare", exact=True).first.click()
     page.wait_for_selector("#compare-dialog .compare")
     wait_until(page, COMPLETE)
-    page.set_viewport_size({"width": 760, "height": 1100})
+    page.set_viewport_size({"width": 620, "height": 960})
     take(page, out / "compare.png", "#compare-dialog")
 
 
