@@ -20,10 +20,11 @@ pytestmark = pytest.mark.browser
 
 def wait_until(page, true):
     """Until ``true()``. Playwright's own wait evaluates in the page, which its policy forbids."""
-    end = time.monotonic() + LONG / 1000
+    end, pause = time.monotonic() + LONG / 1000, 50.0
     while not true():
         assert time.monotonic() < end, page.inner_text("body")
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(pause)
+        pause = min(pause * 1.3, 2000)  # ms; looking often would take a busy machine's time from what is waited for
 
 
 def wait_for_text(page, selector, text):
