@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AXE := build/axe/package/axe.min.js
 PORTABLE := tests/training tests/noise tests/models tests/auditing tests/cloaking
 
-.PHONY: demo test test-all test-portable lint bench clean
+.PHONY: demo test test-all test-app test-portable lint bench clean
 
 demo: $(VENV)/.demo
 	@echo "Cloaking a public-domain portrait into build/demo (about half a minute on two cores)."
@@ -12,15 +13,26 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	@echo "Running the quick tests (a few minutes on two cores; tests that need outside data skip)."
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow and not browser"
 
 test-all: $(VENV)/.dev
-	@echo "Running all tests, those marked slow too (tests that need outside data skip)."
-	$(BIN)/python -m pytest -n auto
+	@echo "Running all tests but the browser's, those marked slow too (tests that need outside data skip)."
+	$(BIN)/python -m pytest -n auto -m "not browser"
 
 test-portable: $(VENV)/.dev
 	@echo "Running what trains or fits as on a processor without AVX512 (about four minutes on two cores)."
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest -n auto $(PORTABLE)
+
+test-app: $(VENV)/.dev $(AXE)
+	@echo "Running the app's tests in a real browser (some minutes; skipped where there is no Chromium)."
+	$(BIN)/python -m pip install --quiet 'playwright>=1.50'
+	command -v chromium >/dev/null || apt-get install -y chromium || echo "no Chromium: install it by hand"
+	$(BIN)/python -m pytest tests/app/browser -m browser -rs
+
+# never shipped: the tests alone use it
+$(AXE):
+	mkdir -p build/axe
+	cd build/axe && npm pack --silent axe-core@4.14.1 && tar xzf axe-core-*.tgz || echo "no npm: without axe"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -18,8 +18,9 @@ from faceshield.core.errors import UsageError
 @click.option("--identity", default="me", show_default=True, help="Whose noise; made on first use, then reused.")
 @click.option("--epsilon", default="8/255", show_default=True, help="Largest change of any pixel value.")
 @click.option(
-    "--face", default="largest", show_default=True, help="largest, all, a number from 'faceshield detect', or X,Y,W,H."
-)
+    "--face", default="largest", show_default=True,
+    help="largest, all, a number from 'faceshield detect', X,Y,W,H, or several joined by +, such as 1+3.",
+)  # fmt: skip
 @click.option("--like", type=click.Path(path_type=Path), help="Take the face most like the one in this picture.")
 @click.option(
     "--against", default="training", type=click.Choice(["training", "search", "both"]), show_default=True,

@@ -18,6 +18,7 @@ from faceshield.core.errors import FaceshieldError
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMANDS = {
+    "app": "app",
     "audit": "audit",
     "cloak": "cloak",
     "data": "data",

@@ -24,6 +24,7 @@ class Finder:
         """Raises UsageError for a choice that cannot be read, UnprotectedError for a ``like`` without a clear face."""
         self.detector: Detector = AnyRollDetector(device)
         self.choice = parse_choice(options.face)
+        self.choices = {Path(path): parse_choice(face) for path, face in options.faces.items()}
         self.like = None if options.like is None else Path(options.like)
         self._remembered: dict[tuple[Path, str], tuple[list[Face], int]] = {}
         if self.like is not None:
@@ -40,19 +41,19 @@ class Finder:
         "largest", "all" and ``like`` take clear faces only; a number or a box may choose a doubtful one. Raises
         UnprotectedError naming ``path`` where no face fits.
         """
-        faces = self.detector.detect(rgb)
+        faces, choice = self.detector.detect(rgb), self.choices.get(path, self.choice)
         try:
             if self.like is not None:
                 return [
                     find_most_alike(rgb, select_clear(faces), self.reference, self.network, self.like.name)[0]
                 ], len(faces)
-            if self.choice in ("largest", "all") and faces and not select_clear(faces):
+            if choice in ("largest", "all") and faces and not select_clear(faces):
                 best = max(face.score for face in faces)
                 raise UnprotectedError(
                     f"only doubtful faces were found (best score {best:.2f}); choose one by --face 1 or by its box"
                 )
-            wanted = select_clear(faces) if self.choice == "all" else faces
-            return choose(wanted, self.choice, rgb, self.detector), len(faces)
+            wanted = select_clear(faces) if choice == "all" else faces
+            return choose(wanted, choice, rgb, self.detector), len(faces)
         except UnprotectedError as error:
             raise UnprotectedError(f"{path}: {error}") from None
 

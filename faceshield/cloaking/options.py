@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,7 +25,9 @@ class Options:
     Attributes:
         identity: whose noise; made on first use, then reused unchanged.
         epsilon: L∞ bound in [0, 1].
-        face: "largest", "all", "2" (as ``detect`` numbers them) or "X,Y,W,H" in upright photo pixels.
+        face: "largest", "all", "2" (as ``detect`` numbers them), "X,Y,W,H" in upright photo pixels, or several of the
+            latter two joined by "+".
+        faces: the same for single photos, by path as they are given; ``face`` counts for the others.
         like: a picture of the person; in each photo the face most like it is taken.
         against: "training" (Eq. 2: one noise), "search" (a mask for each photo) or "both" within one ε; see
             ``cloaking.strategy``.
@@ -43,6 +46,7 @@ class Options:
     identity: str = "me"
     epsilon: float = 8 / 255
     face: str = "largest"
+    faces: Mapping[str, str] = field(default_factory=dict)
     like: str | Path | None = None
     against: Against = "training"
     scatter: bool = True
@@ -64,8 +68,9 @@ class Options:
                 raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {', '.join(get_args(values))}")
         if self.quality != "same" and not (isinstance(self.quality, int) and 1 <= self.quality <= 100):
             raise UsageError(f"quality {self.quality!r} is out of range; use 'same' or a number from 1 to 100")
-        if self.like is not None and self.face != "largest":
-            raise UsageError(f"face={self.face!r} and like={str(self.like)!r} both choose a face; give one of them")
+        if self.like is not None and (self.face != "largest" or self.faces):
+            chosen = self.face if self.face != "largest" else next(iter(self.faces.values()))
+            raise UsageError(f"face={chosen!r} and like={str(self.like)!r} both choose a face; give one of them")
         if self.fast and self.against == "search":
             raise UsageError("fast takes a ready noise against training, and a mask has none; leave out one of them")
         if self.weights is not None and self.against != "search":
@@ -83,7 +88,11 @@ class Options:
         return self.jobs or min(4, os.cpu_count() or 1)
 
     def describe(self) -> dict[str, Any]:
-        """The options that decide the output's bytes, as JSON values: all but jobs and resume."""
-        chosen = {key: value for key, value in asdict(self).items() if key not in ("jobs", "resume")}
+        """The options that decide the output's bytes, as JSON values: all but jobs and resume.
+
+        ``faces`` is left out where there are none, so that a run that an earlier version has begun can be resumed.
+        """
+        unsaid = {"jobs", "resume", *([] if self.faces else ["faces"])}
+        chosen = {key: value for key, value in asdict(self).items() if key not in unsaid}
         paths = {key: None if chosen[key] is None else str(chosen[key]) for key in ("like", "weights")}
         return {**chosen, **paths, "recognisers": list(self.recognisers)}

@@ -1,4 +1,4 @@
-"""Which of the faces in a photo to protect: the largest, all, one by number, one by place, or one person's."""
+"""Which of the faces in a photo to protect: the largest, all, some by number or by place, or one person's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from faceshield.faces.align import align_150, make_face
 from faceshield.faces.detector import CONFIDENT, Detector, overlap
 from faceshield.models.resnet29 import MATCH_DISTANCE, ResNet29
 
+SAME_FACE = 0.4
+"""Boxes that overlap (intersection over union) by this much mean one face."""
+
 
 class Place(NamedTuple):
     """A box drawn by hand: left, top, width and height in upright photo pixels."""
@@ -31,12 +34,19 @@ class Place(NamedTuple):
         return np.array([self.x, self.y, self.x + self.width, self.y + self.height], np.float32)
 
 
-Choice = Literal["largest", "all"] | int | Place
+class Several(NamedTuple):
+    """Two faces and more, each by its number or its place."""
+
+    each: tuple[int | Place, ...]
+
+
+Choice = Literal["largest", "all"] | int | Place | Several
 """``int`` counts from 1 in the detector's order, which is largest first and what ``faceshield detect`` prints."""
 
 
 def parse_choice(text: str) -> Choice:
-    """``largest``, ``all``, a number from 1, or a box ``X,Y,WIDTH,HEIGHT`` in photo pixels.
+    """``largest``, ``all``, a number from 1, a box ``X,Y,WIDTH,HEIGHT`` in photo pixels, or several of the latter two
+    joined by ``+``.
 
     Raises UsageError for anything else.
     """
@@ -45,18 +55,25 @@ def parse_choice(text: str) -> Choice:
         return "largest"
     if word == "all":
         return "all"
+    each = tuple(_parse_one(part) for part in word.split("+"))
+    found = tuple(one for one in each if one is not None)
+    if len(found) < len(each):
+        raise UsageError(
+            f"face {text!r} is not a choice; use largest, all, a number from 1, or a box X,Y,WIDTH,HEIGHT; join several"
+            " numbers and boxes by +"
+        )
+    return found[0] if len(found) == 1 else Several(found)
+
+
+def _parse_one(word: str) -> int | Place | None:
     try:
         if "," not in word:
             number = int(word)
-            if number >= 1:
-                return number
-        else:
-            place = Place(*map(float, word.split(",")))
-            if np.isfinite(place).all() and place.width > 0 and place.height > 0:
-                return place
+            return number if number >= 1 else None
+        place = Place(*map(float, word.split(",")))
     except (ValueError, TypeError):
-        pass
-    raise UsageError(f"face {text!r} is not a choice; use largest, all, a number from 1, or a box X,Y,WIDTH,HEIGHT")
+        return None
+    return place if np.isfinite(place).all() and place.width > 0 and place.height > 0 else None
 
 
 def choose(
@@ -66,8 +83,11 @@ def choose(
 
     "largest" passes over doubtful faces while there is a confident one. For a :class:`Place` it is the face found
     there; else what ``detector`` sees in ``rgb`` (H, W, 3) when it looks closely at the box; else an upright face
-    that fills the box. Raises UnprotectedError where there is no such face.
+    that fills the box. A face that :class:`Several` mean twice is given once. Raises UnprotectedError where there is no
+    such face.
     """
+    if isinstance(choice, Several):
+        return _choose_each(choice, faces, rgb, detector)
     if isinstance(choice, Place):
         return [_find_at(choice, faces, rgb, detector)]
     if not faces:
@@ -83,6 +103,17 @@ def choose(
     return [faces[choice - 1]]
 
 
+def _choose_each(
+    several: Several, faces: Sequence[Face], rgb: NDArray[np.uint8] | None, detector: Detector | None
+) -> list[Face]:
+    chosen: list[Face] = []
+    for one in several.each:
+        (face,) = choose(faces, one, rgb, detector)
+        if all(overlap(face.box, other.box) < SAME_FACE for other in chosen):
+            chosen.append(face)
+    return chosen
+
+
 def _find_at(place: Place, faces: Sequence[Face], rgb: NDArray[np.uint8] | None, detector: Detector | None) -> Face:
     box = place.box
     if rgb is not None and overlap(box, np.array([0, 0, rgb.shape[1], rgb.shape[0]], np.float32)) == 0:
@@ -90,7 +121,7 @@ def _find_at(place: Place, faces: Sequence[Face], rgb: NDArray[np.uint8] | None,
             f"box {','.join(f'{v:g}' for v in place)} lies outside the photo of {rgb.shape[1]}x{rgb.shape[0]} pixels"
         )
     nearest = max(faces, key=lambda face: overlap(face.box, box), default=None)
-    if nearest is not None and overlap(nearest.box, box) >= 0.4:
+    if nearest is not None and overlap(nearest.box, box) >= SAME_FACE:
         return nearest
     seen = detector.look(rgb, box) if detector is not None and rgb is not None else None
     return seen or make_face(box)

@@ -629,3 +629,13 @@ def test_progress_hears_of_the_noise(put, portrait, tmp_path, monkeypatch):
 def test_options_out_of_range(wrong):
     with pytest.raises(UsageError):
         Options(**wrong)
+
+
+def test_single_photos_have_faces_of_their_own(shared, tmp_path, me, report):
+    """Two faces of six in the group photo, the largest in the other one."""
+    group, portrait = shared / "photos/group.jpg", shared / "photos/portrait_a.jpg"
+    options = Options(faces={str(group): "2+5"})
+    found = cloak([group, portrait], tmp_path / "out", options)
+    counts = {Path(photo.source).name: len(photo.faces) for photo in found.photos}
+    assert counts == {"group.jpg": 2, "portrait_a.jpg": 1}
+    assert report(tmp_path / "out")["options"]["faces"] == {str(group): "2+5"}

@@ -13,7 +13,7 @@ from faceshield.core.errors import PhotoError, UnprotectedError, UsageError
 from faceshield.core.types import Face
 from faceshield.faces.align import align_150
 from faceshield.faces.mtcnn import MtcnnDetector
-from faceshield.faces.pick import Place, choose, embed_faces, find_most_alike, parse_choice
+from faceshield.faces.pick import Place, Several, choose, embed_faces, find_most_alike, parse_choice
 from faceshield.models import resnet29
 
 SHARED = Path(os.environ.get("FACESHIELD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -39,6 +39,8 @@ FACES = [face(0, 0, 90), face(200, 0, 60), face(400, 0, 30)]
         ("12", 12),
         ("10,20,30,40", Place(10, 20, 30, 40)),
         ("1.5, -2, 3, 4", Place(1.5, -2, 3, 4)),
+        ("1+3", Several((1, 3))),
+        ("2 + 10,20,30,40", Several((2, Place(10, 20, 30, 40)))),
     ],
 )
 def test_choices_are_read(text, meaning):
@@ -47,7 +49,8 @@ def test_choices_are_read(text, meaning):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "-1", "first", "1.5", "1,2,3", "1,2,3,4,5", "1,2,0,4", "1,2,3,-4", "a,b,c,d"]
+    "text",
+    ["", "0", "-1", "first", "1.5", "1,2,3", "1,2,3,4,5", "1,2,0,4", "1,2,3,-4", "a,b,c,d", "1+", "+", "1+all", "2+0"],
 )
 def test_other_words_are_refused_with_what_would_do(text):
     with pytest.raises(UsageError, match="use largest, all, a number from 1, or a box"):
@@ -73,6 +76,8 @@ def test_any_text_is_read_or_refused(text):
     elif isinstance(choice, Place):
         assert np.isfinite(choice).all()
         assert min(choice.width, choice.height) > 0
+    elif isinstance(choice, Several):
+        assert len(choice.each) > 1
     else:
         assert choice in ("largest", "all") or choice >= 1
 
@@ -104,6 +109,13 @@ def test_no_face_at_all(choice):
 
 def test_a_place_takes_the_face_found_there():
     assert choose(FACES, Place(195, -5, 70, 70)) == [FACES[1]]
+
+
+def test_several_are_each_chosen_and_none_twice():
+    assert choose(FACES, Several((3, 1))) == [FACES[2], FACES[0]]
+    assert choose(FACES, Several((2, Place(195, -5, 70, 70), 1))) == [FACES[1], FACES[0]]
+    with pytest.raises(UnprotectedError, match="face 4 was asked for"):
+        choose(FACES, Several((1, 4)))
 
 
 def test_a_place_without_a_face_is_taken_at_its_word():
