@@ -16,7 +16,8 @@ LIMITS = Limits(file_bytes=1 << 20, total_bytes=3 << 20, photos=4, json_bytes=20
 # a PhotoReport as JSON values; the class itself would bring seconds of torch into each process
 REPORT = {
     "status": "cloaked", "reason": "", "identity": None, "epsilon": 8 / 255, "faces": [], "faces_seen": 1,
-    "lossless": True, "written_linf_255": 0.0, "resaved_linf_255": 0.0, "distances": None, "still_matched": [], "frames": None,
+    "lossless": True, "written_linf_255": 0.0, "resaved_linf_255": 0.0, "distances": None, "still_matched": [],
+    "frames": None,
     "frames_cloaked": None, "stripped": [], "notices": [], "changes": [],
 }  # fmt: skip
 DEADLY, SLOW = b"deadly", b"slow"  # the content of a photo that ends the process, or keeps it at work for ever
