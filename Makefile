@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORTABLE := tests/training tests/noise tests/models tests/auditing tests/cloaking
 
-.PHONY: demo test test-all test-portable lint bench clean
+.PHONY: demo test test-all test-portable fuzz lint bench clean
 
 demo: $(VENV)/.demo
 	@echo "Cloaking a public-domain portrait into build/demo (about half a minute on two cores)."
@@ -21,6 +21,10 @@ test-all: $(VENV)/.dev
 test-portable: $(VENV)/.dev
 	@echo "Running what trains or fits as on a processor without AVX512 (about four minutes on two cores)."
 	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest -n auto $(PORTABLE)
+
+fuzz: $(VENV)/.dev
+	@echo "Cloaking 10,000 broken files (about ten minutes); the counts go to build/fuzz.json."
+	$(BIN)/python tests/fuzz/run.py --files 10000 -o build/fuzz.json
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

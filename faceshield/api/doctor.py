@@ -1,4 +1,4 @@
-"""What a report of a fault must say of an installation, and whether it works: versions, device, weights, a self-test."""
+"""What an installation is, and whether it works: versions, device, precision, weights, free disk, a self-test."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Finding:
 def examine(device: str = "cpu") -> Iterator[Finding]:
     """Look at this installation, one finding after the other; the self-test on ``device`` is the last.
 
-    Nothing is downloaded, and nothing outside a temporary folder is written. No path and no name of an identity is
-    told, so that the findings can be published.
+    Nothing is downloaded, and nothing outside a temporary folder is written. Neither the home folder nor the name of an
+    identity is told, so that the findings can be published.
     """
     parts: list[tuple[str, Callable[[], str]]] = [
         ("versions", _tell_versions),
@@ -59,10 +59,14 @@ def examine(device: str = "cpu") -> Iterator[Finding]:
         try:
             yield Finding(item, True, look())
         except FaceshieldError as error:
-            yield Finding(item, False, str(error))
+            yield Finding(item, False, _hide_home(str(error)))
         except Exception as error:  # whatever a broken installation raises is what the reader wants to know
             reason = (str(error).splitlines() or [""])[0]
-            yield Finding(item, False, f"{type(error).__name__}: {reason}")
+            yield Finding(item, False, _hide_home(f"{type(error).__name__}: {reason}"))
+
+
+def _hide_home(text: str) -> str:
+    return text.replace(str(Path.home()), "~")
 
 
 def _tell_versions() -> str:

@@ -14,8 +14,8 @@ import click
 def command(as_json: bool, device: str) -> None:
     """Examine this installation: versions, device and precision, weights, free disk, and a self-test of seconds.
 
-    One line an item. Opens no connection, and names no path and no identity: paste it into a report of a fault. Exit
-    code 0 where all is well, 1 where something is not.
+    One line an item. Opens no connection, and names neither the home folder nor an identity: paste it into a report of
+    a fault. Exit code 0 where all is well, 1 where something is not.
     """
     from faceshield.api.doctor import examine
 
