@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 AXE := build/axe/package/axe.min.js
 PORTABLE := tests/training tests/noise tests/models tests/auditing tests/cloaking
 
-.PHONY: demo test test-all test-app test-portable lint bench clean
+.PHONY: demo test test-all test-app test-portable fuzz lint bench clean
 
 demo: $(VENV)/.demo
 	@echo "Cloaking a public-domain portrait into build/demo (about half a minute on two cores)."
@@ -33,6 +33,10 @@ test-app: $(VENV)/.dev $(AXE)
 $(AXE):
 	mkdir -p build/axe
 	cd build/axe && npm pack --silent axe-core@4.14.1 && tar xzf axe-core-*.tgz || echo "no npm: without axe"
+
+fuzz: $(VENV)/.dev
+	@echo "Cloaking 10,000 broken files (about ten minutes); the counts go to build/fuzz.json."
+	$(BIN)/python tests/fuzz/run.py --files 10000 -o build/fuzz.json
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

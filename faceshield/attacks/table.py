@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Final, Literal
 
 from faceshield.attacks.base import Countermeasure
 from faceshield.attacks.project import project_out
@@ -11,6 +11,7 @@ from faceshield.attacks.purify import purify_examples
 from faceshield.attacks.transforms import STRONG, blur, grey, halve, recompress, recrop
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
+from faceshield.core.plugins import find_plugin, name_all
 from faceshield.data.mixing import cutmix, mixup
 from faceshield.training.adversarial import Adversary
 
@@ -18,6 +19,7 @@ Name = Literal[
     "none", "jpeg-90", "jpeg-75", "jpeg-50", "half-size", "blur", "grey", "recrop", "strong-augmentation", "mixup",
     "cutmix", "adversarial-training", "projection", "purify",
 ]  # fmt: skip
+GROUP: Final = "faceshield.attacks"
 FAST = Adversary(Budget(8 / 255), alpha=10 / 255, steps=1)
 """Adversarial training (appendix D) by one step from a random start (Wong et al. 2020): a tenth of PGD-10's time."""
 
@@ -41,7 +43,13 @@ COUNTERMEASURES: dict[str, Countermeasure] = {
 
 
 def find_countermeasure(name: str) -> Countermeasure:
-    """The counter-measure of a name. Raises UsageError for an unknown one."""
-    if name not in COUNTERMEASURES:
-        raise UsageError(f"countermeasure {name!r} is unknown; use {', '.join(COUNTERMEASURES)}")
-    return COUNTERMEASURES[name]
+    """The counter-measure of a name. Raises UsageError for an unknown one.
+
+    Another package adds one by an entry point of the group "faceshield.attacks": a Countermeasure.
+    """
+    found: Countermeasure | None = COUNTERMEASURES.get(name) or find_plugin(
+        GROUP, name, lambda value: isinstance(value, Countermeasure)
+    )
+    if found is None:
+        raise UsageError(f"countermeasure {name!r} is unknown; use {', '.join(name_all(GROUP, COUNTERMEASURES))}")
+    return found

@@ -23,6 +23,7 @@ COMMANDS = {
     "cloak": "cloak",
     "data": "data",
     "detect": "detect",
+    "doctor": "doctor",
     "evaluate": "evaluate",
     "faces": "faces",
     "identity": "identity",

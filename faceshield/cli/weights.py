@@ -28,12 +28,12 @@ RECOGNISER = click.option(
 def choose_recogniser(name: str | None, file: Path | None, device: torch.device) -> tuple[Recogniser, str]:
     """What --recogniser and --weights name, on ``device``, and in words. Raises UsageError where both are given."""
     from faceshield.auditing.pretrained import load_recogniser
-    from faceshield.models.pretrained import PRETRAINED, RESNET29
+    from faceshield.models.pretrained import RESNET29, pretrained
 
     if file is not None:
         if name is not None:
             raise UsageError(f"--weights {file} and --recogniser {name}: both say who compares; give one of them")
         return load_recogniser(device, file), "InceptionResnetV1 (facenet-pytorch, VGGFace2), MTCNN's box as 160 pixels"
     recogniser = load_recogniser(device, name=name or RESNET29)
-    entry = PRETRAINED[name or RESNET29]
+    entry = pretrained(name or RESNET29)
     return recogniser, f"{entry.title}, {entry.crop}"

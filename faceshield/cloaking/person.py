@@ -10,11 +10,12 @@ from faceshield.cloaking.album import Item
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.ensemble import AlignedCrops
 from faceshield.cloaking.moving import crop_first_face, open_moving
+from faceshield.cloaking.open_photos import OpenPhotos
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.photo import report_failed, report_unprotected
 from faceshield.cloaking.report import PhotoReport
 from faceshield.cloaking.strategy import MAX_VIEWED
-from faceshield.core.errors import FaceshieldError, UnprotectedError
+from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
 from faceshield.core.store import sha256
 from faceshield.imaging.opening import read
 from faceshield.imaging.photo import decode
@@ -37,6 +38,7 @@ def find_person(
     items: Sequence[Item],
     options: Options,
     finder: Finder,
+    opened: OpenPhotos,
     max_viewed: int,
     on_photo: Callable[[int, int], None],
 ) -> Person:
@@ -51,7 +53,10 @@ def find_person(
         if person.faces and number > max_viewed:
             break
         try:
-            person.faces += _crop_faces(item, options, finder)
+            with opened.hold(item.source):
+                person.faces += _crop_faces(item, options, finder)
+        except StoreError:
+            raise
         except UnprotectedError as error:
             person.problems[item.source] = report_unprotected(item, error)
         except FaceshieldError as error:

@@ -14,6 +14,7 @@ from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.journal import Journal
 from faceshield.cloaking.leftovers import sweep
 from faceshield.cloaking.moving import cloak_frames, open_moving
+from faceshield.cloaking.open_photos import OpenPhotos
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.output_names import OutputNames, plan_outputs
 from faceshield.cloaking.person import Person, find_person
@@ -75,6 +76,7 @@ class _Job:
         out: the output folder.
         inception: the user's own recogniser for masks, if any.
         journal: which photos an earlier run has finished.
+        opened: which photos are being worked on, and were when an earlier run died.
         say: called with the progress.
     """
 
@@ -86,6 +88,7 @@ class _Job:
     inception: InceptionResnetV1 | None
     finder: Finder
     journal: Journal
+    opened: OpenPhotos
     say: Progress
 
 
@@ -100,6 +103,7 @@ def _plan(photos: Sequence[Path], out: Path, options: Options, device: str, prog
         inception=None if options.weights is None else facenet.load(Path(options.weights)),
         finder=Finder(options, device),
         journal=Journal(out, options.resume),
+        opened=OpenPhotos(out),
         say=progress or (lambda stage, done, total: None),
     )
     if not job.journal.earlier:
@@ -121,7 +125,7 @@ def _find_person(job: _Job, identity: Identity | None) -> Person:
     job.strategy.require_weights(job.options)
     most = job.strategy.max_viewed(job.options.fast)
     return find_person(
-        job.album.items, job.options, job.finder, most, lambda done, total: job.say("looking", done, total)
+        job.album.items, job.options, job.finder, job.opened, most, lambda done, total: job.say("looking", done, total)
     )
 
 
@@ -161,11 +165,12 @@ def _cloak_item(item: Item, names: OutputNames, perturbation: Perturbation | Non
     try:
         if perturbation is None:
             raise UnprotectedError(f"{item.source}: no clear face was found in any of the photos")
-        data = read(item.source)
-        animation = open_moving(data, item.source, job.options)
-        if animation is not None:
-            return cloak_frames(animation, item, names, perturbation, job.finder, job.options)
-        return cloak_one(data, item, names, perturbation, job.finder, job.options)
+        with job.opened.hold(item.source):
+            data = read(item.source)
+            animation = open_moving(data, item.source, job.options)
+            if animation is not None:
+                return cloak_frames(animation, item, names, perturbation, job.finder, job.options)
+            return cloak_one(data, item, names, perturbation, job.finder, job.options)
     except StoreError:
         raise
     except UnprotectedError as error:
@@ -202,4 +207,5 @@ def _write_report(job: _Job, identity: Identity | None, photos: tuple[PhotoRepor
     )
     write_json(job.out / CLOAKED, report.to_json())
     job.journal.close()
+    job.opened.close()
     return report

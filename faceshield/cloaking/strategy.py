@@ -56,7 +56,7 @@ class Strategy:
     def require_weights(self, options: Options) -> None:
         """Raise StoreError where a weight file is missing: before photos are looked at, not minutes later."""
         recognisers = self.choose_recognisers(options)
-        files = [*(pretrained.PRETRAINED[name].file for name in recognisers), *map(name_distractors, recognisers)]
+        files = [*(pretrained.pretrained(name).file for name in recognisers), *map(name_distractors, recognisers)]
         for name in (*self.surrogates, *([BANK] if self.needs_identity else []), *files):
             find_file(name)
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from faceshield.core.errors import UsageError
 from faceshield.data.pictures import LARGEST_FILE
+
+_UNIX = 3  # the system whose file modes a member's attributes hold
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
+)
+"""What Windows opens instead of a file of this name, whatever its suffix."""
 
 
 class ZipTree:
     """Folders and files of an open archive by their names in it (``train/cat/0001.jpg``).
 
-    Raises UsageError naming the member for an absolute name, one with ``..`` or a backslash, and one that is there
-    twice. Hidden members (``.DS_Store``, ``__MACOSX/``) are passed over.
+    Raises UsageError naming the member for an absolute name, one with ``..``, a backslash or a device's name, for a
+    link or a device, and for one that is there twice. Hidden members (``.DS_Store``, ``__MACOSX/``) are passed over.
     """
 
     def __init__(self, path: Path, archive: ZipFile) -> None:
@@ -24,6 +31,7 @@ class ZipTree:
         self._folders: dict[str, set[str]] = {"": set()}
         self._files: dict[str, set[str]] = {"": set()}
         for info in archive.infolist():
+            self._refuse_special(info)
             self._add(info.filename, info.is_dir())
 
     def folders(self, under: str) -> list[str]:
@@ -46,9 +54,15 @@ class ZipTree:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(f"{self._path}/{name}: cannot be unpacked ({reason}); fetch the archive again") from None
 
+    def _refuse_special(self, info: ZipInfo) -> None:
+        kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise UsageError(f"{self._path}: member {info.filename!r} is a link or a device; do not use this archive")
+
     def _add(self, name: str, is_folder: bool) -> None:
         parts = name.removesuffix("/").split("/")
-        if "\\" in name or ":" in parts[0] or not {"", ".", ".."}.isdisjoint(parts):
+        devices = _DEVICES.intersection(part.split(".")[0].rstrip().lower() for part in parts)
+        if "\\" in name or ":" in parts[0] or not {"", ".", ".."}.isdisjoint(parts) or devices:
             raise UsageError(f"{self._path}: member {name!r} has an unsafe name; do not use this archive")
         if any(part.startswith(".") or part == "__MACOSX" for part in parts):
             return

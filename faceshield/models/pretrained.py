@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from torch import Tensor
 
 from faceshield.core.errors import UsageError
+from faceshield.core.plugins import find_plugin, name_all
+from faceshield.core.store import read_tensors, sha256
 from faceshield.imaging.crop import DLIB_150, TEMPLATE_112, CropSpec, template
 from faceshield.models import faceres, fr_feature, mobileface, resnet29, sface, weights
 from faceshield.models.embedder import Embedder, fill
+
+GROUP: Final = "faceshield.recognisers"
 
 RESNET29 = "resnet29"
 """The name of the default."""
@@ -37,6 +43,7 @@ class Pretrained:
         crop: The same in words.
         away: Distance from a person's photos at which a mask's push ends: well above the distance of a match. Features
             of unit length that say nothing of each other lie √2 apart.
+        path: Of another package's recogniser, the safetensors file itself.
 
     Embeddings are compared by their Euclidean distance, a photo's being the mean of its crop's and the mirror image's.
     """
@@ -47,10 +54,13 @@ class Pretrained:
     spec: CropSpec
     crop: str
     away: float = 1.7
+    path: Path | None = None
 
     @property
     def sha256(self) -> str:
         """The checksum of its weights, which tells it apart from every other in results and caches."""
+        if self.path is not None:
+            return sha256(self.path)
         return weights.read_registry()[self.file].sha256
 
 
@@ -86,10 +96,17 @@ PRETRAINED: dict[str, Pretrained] = {
 
 
 def pretrained(name: str) -> Pretrained:
-    """The entry ``name`` of :data:`PRETRAINED`. Raises UsageError for another name."""
-    if name not in PRETRAINED:
-        raise UsageError(f"recogniser {name!r} is unknown; use {', '.join(PRETRAINED)}")
-    return PRETRAINED[name]
+    """The entry ``name`` of :data:`PRETRAINED`, or what another package adds. Raises UsageError for any other name.
+
+    A package adds one by an entry point of the group "faceshield.recognisers": a Pretrained with a ``path``.
+    It verifies and is evaluated; masks and audits also need the shipped crowd as it sees it, which it has not.
+    """
+    found: Pretrained | None = PRETRAINED.get(name) or find_plugin(
+        GROUP, name, lambda value: isinstance(value, Pretrained)
+    )
+    if found is None:
+        raise UsageError(f"recogniser {name!r} is unknown; use {', '.join(name_all(GROUP, PRETRAINED))}")
+    return found
 
 
 def load(name: str) -> Embedder:
@@ -98,4 +115,5 @@ def load(name: str) -> Embedder:
     Raises UsageError for another name, StoreError where its file is absent or damaged.
     """
     entry = pretrained(name)
-    return entry.build(weights.load(entry.file)[0])
+    tensors, _ = weights.load(entry.file) if entry.path is None else read_tensors(entry.path)
+    return entry.build(tensors)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
+from faceshield.core.plugins import find_plugin, name_all
 from faceshield.core.types import Form
 from faceshield.noise.base import NoiseMethod
 from faceshield.noise.eq5 import Eq5
@@ -22,29 +23,39 @@ Variant = Literal["paper", "released-code"]
 Settings = dict[str, Any]
 Build = Callable[[Form, Budget, Settings], NoiseMethod]
 
+GROUP: Final = "faceshield.noise"
 LEARNER_RATE: dict[str, float] = {"paper": 0.025, "released-code": 0.1}  # of SGD for θ, constant
 TRAINED = frozenset({"error-max"})  # these want a network that has been trained on the clean data
 
 
 def build_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, **settings: Any) -> NoiseMethod:
-    """The method ``name`` of :data:`METHODS` with the paper's settings (Appendix B, F, I), ``settings`` over them.
+    """The method ``name`` with the paper's settings (Appendix B, F, I), ``settings`` over them.
 
     ``epsilon`` in (0, 1]; α is ε/10 unless given. ``settings`` are the fields of the method's class, and ``norm``.
     ``variant`` of error-min: "paper", or "released-code" (θ fitted on batches of 512 that are never shuffled, λ 0.01 in
     both forms; the rate for θ is :data:`LEARNER_RATE`'s, and the code's loss of negative noise happens later, in
     data.unlearnable). Mixtures take their settings for error-min, plus ``random_form`` and ``bound`` for mix-added.
+
+    Beside those of :data:`METHODS`, another package adds a method by an entry point of the group "faceshield.noise": a
+    function of form, budget and settings, a dict that is its own, that returns a NoiseMethod.
     Raises UsageError for an unknown name, form or setting, naming the nearest one.
     """
-    build = METHODS[_require_known("noise method", name, METHODS)]
+    build = METHODS.get(name) or find_plugin(GROUP, name, callable)
+    if build is None:
+        raise _unknown("noise method", name, name_all(GROUP, METHODS))
     _require_known("form", form, get_args(Form))
     return build(form, Budget(epsilon, settings.pop("norm", "linf")), settings)
 
 
 def _require_known(what: str, name: str, names: Collection[str]) -> str:
     if name not in names:
-        near = difflib.get_close_matches(name, names, 1, 0) or [""]
-        raise UsageError(f"{what} {name!r} is unknown; did you mean {near[0]!r}? There are {', '.join(sorted(names))}")
+        raise _unknown(what, name, names)
     return name
+
+
+def _unknown(what: str, name: str, names: Collection[str]) -> UsageError:
+    near = difflib.get_close_matches(name, names, 1, 0) or [""]
+    return UsageError(f"{what} {name!r} is unknown; did you mean {near[0]!r}? There are {', '.join(sorted(names))}")
 
 
 def _check_settings(method: Any, settings: Mapping[str, Any]) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from faceshield.attacks.table import COUNTERMEASURES
+from faceshield.attacks.table import find_countermeasure
 from faceshield.auditing.crowd_audit import AFTER, BEFORE, CrowdAudit
 from faceshield.auditing.sides import Kind
 from faceshield.reports.audit_parts import Line, format_cell, render_png, word_verdict
@@ -47,7 +47,7 @@ def explain_trained(result: CrowdAudit) -> list[str]:
     lowered = word_verdict(before["protected_accuracy_ci"], after["protected_accuracy_ci"])
     sentences.append(f"Trained on as many cloaked photos instead, it named them in {_format_share(after)}. {lowered}")
     sentences += [
-        f"A collector who goes further ({COUNTERMEASURES[way[1]].about}) got {_format_share(metrics)} from the"
+        f"A collector who goes further ({find_countermeasure(way[1]).about}) got {_format_share(metrics)} from the"
         " cloaked photos."
         for way, metrics in result.metrics.items()
         if way not in (BEFORE, AFTER)
@@ -130,7 +130,7 @@ def _format_share(metrics: Mapping[str, Any]) -> str:
 
 def _format_name(way: tuple[Kind, str]) -> str:
     photos, counter = way
-    return f"trained on {photos} photos" + ("" if counter == "none" else f", {COUNTERMEASURES[counter].about}")
+    return f"trained on {photos} photos" + ("" if counter == "none" else f", {find_countermeasure(counter).about}")
 
 
 def _shorten_name(way: tuple[Kind, str]) -> str:

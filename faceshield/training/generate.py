@@ -17,12 +17,12 @@ from faceshield.data.sources import open_training_part
 from faceshield.models.zoo import build
 from faceshield.noise.file import digest_data, write_noise
 from faceshield.noise.presets import find_preset
-from faceshield.noise.registry import LEARNER_RATE, TRAINED, build_method
+from faceshield.noise.registry import LEARNER_RATE, METHODS, TRAINED, build_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
-UNRESUMED = TRAINED | {"random"}  # made in one go
+RESUMED = METHODS.keys() - TRAINED - {"random"}  # made round by round; whether another package's is, is not known
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def generate_noise(
         raise UsageError(f"{left[0]}: was left by an interrupted run; go on with --resume, or delete it")
     options: dict[str, Any] = find_preset(request.setting, request.method, request.form, request.epsilon)
     options |= {name: value for name in ("rounds", "patch") if (value := getattr(request, name)) is not None}
-    if request.method not in UNRESUMED:
+    if request.method in RESUMED:
         options["checkpoint"] = checkpoint
     method = build_method(request.method, request.form, epsilon=request.epsilon, **options)
     progress("reading", 0, 1)

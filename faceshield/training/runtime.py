@@ -181,6 +181,21 @@ def has_bf16(device: torch.device) -> bool:
     return bool({"avx512_bf16", "amx_bf16"} & _cpu_flags())
 
 
+def explain_precision(device: torch.device) -> str:
+    """Why :meth:`Runtime.best` takes the precision that it takes on ``device``, to follow the word "because"."""
+    if device.type == "cuda":
+        return f"the compute capability is {'.'.join(map(str, torch.cuda.get_device_capability(device)))} (bf16 from 8)"
+    if has_bf16(device):
+        return "the processor multiplies bf16 itself"
+    return f"no multiplication of bf16 in hardware is known here (kernels: {torch.backends.cpu.get_cpu_capability()})"
+
+
+def list_devices() -> list[str]:
+    """The devices that :meth:`Runtime.best` takes on this machine, in words."""
+    cards = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    return ["cpu", *(f"cuda:{number} ({torch.cuda.get_device_name(number)})" for number in cards)]
+
+
 def _cpu_flags() -> set[str]:
     """What the processor says it can do: as torch asks it, on every system; under an older torch as Linux tells it."""
     if hasattr(torch.cpu, "get_capabilities"):
