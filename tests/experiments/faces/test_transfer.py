@@ -12,9 +12,9 @@ from PIL import Image
 from faceshield.core.errors import UsageError
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
-from faceshield.experiments.engine.registry import load_experiment
 from faceshield.experiments.faces import transfer as module
 from faceshield.experiments.faces.command import OPTIONS
+from faceshield.experiments.registry import load_experiment
 from faceshield.models.pretrained import PRETRAINED
 from faceshield.training.runtime import Runtime
 
