@@ -72,6 +72,7 @@ def test_a_cell_finds_clean_photos(shared, context):
     assert 0.45 < metrics["limit"] < 0.65
 
 
+@pytest.mark.slow
 def test_another_recogniser_searches_the_same_crowd(shared, context):
     context = replace(context, data=shared)
     metrics = module.EXPERIMENT.run({**CLEAN, "recogniser": "mobileface"}, 0, SETTINGS, context)
