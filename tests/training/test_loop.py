@@ -122,7 +122,6 @@ def test_the_default_run_is_the_one_written_out_with_torchs_own_parts(data):
     assert weights(model).equal(weights(reference))
 
 
-@pytest.mark.slow
 def test_handwritten_digits_are_learnt_in_seconds():
     """scikit-learn's digits at 16 pixels: what the network has not seen, it reads."""
     pixels, labels = load_digits(return_X_y=True)
