@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# neighbours in a file stay on one core, so that what they share is made once
+SHARE := -n auto --dist worksteal
 # what trains, fits or asks a network; all else is the same on every processor
 PORTABLE := tests/training $(addprefix tests/noise/test_,$(addsuffix .py,eq5 error_max error_min identity mask mix pgd \
 	sweep universal)) $(addprefix tests/models/test_,$(addsuffix .py,pretrained recogniser resnet29 zoo)) \
@@ -15,15 +17,15 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	@echo "Running the quick tests (a few minutes on two cores; tests that need outside data skip)."
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest $(SHARE) -m "not slow"
 
 test-all: $(VENV)/.dev
 	@echo "Running all tests, those marked slow too (tests that need outside data skip)."
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest $(SHARE)
 
 test-portable: $(VENV)/.dev
 	@echo "Running what trains or fits as on a processor without AVX512 (about two minutes on two cores)."
-	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest -n auto -m "not slow" $(PORTABLE)
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest $(SHARE) -m "not slow" $(PORTABLE)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
