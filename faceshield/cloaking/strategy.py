@@ -133,8 +133,8 @@ STRATEGIES: dict[Against, Strategy] = {
             recognisers=(pretrained.RESNET29,),
             about="The middle of each face was moved away from the person for one frozen recogniser (dlib's"
             " ResNet-29), and what lies around it carries the person's noise against training. Measured, each does"
-            " less than alone: that recogniser still finds some of the photos (faces/search), and one trained on them"
-            f" still knows the person in a part of the clean ones (faces/selfie). Copies already online are not"
+            " less than alone: that recogniser still finds some of the photos, others most of them, and one trained on"
+            " them still knows the person in a part of the clean ones (faces/selfie). Copies already online are not"
             f" covered. {_PRIVATE}",
         ),
     )

@@ -27,6 +27,7 @@ WHERE = {
     "surrogate": "faces.surrogates:EXPERIMENT",
     "lfw-pretrained": "faces.lfw:EXPERIMENT",
     "linkable": "faces.linkable:EXPERIMENT",
+    "mask-ablation": "faces.masks:EXPERIMENT",
     "mapped-classes": "paper.transfer:MAPPED_CLASSES",
     "transfer": "faces.transfer:EXPERIMENT",
     "verification": "faces.verification:EXPERIMENT",

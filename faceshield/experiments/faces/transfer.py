@@ -78,8 +78,7 @@ def transfer_cell(key: TransferKey, seed: int, settings: TransferSettings, conte
     root = context.source(settings.selfies)
     people = sorted(folder.name for folder in root.iterdir() if folder.is_dir())
     photos = {
-        side: {person: _choose_photos(root / person, settings.photos, side, seed) for person in people}
-        for side in SIDES
+        side: {person: choose_photos(root / person, settings.photos, side, seed) for person in people} for side in SIDES
     }
     sides: dict[Side, list[Tensor]] = {}
     visible: dict[str, Any] = {}
@@ -97,11 +96,11 @@ def transfer_cell(key: TransferKey, seed: int, settings: TransferSettings, conte
     clean = [_enrol_features(photos["gallery"][person], resnet29, "none", context) for person in people]
     same = torch.cat([distractors.find_same(features[~features.isnan().any(1)]) for features in clean])
     crowd = judge.distractors.exclude(same).crowd[: settings.crowd]
-    metrics = _search_all(sides, crowd).metrics({"match_rate": judge.limit})
+    metrics = search_all(sides, crowd).metrics({"match_rate": judge.limit})
     return {**metrics, **visible, "crowd": len(crowd), "limit": round(judge.limit, 4)}
 
 
-def _search_all(sides: Mapping[Side, Sequence[Tensor]], crowd: Tensor) -> Search:
+def search_all(sides: Mapping[Side, Sequence[Tensor]], crowd: Tensor) -> Search:
     """Search for each person's queries among everybody's gallery photos and the crowd."""
     found = []
     for person, (query, gallery) in enumerate(zip(sides["query"], sides["gallery"], strict=True)):
@@ -115,7 +114,7 @@ def describe_data(key: TransferKey, settings: TransferSettings, context: Context
     return " ".join(context.content(name) for name in settings.sources(key))
 
 
-def _choose_photos(folder: Path, count: int, side: str, seed: int) -> list[Path]:
+def choose_photos(folder: Path, count: int, side: str, seed: int) -> list[Path]:
     """``side``'s half of the ``seed``-th ``count`` photos of a person, drawn by their names alone."""
     drawn = sorted(folder.iterdir(), key=lambda path: derive_seed("searched", f"{folder.name}/{path.name}"))
     if len(drawn) < (seed + 1) * count:

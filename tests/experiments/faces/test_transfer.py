@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from faceshield.experiments.engine.registry import load_experiment
 from PIL import Image
 
 from faceshield.core.errors import UsageError
@@ -30,11 +31,11 @@ def context(tmp_path):
 def test_the_halves_are_apart_and_do_not_depend_on_the_order(tmp_path):
     for name in "abcdefghij":
         (tmp_path / f"{name}.jpg").touch()
-    drawn = [module._choose_photos(tmp_path, 4, side, seed) for seed in (0, 1) for side in module.SIDES]
+    drawn = [module.choose_photos(tmp_path, 4, side, seed) for seed in (0, 1) for side in module.SIDES]
     assert [len(photos) for photos in drawn] == [2] * 4
     assert len({photo for photos in drawn for photo in photos}) == 8, "sides and seeds have photos of their own"
     with pytest.raises(UsageError, match="has 10 photos, seed 2 needs 12"):
-        module._choose_photos(tmp_path, 4, "query", 2)
+        module.choose_photos(tmp_path, 4, "query", 2)
 
 
 def test_a_countermeasure_saves_once_more(put, portrait, context, tmp_path):
