@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from faceshield.experiments.engine.registry import load_experiment
 from PIL import Image
 
 from faceshield.core.errors import UsageError
