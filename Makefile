@@ -3,7 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 AXE := build/axe/package/axe.min.js
-PORTABLE := tests/training tests/noise tests/models tests/auditing tests/cloaking
+# neighbours in a file stay on one core, so that what they share is made once
+SHARE := -n auto --dist worksteal
+# what trains, fits or asks a network; all else is the same on every processor
+PORTABLE := tests/training $(addprefix tests/noise/test_,$(addsuffix .py,eq5 error_max error_min identity mask mix pgd \
+	sweep universal)) $(addprefix tests/models/test_,$(addsuffix .py,pretrained recogniser resnet29 zoo)) \
+	tests/auditing/test_crowd.py tests/cloaking/test_against.py
 
 .PHONY: demo test test-all test-app test-portable fuzz lint bench clean
 
@@ -13,15 +18,15 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	@echo "Running the quick tests (a few minutes on two cores; tests that need outside data skip)."
-	$(BIN)/python -m pytest -n auto -m "not slow and not browser"
+	$(BIN)/python -m pytest $(SHARE) -m "not slow and not browser"
 
 test-all: $(VENV)/.dev
 	@echo "Running all tests but the browser's, those marked slow too (tests that need outside data skip)."
-	$(BIN)/python -m pytest -n auto -m "not browser"
+	$(BIN)/python -m pytest $(SHARE) -m "not browser"
 
 test-portable: $(VENV)/.dev
-	@echo "Running what trains or fits as on a processor without AVX512 (about four minutes on two cores)."
-	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest -n auto $(PORTABLE)
+	@echo "Running what trains or fits as on a processor without AVX512 (about two minutes on two cores)."
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python -m pytest $(SHARE) -m "not slow" $(PORTABLE)
 
 test-app: $(VENV)/.dev $(AXE)
 	@echo "Running the app's tests in a real browser (some minutes; skipped where there is no Chromium)."

@@ -22,7 +22,9 @@ from PIL import Image
 from skimage import data
 
 from faceshield.cli.main import main
+from faceshield.core.types import Face
 from faceshield.faces import mtcnn
+from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.detector import Detector
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity
@@ -31,7 +33,12 @@ ROOT = Path(__file__).resolve().parents[1]
 EPSILON = 8 / 255
 
 settings.register_profile("faceshield", deadline=None)  # a busy machine is no finding
-settings.load_profile("faceshield")
+settings.register_profile("quick", deadline=None, max_examples=20)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Properties are tried on 100 examples where all tests run, on 20 among the quick ones."""
+    settings.load_profile("quick" if config.getoption("markexpr") == "not slow" else "faceshield")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,6 +53,30 @@ def _one_detector() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mtcnn, "_load", functools.cache(mtcnn._load))
         yield
+
+
+@pytest.fixture(scope="session")
+def seen_faces() -> dict[tuple[float, tuple[int, ...], bytes], list[Face]]:
+    """The faces of each picture that a test looked at: most look at the same portrait."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _faces_found_once(
+    request: pytest.FixtureRequest, seen_faces: dict[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Detection is repeated in the tests of tests/faces alone, which are about it."""
+    if request.path.parent == ROOT / "tests/faces":
+        return
+    look = AnyRollDetector.detect
+
+    def detect(self: AnyRollDetector, rgb: NDArray[np.uint8]) -> list[Face]:
+        key = (self.judge.min_face, rgb.shape, hashlib.sha256(rgb.tobytes()).digest())
+        if key not in seen_faces:
+            seen_faces[key] = look(self, rgb)
+        return list(seen_faces[key])
+
+    monkeypatch.setattr(AnyRollDetector, "detect", detect)
 
 
 @pytest.fixture(autouse=True)

@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_told_and_hidden_files_are_not_photos(cli, folder
     (clean / "._a.jpg").write_bytes(b"what a Mac leaves beside a photo")
     odd = os.fsdecode(b"caf\xe9.png")  # in Latin-1: no text in UTF-8
     put(clean / odd, np.roll(portrait, 2, axis=1))
-    cli("audit", "--cloaked", cloaked, "--clean", clean, "-o", tmp_path / "r.html")
+    cli("audit", "--cloaked", cloaked, "--clean", clean, "--recogniser", "resnet29", "-o", tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert re.search(r"Not read: .*broken\.jpg", page)
     assert "._a.jpg" not in page
@@ -144,12 +144,13 @@ def test_originals_and_copies_are_refused(cli, folders, put, portrait, tmp_path)
     digest = hashlib.sha256((clean / "a.png").read_bytes()).hexdigest()
     photo = {"sha256_input": digest, "output": "c.png"}
     (cloaked / "faceshield.json").write_text(json.dumps({"photos": [photo]}), encoding="utf-8")
-    refused = cli("audit", "--cloaked", cloaked, "--clean", clean, "-o", tmp_path / "r.html", code=2)
+    given = ("audit", "--cloaked", cloaked, "--clean", clean, "--recogniser", "resnet29", "-o", tmp_path / "r.html")
+    refused = cli(*given, code=2)
     assert re.search(r"a\.png: is the original of .*c\.png", refused.stderr)
     (cloaked / "faceshield.json").unlink()
     (clean / "sub").mkdir()
     (clean / "sub/a.png").write_bytes((clean / "a.png").read_bytes())
-    refused = cli("audit", "--cloaked", cloaked, "--clean", clean, "-o", tmp_path / "r.html", code=2)
+    refused = cli(*given, code=2)
     assert re.search(r"sub/a\.png: is the same file as .*a\.png", refused.stderr)
 
 

@@ -81,7 +81,7 @@ def test_the_command_trains_among_a_crowd_and_says_where_it_did_not(cli, put, po
     for person, colours in (("<b>", [2, 1, 0]), ("green", [1, 2, 0])):
         for number in range(3):
             put(tmp_path / f"crowd/{person}/{number}.png", np.ascontiguousarray(portrait[4 * number :, :, colours]))
-    given = ("audit", "--cloaked", tmp_path / "cloaked", "--clean", tmp_path / "clean")
+    given = ("audit", "--cloaked", tmp_path / "cloaked", "--clean", tmp_path / "clean", "--recogniser", "resnet29")
     made = cli(*given, "--crowd", tmp_path / "crowd", "--counter", "grey", "-o", tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "<h2>Recognisers trained on these photos</h2>" in page

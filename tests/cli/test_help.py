@@ -139,7 +139,8 @@ def test_interrupting_ends_with_130(cli, put, portrait, tmp_path, monkeypatch):
     assert result.stderr == "faceshield: interrupted; what is written already is kept\n"
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", pytest.param("utf-8", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
 def test_output_streams_of_any_encoding(encoding, put, portrait, me, home, tmp_path):
     """An arrow, or a name that is no text, must not end a finished run in a traceback."""
     name = os.fsdecode(b"caf\xe9 \xc3\xbc.png") if sys.platform == "linux" else "ü.png"

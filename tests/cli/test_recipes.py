@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from faceshield.cli.main import main
 from faceshield.cli.recipes_progress import CellBar
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,12 +39,19 @@ def test_there_are_recipes():
     assert RECIPES
 
 
+@pytest.fixture(scope="module")
+def listed():
+    """What ``recipes list`` says: it reads all recipes, once is enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return CliRunner().invoke(main, ["recipes", "list"]).stdout
+
+
 @EACH
-def test_each_is_listed_and_shown(path, cli, monkeypatch):
+def test_each_is_listed_and_shown(path, cli, listed, monkeypatch):
     monkeypatch.chdir(ROOT)
     recipe = read(path)
     assert recipe["id"] == place(path), "a recipe's id is its place"
-    listed = cli("recipes", "list").stdout
     there = [scale for scale in recipe["scales"] if (ROOT / f"recipes/results/{recipe['id']}.{scale}.json").is_file()]
     line = f"{recipe['id']}  [{', '.join(recipe['scales'])}]  results: {', '.join(there) or 'none yet'}"
     assert f"{line}\n    {recipe['claim']}\n" in listed
@@ -57,7 +66,7 @@ def test_each_is_listed_and_shown(path, cli, monkeypatch):
 
 
 @QUICKSTART_QUICKLY
-def test_each_runs_at_smoke_scale_and_resumes(path, cli, tmp_path):
+def test_each_runs_at_smoke_scale_and_resumes(path, cli, tmp_path, monkeypatch):
     recipe = read(path)
     if "smoke" not in recipe["scales"]:
         pytest.skip(f"{recipe['id']} has no smoke scale: it needs real photos")
@@ -78,6 +87,7 @@ def test_each_runs_at_smoke_scale_and_resumes(path, cli, tmp_path):
         assert set(cell) == {"key", "seed", "metrics", "wall_s", "device", "versions"}
         assert cell["metrics"]
     times = {file: file.stat().st_mtime_ns for file in (tmp_path / "work").rglob("*.json")}
+    monkeypatch.setattr("faceshield.reports.figures.draw", lambda *given: [])  # once is enough, and takes seconds
     cli(*run)
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "work").rglob("*.json")} == times
     assert json.loads(written.read_text(encoding="utf-8"))["cells"] == result["cells"]

@@ -271,11 +271,12 @@ def test_a_full_disk_stops_the_run_and_resume_goes_on(source, tmp_path, monkeypa
     assert len(after) == 3
 
 
-@pytest.mark.parametrize("jobs", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 4])
 def test_killed_in_the_middle(jobs, cli, put, astronaut, me, hashes, report, home, tmp_path):
     """kill -9 after the first outputs, then --resume: all there, none done twice, nothing half-written among them."""
     count, source, out = 8, tmp_path / "in", tmp_path / "out"
-    large = np.asarray(Image.fromarray(astronaut).resize((900, 900)))
+    large = np.asarray(Image.fromarray(astronaut).resize((700, 700)))
     for number in range(count):
         put(source / f"{number:02d}.png", np.roll(large, number, axis=0), compress_level=1)
     originals = hashes(source)

@@ -42,6 +42,7 @@ def astronaut():
     return data.astronaut()
 
 
+@pytest.mark.slow
 def test_importing_faces_loads_no_network():
     code = "import sys, faceshield.faces.mtcnn as m; m.MtcnnDetector(); sys.exit('facenet_pytorch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -34,7 +34,9 @@ def reference():
     return network
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["zip", "before torch 1.6"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(True, marks=pytest.mark.slow), False], ids=["zip", "before torch 1.6"]
+)
 def file(request, reference, tmp_path_factory):
     """The official file is of the kind that torch wrote before 1.6."""
     path = tmp_path_factory.mktemp("weights") / "made.pt"
@@ -92,6 +94,7 @@ def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(kind, tmp
     assert not mark.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "words"),
     [

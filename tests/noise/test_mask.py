@@ -135,6 +135,7 @@ def test_a_mask_carries_a_face_away_from_its_person_and_to_the_target(face_view,
     assert float((masked - target).norm()) < float((own - target).norm())
 
 
+@pytest.mark.slow
 def test_a_mask_is_against_all_its_losses_by_weight(face_view, network, portrait, face):
     own = network.embed(align_150(portrait, face).image[None])
     other = CropSpec(DLIB_150 / 2 - 0.25, 75)
@@ -157,6 +158,7 @@ def test_a_mask_is_against_all_its_losses_by_weight(face_view, network, portrait
     assert away[1][0] < away[1][1]
 
 
+@pytest.mark.slow
 def test_a_stronger_pull_leads_nearer_to_the_target(face_view, network, portrait, face):
     own = network.embed(align_150(portrait, face).image[None])
     target = torch.nn.functional.normalize(torch.randn(128, generator=torch.Generator().manual_seed(3)), dim=0)

@@ -169,6 +169,7 @@ def test_what_cannot_be_drawn_is_refused(plot, told, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_names_beside_the_result_and_the_usual_figures(tmp_path):
     path = tmp_path / "fig.mini.json"
     names = [file.name for file in draw_all(small(), [Plot("bars"), Plot("confusion")], [], path)]
@@ -207,6 +208,7 @@ def test_colours_are_told_apart_without_red_or_green(blind):
     assert distances.min() > 0.15
 
 
+@pytest.mark.slow
 def test_kinds_share_the_metrics_and_each_takes_what_it_can_show(tmp_path):
     metrics = ("curve_test", "test_accuracy_final", "confusion")
     plots = [Plot("curves", by="noise", metrics=metrics), Plot("bars", by="noise", metrics=metrics)]

@@ -33,7 +33,13 @@ def test_the_recipe_names_what_there_is(recipe):
         assert any(bar.covers(key) for key in recipe.cells()), bar
 
 
-@pytest.mark.parametrize("name", ["none", "grey", "mixup", "adversarial-training", "projection"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("grey", "mixup", "adversarial-training", "projection")),
+        "none",
+    ],
+)
 def test_a_collector_trains_whatever_the_countermeasure(recipe, context, name):
     key = {"noise": "bank", "attacker": "scratch", "countermeasure": name}
     metrics = battery(key, 0, recipe.at("smoke"), context)
@@ -49,6 +55,7 @@ def test_a_frozen_recogniser_does_not_mind_noise_against_training(recipe, contex
     assert metrics["others_accuracy"] > 2 * metrics["chance"]
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_recogniser_learns_faces(recipe, context):
     key = {"noise": "none", "attacker": "fine-tuned-resnet29", "countermeasure": "none"}
     learned = battery(key, 0, recipe.at("smoke"), context)

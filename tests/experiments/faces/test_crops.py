@@ -101,12 +101,14 @@ def test_one_person_alone_is_protected(context, person, label):
     assert list(cloaked.protected) == cloaked.people.labels[changed].unique().tolist() == [label]
 
 
+@pytest.mark.slow
 def test_where_all_are_protected_there_is_nobody_else(context):
     everyone = crops({"noise": "bank", "people_percent": 100}, 0, {**SETTINGS, **TRAINING}, context)
     some = crops({"noise": "bank"}, 0, {**SETTINGS, **TRAINING}, context)
     assert set(some) - set(everyone) == {"others_accuracy", "curve_others"}
 
 
+@pytest.mark.slow
 def test_a_private_noise_is_made_once_for_all_that_decides_it(context, made, tmp_path):
     key = {"noise": "tailored", "photos": 3}
     first = cloaked_people(key, 0, SETTINGS, context)
@@ -130,7 +132,9 @@ def test_a_percentage_is_one(context):
         cloaked_people({"noise": "bank", "percent": 120}, 0, SETTINGS, context)
 
 
-@pytest.mark.parametrize("name", ["undone", "share", "alone", "two-noises"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(n, marks=pytest.mark.slow) for n in ("undone", "share", "two-noises")), "alone"]
+)
 def test_each_cell_of_the_recipes_runs(context, made, root, name):
     recipe = read_recipe(root / f"recipes/faces/{name}.yaml")
     assert load_experiment(recipe) is EXPERIMENT

@@ -103,6 +103,7 @@ def test_nobodys_photos_are_in_two_places(own, context):
     assert people.images.shape == (120, 3, 16, 16)
 
 
+@pytest.mark.slow
 def test_transferred_noise_is_that_of_the_others_by_rank(own, context):
     names = read_people(own, context).classes[-3:]
     noise = assign_noise(HandedKey(**TRANSFERRED), 5, read_people(own, context), names, own, context)

@@ -28,9 +28,10 @@ def loud(monkeypatch):
     monkeypatch.setattr(crops, "make_private_noise", make_private_noise)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "residual",
-    [pytest.param("high-pass", marks=pytest.mark.slow), pytest.param("wiener", marks=pytest.mark.slow), "chroma"],
+    ["high-pass", "wiener", "chroma"],
 )
 def test_loud_noise_is_found_out(context, loud, residual):
     key = {"noise": "tailored", "residual": residual}

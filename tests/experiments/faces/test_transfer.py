@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from faceshield.experiments.engine.registry import load_experiment
 from PIL import Image
 
 from faceshield.core.errors import UsageError
@@ -15,6 +14,7 @@ from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.faces import transfer as module
 from faceshield.experiments.faces.command import OPTIONS
+from faceshield.experiments.registry import load_experiment
 from faceshield.models.pretrained import PRETRAINED
 from faceshield.training.runtime import Runtime
 
@@ -72,6 +72,7 @@ def test_a_cell_finds_clean_photos(shared, context):
     assert 0.45 < metrics["limit"] < 0.65
 
 
+@pytest.mark.slow
 def test_another_recogniser_searches_the_same_crowd(shared, context):
     context = replace(context, data=shared)
     metrics = module.EXPERIMENT.run({**CLEAN, "recogniser": "mobileface"}, 0, SETTINGS, context)

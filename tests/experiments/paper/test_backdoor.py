@@ -78,6 +78,7 @@ def test_success_is_the_share_that_obeys(context, monkeypatch):
     assert guess.equal(target)
 
 
+@pytest.mark.slow
 def test_without_poisoned_pictures_the_network_is_the_clean_one(context):
     one, two = (
         backdoor({"noise": noise, "form": "class", "percent": 0}, 0, SETTINGS, context)

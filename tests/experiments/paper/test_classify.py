@@ -99,7 +99,7 @@ def test_clean_data_is_plain_training(context):
     assert "linf_255" not in metrics
 
 
-@pytest.mark.parametrize("setting", ["paper", "released-code"])
+@pytest.mark.parametrize("setting", [pytest.param("paper", marks=pytest.mark.slow), "released-code"])
 def test_it_trains_on_the_pictures_with_their_noise(context, trained_on, setting):
     """Against Algorithm 1 called here by hand, the released code's positive half included."""
     metrics = classify({**CLASS, "setting": setting}, 5, SETTINGS, context)
@@ -157,6 +157,7 @@ def test_a_kept_noise_is_the_noise_that_was_made(context):
     assert first.delta.equal(build_method("random", "sample").generate(data, None, seed=0).delta)
 
 
+@pytest.mark.slow
 def test_error_max_attacks_a_trained_network_that_is_not_the_one_it_is_tested_on(context):
     settings = {**SETTINGS, "surrogate_epochs": 3, "epochs": 1}
     for form in ("sample", "class"):
@@ -172,6 +173,7 @@ def test_error_max_attacks_a_trained_network_that_is_not_the_one_it_is_tested_on
     assert kept.is_file()
 
 
+@pytest.mark.slow
 def test_augmentation_by_key_and_by_setting(context, trained_on):
     for key, settings in (({}, {}), ({"augment": "cutmix"}, {}), ({}, {"augment": "none"})):
         classify({"noise": "none", **key}, 0, {**SETTINGS, **settings}, context)
@@ -198,6 +200,7 @@ def test_presets():
         find_preset("papers", "error-min", "sample", 0.1)
 
 
+@pytest.mark.slow
 def test_the_cost_is_measured_and_never_read_from_a_cache(context, generations):
     for _ in range(2):
         metrics = cost(CLASS, 0, SETTINGS, context)

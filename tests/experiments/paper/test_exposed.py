@@ -41,7 +41,7 @@ def clean():
     return open_data("digits", "train", 8, 10).sort()
 
 
-@pytest.mark.parametrize("percent", [0, 20, 80, 100])
+@pytest.mark.parametrize("percent", [*(pytest.param(n, marks=pytest.mark.slow) for n in (0, 20, 100)), 80])
 def test_a_percentage_of_each_class_carries_noise(context, trained_on, percent):
     classify({**CLASS, "percent": percent}, 3, SETTINGS, context)
     (pictures,) = trained_on
@@ -50,6 +50,7 @@ def test_a_percentage_of_each_class_carries_noise(context, trained_on, percent):
     assert torch.bincount(clean().labels[changed], minlength=10).tolist() == [percent // 10] * 10
 
 
+@pytest.mark.slow
 def test_the_clean_and_the_unlearnable_part_are_the_two_halves_of_both(context, trained_on):
     for word in ("both", "clean", "unlearnable"):
         classify({**CLASS, "percent": 80, "trained_on": word}, 3, SETTINGS, context)
@@ -98,6 +99,7 @@ def test_recipes_share_noise_and_networks(context, trained_on, tmp_path):
         assert len(trained_on) == before + 1, changed
 
 
+@pytest.mark.slow
 def test_what_lies_in_the_recipes_own_folder_is_used(context, tmp_path):
     alone = replace(context, shared=None)
     classify(CLASS, 0, SETTINGS, alone)
@@ -126,6 +128,7 @@ def test_curves_by_class_average_to_the_curve(context):
         assert sum(curve[epoch] for curve in made.history.class_curves) / 10 == pytest.approx(share)
 
 
+@pytest.mark.slow
 def test_settings_for_a_set_and_for_a_model(context, trained_on):
     settings = {**SETTINGS, "sets": {"few": {"limit": 4}}, "models": {"vgg11": {"epochs": 1}}, "size": 32}
     few = classify({"noise": "none", "set": "few"}, 0, settings, context)

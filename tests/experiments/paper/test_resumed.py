@@ -67,7 +67,11 @@ def resumed(killed, monkeypatch, job):
 
 @pytest.mark.parametrize(
     ("augment", "adversary"),
-    [("cutout", None), ("mixup", None), pytest.param("none", Adversary(steps=1), marks=pytest.mark.slow)],
+    [
+        ("cutout", None),
+        pytest.param("mixup", None, marks=pytest.mark.slow),
+        pytest.param("none", Adversary(steps=1), marks=pytest.mark.slow),
+    ],
 )
 def test_a_killed_training_ends_as_if_it_had_not_been(context, killed, monkeypatch, tmp_path, augment, adversary):
     own = ClassifySettings.model_validate({**SETTINGS, "augment": augment})
@@ -85,6 +89,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(context, killed, monkeypat
     assert read_tensors(path)[1]["seconds"] == made.history.seconds > 0
 
 
+@pytest.mark.slow
 def test_the_network_for_error_max_goes_on_too(context, killed, monkeypatch):
     settings = {**SETTINGS, "surrogate_epochs": 4, "generate": {"error-max class": {"passes": 1}}}
     resumed(killed, monkeypatch, lambda: classify(ERROR_MAX, 0, settings, context))
@@ -110,6 +115,7 @@ def test_a_network_of_an_older_version_is_read(context):
     assert tuple(map(tuple, told["class_curves"])) == made.history.class_curves
 
 
+@pytest.mark.slow
 def test_what_a_checkpoint_tells_of_its_run_is_the_same_in_another_process():
     """No address and no order of a hash: else a killed run's file would be another run's."""
     told = (
