@@ -157,7 +157,7 @@ def test_a_box_is_drawn_by_mouse_and_by_keyboard(open_page, astronaut, put, tmp_
     page = open_page()
     add(page, put(tmp_path / "none.png", astronaut[300:, 300:]))
     assert "No face found" in card(page, "none.png").locator(".status").inner_text()
-    page.get_by_text("Draw a box").click()
+    page.get_by_text("Draw a box", exact=True).click()
     wait_until(page, lambda: page.evaluate("document.querySelector('#box-picture').naturalWidth"))
     area = page.locator("#box-stage").bounding_box()
     page.mouse.move(area["x"] + area["width"] * 0.25, area["y"] + area["height"] * 0.25)
@@ -218,7 +218,7 @@ def test_nothing_is_cut_off_and_axe_finds_nothing_serious(open_page, portrait, p
     page.wait_for_selector("#compare-dialog .compare")
     found["compare"] = inspect(page)
     page.click("#compare-close")
-    page.get_by_text("Draw a box").click()
+    page.get_by_text("Draw a box", exact=True).click()
     found["box"] = inspect(page)
     assert not any(found.values()), found
 
