@@ -79,7 +79,7 @@ def show_light(browser: Any, address: str, photos: list[str], out: Path) -> None
     page.wait_for_selector("#preview .compare")
     wait_until(page, COMPLETE)
     take(page, out / "photos.png")
-    page.set_viewport_size({"width": 900, "height": 2400})  # the whole page, so that its bar at the bottom covers nothing
+    page.set_viewport_size({"width": 900, "height": 2400})  # so tall that the bar at the bottom covers nothing
     take(page, out / "preview.png", "#choices-section .columns")
     page.focus("#time")
     page.keyboard.press("ArrowLeft")  # the ready-made noise: pictures in seconds
