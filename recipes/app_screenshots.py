@@ -71,7 +71,7 @@ def main(out: Path) -> None:
 
 def show_light(browser: Any, address: str, photos: list[str], out: Path) -> None:
     """The whole way on a desktop's window."""
-    page = browser.new_page(viewport={"width": 900, "height": 640})
+    page = browser.new_page(viewport={"width": 900, "height": 860})
     page.set_default_timeout(LONG)
     page.goto(address)
     page.set_input_files("#pick-files", photos)
@@ -79,7 +79,7 @@ def show_light(browser: Any, address: str, photos: list[str], out: Path) -> None
     page.wait_for_selector("#preview .compare")
     wait_until(page, COMPLETE)
     take(page, out / "photos.png")
-    page.set_viewport_size({"width": 900, "height": 1400})
+    page.set_viewport_size({"width": 900, "height": 2400})  # so tall that the bar at the bottom covers nothing
     take(page, out / "preview.png", "#choices-section .columns")
     page.focus("#time")
     page.keyboard.press("ArrowLeft")  # the ready-made noise: pictures in seconds

@@ -9,7 +9,8 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -46,7 +47,8 @@ def serve(port: int = 0, on_ready: Callable[[str], None] = lambda address: None,
         work = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 0700
         try:
             (work / OWNER).write_text(str(os.getpid()))
-            _run(listener, work, token, port, on_ready, limits)
+            with _keeping_temporary_files(work):
+                _run(listener, work, token, port, on_ready, limits)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -78,6 +80,22 @@ def _run(
         server.run(sockets=[listener])
     finally:
         session.close()
+
+
+@contextmanager
+def _keeping_temporary_files(work: Path) -> Iterator[None]:
+    """Let the processes started in this block keep their temporary files in ``work``, to go with it.
+
+    Importing torchvision alone makes a folder for compiled code, in plain sight of other users.
+    """
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(work)
+    try:
+        yield
+    finally:
+        os.environ.pop("TMPDIR")
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 def _end_on_signals(end: Callable[[], None]) -> None:

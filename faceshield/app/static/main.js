@@ -27,7 +27,7 @@ function show() {
 
 const tell = (work) => async (...values) => {
   try {
-    await work(...values);
+    return await work(...values);
   } catch (error) {
     say($("notice"), error.message);
   }

@@ -38,6 +38,8 @@ class Card {
     this.element = el("li", { class: "card" }, this.frame, el("p", { class: "name" }, photo.name), this.status, this.buttons);
     this.actions = actions;
     this.result = "";
+    this.wanted = null; // the choice that the server has not answered yet
+    this.asked = Promise.resolve();
   }
 
   update(photo) {
@@ -47,7 +49,7 @@ class Card {
     this.frame.hidden = photo.state === "failed";
     this.frame.classList.toggle("waiting", photo.state === "waiting");
     while (this.faces.length < photo.faces.length) this.addFace(photo.faces[this.faces.length], this.faces.length);
-    this.faces.forEach((button, index) => button.setAttribute("aria-pressed", String(photo.chosen.includes(index))));
+    this.press(this.wanted ?? photo.chosen);
     say(this.status, photo.role === "clean" ? describeClean(photo) : describe(photo));
     this.updateButtons(photo);
   }
@@ -70,10 +72,23 @@ class Card {
     this.frame.append(button);
   }
 
-  toggle(index) {
-    const chosen = new Set(this.photo.chosen);
+  press(chosen) {
+    this.faces.forEach((button, index) => button.setAttribute("aria-pressed", String(chosen.includes(index))));
+  }
+
+  /** Clicks may come faster than the server's news: each changes what the one before it has asked for. */
+  async toggle(index) {
+    const chosen = new Set(this.wanted ?? this.photo.chosen);
     if (!chosen.delete(index)) chosen.add(index);
-    this.actions.choose(this.photo, [...chosen]);
+    const wanted = [...chosen].sort((a, b) => a - b);
+    this.wanted = wanted;
+    this.press(wanted);
+    this.asked = this.asked.then(() => this.actions.choose(this.photo, wanted));
+    const taken = await this.asked;
+    if (this.wanted !== wanted) return;
+    this.wanted = null;
+    if (taken) this.photo.chosen = wanted;
+    this.press(this.photo.chosen);
   }
 
   updateButtons(photo) {
