@@ -10,7 +10,6 @@ from typing import Any, Literal, get_args
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
-from faceshield.models.pretrained import pretrained
 
 Format = Literal["same", "png", "jpeg", "webp"]
 Metadata = Literal["keep", "no-location", "none"]
@@ -75,8 +74,11 @@ class Options:
             raise UsageError("fast takes a ready noise against training, and a mask has none; leave out one of them")
         if self.weights is not None and self.against != "search":
             raise UsageError(f"weights {str(self.weights)!r} are for masks; use them with against search")
-        for name in self.recognisers:
-            pretrained(name)
+        if self.recognisers:
+            from faceshield.models.pretrained import pretrained  # torch, which the command line's help does without
+
+            for name in self.recognisers:
+                pretrained(name)
         if self.recognisers and self.against == "training":
             raise UsageError(f"recogniser {self.recognisers[0]!r} is for masks; use it with against search or both")
         if self.jobs < 0:

@@ -209,7 +209,7 @@ def test_a_full_disk_is_refused(client, session, monkeypatch):
         b'{"levels": 8.0}',
         b'{"ready": 1}',
         b'{"against": "x"}',
-        b'{"out": "/tmp/x"}',
+        b'{"out": "/var/x"}',
         b"[" * 900,
     ],
 )
