@@ -106,7 +106,7 @@ class Pages:
         if not isinstance(chosen, list) or not all(type(index) is int for index in chosen):
             raise Refusal("request")
         self.session.album.choose(photo, chosen)
-        return JSONResponse({})
+        return JSONResponse({"version": self.session.album.version})
 
     async def add_box(self, request: Request) -> Response:
         photo = self._idle_photo(request)

@@ -38,7 +38,8 @@ class Card {
     this.element = el("li", { class: "card" }, this.frame, el("p", { class: "name" }, photo.name), this.status, this.buttons);
     this.actions = actions;
     this.result = "";
-    this.wanted = null; // the choice that the server has not answered yet
+    this.wanted = null; // the choice that the server's news does not have yet
+    this.known = 0;
     this.asked = Promise.resolve();
   }
 
@@ -49,6 +50,7 @@ class Card {
     this.frame.hidden = photo.state === "failed";
     this.frame.classList.toggle("waiting", photo.state === "waiting");
     while (this.faces.length < photo.faces.length) this.addFace(photo.faces[this.faces.length], this.faces.length);
+    if (state.version >= this.known) this.wanted = null;
     this.press(this.wanted ?? photo.chosen);
     say(this.status, photo.role === "clean" ? describeClean(photo) : describe(photo));
     this.updateButtons(photo);
@@ -82,13 +84,13 @@ class Card {
     if (!chosen.delete(index)) chosen.add(index);
     const wanted = [...chosen].sort((a, b) => a - b);
     this.wanted = wanted;
+    this.known = Infinity;
     this.press(wanted);
     this.asked = this.asked.then(() => this.actions.choose(this.photo, wanted));
     const taken = await this.asked;
     if (this.wanted !== wanted) return;
-    this.wanted = null;
-    if (taken) this.photo.chosen = wanted;
-    this.press(this.photo.chosen);
+    this.known = taken ? taken.version : 0; // news older than this does not have the choice
+    this.update(this.photo);
   }
 
   updateButtons(photo) {
