@@ -106,8 +106,8 @@ def build_ensemble(
     """
     ensemble = []
     for name in names:
-        targets = load_distractors(name).targets if scatter else torch.empty(0, load(name).width)
         network, away = load(name).to(runtime.device), pretrained(name).away
+        targets = load_distractors(name).targets if scatter else torch.empty(0, network.width)
         ensemble.append(_build_surrogate(name, network, faces, targets, runtime, away))
     if inception is not None:
         nobody = torch.empty(0, CHANNELS)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from faceshield.core.errors import UsageError
 from faceshield.evaluation.roc import clopper_pearson
-from faceshield.models.resnet29 import MATCH_DISTANCE
 
 FAR = 1e-3
 EXACT = "donot_use_mm_for_euclid_dist"  # near distances by products of matrices are rounded away
@@ -66,11 +65,6 @@ def search(queries: Tensor, features: Tensor, distractors: Tensor) -> Search:
 def concatenate_searches(found: list[Search]) -> Search:
     """Several people's searches as one."""
     return Search(torch.cat([one.rank for one in found]), torch.cat([one.distance for one in found]))
-
-
-def name_limits(at_far: float) -> dict[str, float]:
-    """The distances that decide a match, by the names of their rates: dlib's, and ``at_far``, the one at FAR."""
-    return {"match_rate": MATCH_DISTANCE, "tar_at_far_1e-3": at_far}
 
 
 def find_limit(different: Tensor, far: float) -> float:

@@ -18,7 +18,6 @@ from faceshield.cloaking.perturbation import CHROMA_BOUND, build_face_view, find
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
-from faceshield.evaluation.distractors import load_distractors
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.search import EXACT
 from faceshield.evaluation.visibility import delta_e, ssim
@@ -93,7 +92,7 @@ def mask_cell(key: MaskKey, seed: int, settings: MaskSettings, context: Context)
     judge = load_judge(key.recogniser, context.runtime.device)
     detector = KeptDetector(AnyRollDetector(context.runtime.device), context.cache_path("faces-AnyRollDetector"))
     root = context.source(settings.selfies)
-    resnet29, distractors = load_judge(RESNET29, context.runtime.device), load_distractors()
+    resnet29 = load_judge(RESNET29, context.runtime.device)
     first, matched, both = [], [], []
     visible: list[tuple[float, float]] = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
@@ -107,7 +106,7 @@ def mask_cell(key: MaskKey, seed: int, settings: MaskSettings, context: Context)
         clean = torch.cat([_embed(one, judge) for one in queries])
         hidden = torch.cat([_embed(one, judge) for one in masked])
         apart = torch.cdist(clean, hidden, compute_mode=EXACT)
-        same = distractors.find_same(torch.cat([_embed(one, resnet29) for one in queries]))
+        same = resnet29.distractors.find_same(torch.cat([_embed(one, resnet29) for one in queries]))
         crowd = judge.distractors.exclude(same).crowd[: settings.crowd]
         first.append((apart < torch.cdist(clean, crowd).amin(1, keepdim=True)).flatten())
         matched.append((apart < judge.limit).flatten())

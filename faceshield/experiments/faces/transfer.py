@@ -19,7 +19,6 @@ from torch import Tensor
 from faceshield.auditing.judges import Judge, load_judge
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
-from faceshield.evaluation.distractors import load_distractors
 from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
 from faceshield.evaluation.search import Search, concatenate_searches, search
@@ -92,9 +91,8 @@ def transfer_cell(key: TransferKey, seed: int, settings: TransferSettings, conte
             files = _apply_countermeasure(files, key.countermeasure, context)
         sides[side] = [_enrol_features(files[person], judge, key.countermeasure, context) for person in people]
     resnet29 = load_judge(RESNET29, context.runtime.device)
-    distractors = load_distractors()
     clean = [_enrol_features(photos["gallery"][person], resnet29, "none", context) for person in people]
-    same = torch.cat([distractors.find_same(features[~features.isnan().any(1)]) for features in clean])
+    same = torch.cat([resnet29.distractors.find_same(features[~features.isnan().any(1)]) for features in clean])
     crowd = judge.distractors.exclude(same).crowd[: settings.crowd]
     metrics = search_all(sides, crowd).metrics({"match_rate": judge.limit})
     return {**metrics, **visible, "crowd": len(crowd), "limit": round(judge.limit, 4)}
