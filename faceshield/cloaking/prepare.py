@@ -14,7 +14,7 @@ from faceshield.core.budget import Budget, format_epsilon
 from faceshield.core.errors import UsageError
 from faceshield.models.weights import digest_files
 from faceshield.noise import vault
-from faceshield.noise.identity import Identity, choose_class, correlation, make_private_noise
+from faceshield.noise.identity import Identity, bound_lightness, choose_class, correlation, make_private_noise
 from faceshield.noise.surrogate import BANK, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
 from faceshield.training.runtime import Runtime
@@ -60,7 +60,7 @@ def make_identity(
             crops,
             len(bank.delta),
             load_ensemble(names, runtime.prepare),
-            Budget(options.epsilon),
+            bound_lightness(options.epsilon),
             Transforms(),
             secret,
             on_step=on_step,

@@ -1,11 +1,36 @@
-"""A transform that removes a random band of frequencies, so that noise does not rely on one (FUSE, 2026)."""
+"""Bands of frequencies: the one that a person's noise lies in, and a transform that removes one by chance (FUSE, 2026).
+
+A network that is trained on small crops learns broad patterns before fine ones, and JPEG, resizing and a crop that is
+never the same twice take the fine ones away. The broadest are a face's own light and shadow: noise there is
+learned late and seen as a patch. Between the two lies the band of :func:`keep_band`.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Generator, Tensor
 
+from faceshield.core.budget import Budget
+
 LOWEST = 2.0  # cycles per picture: below, there is little but its light
+SHORTEST, LONGEST = 13.0, 40.0  # wavelengths of a person's noise, in canvas pixels
+GAIN = 2.0
+
+
+def keep_band(delta: Tensor, shortest: float = SHORTEST, longest: float = LONGEST) -> Tensor:
+    """(…, H, W) planes less all wavelengths, in pixels, outside ``shortest`` to ``longest``; their mean becomes 0.
+
+    A projection (twice is once), and linear. Values may leave the bound that they kept before.
+    """
+    radius = _build_radius(delta)
+    kept = (radius <= 1 / shortest) & (radius >= 1 / longest)
+    left: Tensor = torch.fft.irfft2(torch.fft.rfft2(delta) * kept, s=delta.shape[-2:])
+    return left
+
+
+def amplify(delta: Tensor, budget: Budget, gain: float = GAIN) -> Tensor:
+    """δ (N, …) brought up to its bound: ``gain`` times δ, projected."""
+    return budget.project(gain * delta)
 
 
 def remove_band(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -14,14 +39,9 @@ def remove_band(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
     f is the radius in the plane of the discrete Fourier transform (at most 0.5 along an axis). Linear, and values may
     leave [0, 1].
     """
-    height, width = images.shape[-2:]
-    down, across = (
-        torch.fft.fftfreq(height, device=images.device),
-        torch.fft.rfftfreq(width, device=images.device),
-    )
-    radius = (down[:, None] ** 2 + across**2).sqrt()
+    radius = _build_radius(images)
     kept = (radius < low.view(-1, 1, 1)) | (radius >= high.view(-1, 1, 1))
-    left: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * kept[:, None], s=(height, width))
+    left: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * kept[:, None], s=images.shape[-2:])
     return left
 
 
@@ -34,3 +54,11 @@ def drop_band(images: Tensor, generator: Generator) -> Tensor:
     draw = torch.rand(len(images), generator=generator, device=generator.device).to(images.device)
     low = least * (most / least) ** draw
     return remove_band(images, low, 2 * low).clamp(0, 1)
+
+
+def _build_radius(planes: Tensor) -> Tensor:
+    """(H, W // 2 + 1) the frequency of each coefficient of torch's rfft2 of ``planes`` (…, H, W), cycles per pixel."""
+    height, width = planes.shape[-2:]
+    down = torch.fft.fftfreq(height, device=planes.device)
+    radius: Tensor = (down[:, None] ** 2 + torch.fft.rfftfreq(width, device=planes.device) ** 2).sqrt()
+    return radius

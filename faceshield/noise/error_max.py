@@ -29,7 +29,7 @@ class ErrorMax:
     batch: int = 128
     random_start: bool = False
     enough: float | None = None  # an example whose loss is no smaller takes no more steps
-    shape: Shape | None = None  # a further constraint on δ, see noise.smooth
+    shape: Shape | None = None  # a further constraint on δ, see noise.band
 
     def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
         """Noise keyed by example ids. ``learner``'s network has been trained already, and is not fitted any further."""

@@ -22,6 +22,8 @@ from faceshield.noise.pgd import Shape, Transform, step
 from faceshield.noise.progress import Order, Saved
 from faceshield.noise.sweep import Losses, split_by_class, sweep
 
+Start = Literal["zero", "random"]
+
 
 class Solver(Protocol):
     """Another way through the inner minimisation of Eq. 2 than signed steps; see noise.eq5."""
@@ -53,7 +55,9 @@ class ErrorMin:
 
     With ``patch`` (h, w) the class's δ has that size and lies on a place drawn anew for each example and step, and on
     another one when θ is fitted (Appendix F). θ is fitted in train mode; δ and the error are computed with θ frozen, in
-    eval mode. The defaults are the paper's for class-wise noise on CIFAR-10; for sample-wise noise see
+    eval mode. δ starts at 0, or with ``start`` "random" as normal noise of ``shape``, brought up to the budget: θ has
+    something to learn from the first step on. The defaults are the paper's for class-wise noise on CIFAR-10; for
+    sample-wise noise see
     :meth:`sample_wise`.
     """
 
@@ -70,7 +74,8 @@ class ErrorMin:
     update: Literal["mean", "sequential"] = "mean"
     enough: float | None = None  # sample-wise: an example whose loss is no larger takes no more steps in a pass
     view: Transform | None = None
-    shape: Shape | None = None  # a further constraint on δ, see noise.smooth
+    shape: Shape | None = None  # a further constraint on δ, see noise.band
+    start: Start = "zero"
     shuffle: bool = True  # the released code fits θ on batches that are always the same
     checkpoint: Path | None = None  # written after every round; found again, the job goes on from there
     delta_batch: int | None = None  # examples in a batch of the δ pass; ``batch`` if not given
@@ -82,6 +87,8 @@ class ErrorMin:
             raise UsageError(f"form {self.form!r} is unknown; use 'sample' or 'class'")
         if self.update not in ("mean", "sequential"):
             raise UsageError(f"update {self.update!r} is unknown; use 'mean' or 'sequential'")
+        if self.start not in ("zero", "random"):
+            raise UsageError(f"start {self.start!r} is unknown; use 'zero' or 'random'")
         if self.form == "sample" and self.patch is not None:
             raise UsageError(f"patch {self.patch} asks for noise on a patch, which is class-wise; use form 'class'")
         if self.form == "class" and (self.solver is not None or self.enough is not None):
@@ -112,6 +119,8 @@ class ErrorMin:
         )
         subset = _draw_subset(data.labels, self.subset, generator(seed, "error-min", self.form, "subset"))
         delta = torch.zeros(len(keys), images.shape[1], *(self.patch or images.shape[2:]), device=labels.device)
+        if self.start == "random":
+            delta.copy_(self._draw_start(delta, generator(seed, "error-min", self.form, "start")))
         errors, taken = saved.resume(delta)
         while len(errors) < self.rounds and not (errors and errors[-1] <= self.stop_error):
             learner.model.train()
@@ -138,6 +147,12 @@ class ErrorMin:
         if self.patch is not None:
             provenance["place"] = "random"
         return Noise(delta.cpu(), self.form, keys, self.budget, provenance)
+
+    def _draw_start(self, delta: Tensor, rng: Generator) -> Tensor:
+        """Random noise of the size of ``delta``, most of it at its bound."""
+        noise = torch.randn(delta.shape, generator=rng).to(delta.device)
+        noise = noise if self.shape is None else self.shape(noise)
+        return self.budget.project(noise * (3 * self.budget.epsilon / noise.std()))
 
     def _apply(self, images: Tensor, delta: Tensor, rng: Generator) -> Tensor:
         """uint8 ``images`` plus δ under the random transform, float in [0, 1]; each patch lies on a random place."""

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed, generator
+from faceshield.noise.band import amplify, keep_band
 from faceshield.noise.base import Forward
 from faceshield.noise.pgd import Transform, pgd
-from faceshield.noise.smooth import amplify, smooth
 
 Kind = Literal["private", "bank"]
 START = 16  # random values along each side of the secret start
@@ -57,6 +57,14 @@ class Identity:
 def draw_secret() -> str:
     """128 random bits from the operating system, as hexadecimal text."""
     return secrets.token_hex(16)
+
+
+def bound_lightness(epsilon: float = 8 / 255) -> Budget:
+    """The budget of a person's noise: within ``epsilon`` and equal in all channels.
+
+    Such noise is the same without colour, and people see a change of colour long before one of lightness.
+    """
+    return Budget(epsilon, chroma=0.0)
 
 
 def choose_class(secret: str, classes: int, number: int = 0) -> int:
@@ -128,8 +136,8 @@ def fit_private_delta(
 
     crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
     Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random
-    transform; the step size falls linearly so that δ settles. δ and its start are kept smooth (``noise.smooth``): a
-    fine start would be smoothed away and leave no secret. ``on_step(done, steps)`` is called after each.
+    transform; the step size falls linearly so that δ settles. δ and its start are kept in one band (``noise.band``): a
+    start outside it would fade and leave no secret. ``on_step(done, steps)`` is called after each.
 
     Returns δ (3, S, S). Equal arguments give equal bytes on one machine.
     """
@@ -137,7 +145,7 @@ def fit_private_delta(
     device, size = crops.device, crops.shape[-1]
     coarse = (2 * torch.rand(1, 3, START, START, generator=rng) - 1).mul(2 * budget.epsilon)
     start = F.interpolate(coarse, (size, size), mode="bilinear", align_corners=False).to(device)
-    delta = budget.project(smooth(start))
+    delta = budget.project(keep_band(start))
     label = torch.full((batch,), class_index, device=device)
     for step in range(steps):
         index = torch.randint(len(crops), (batch,), generator=rng).to(device)
@@ -151,7 +159,7 @@ def fit_private_delta(
             sign=-1,
             transform=transform,
             generator=rng,
-            shape=smooth,
+            shape=keep_band,
         )
         if on_step is not None:
             on_step(step + 1, steps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any, Literal, NamedTuple
 
-import torch
 from torch import Tensor
 
 from faceshield.core.budget import Budget
@@ -18,31 +17,21 @@ from faceshield.data.tree import read_tree
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.models.resnet import resnet18
+from faceshield.noise.band import amplify, keep_band
 from faceshield.noise.error_min import ErrorMin
-from faceshield.noise.pgd import Shape, Transform
-from faceshield.noise.smooth import amplify, smooth
+from faceshield.noise.pgd import Transform
 from faceshield.noise.transforms import PlainCrop, Transforms
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
 
 ViewName = Literal["collector", "none"]
-Channels = Literal["free", "blue-apart", "equal"]
+Channels = Literal["free", "equal"]
 
 VIEWS: dict[ViewName, Transform] = {"collector": Transforms(), "none": PlainCrop()}
 
 
-def _together(channels: int) -> Shape:
-    """The first ``channels`` of δ (…, 3, H, W), red first, become their mean."""
-
-    def shape(delta: Tensor) -> Tensor:
-        first = delta[..., :channels, :, :]
-        return torch.cat([first.mean(-3, keepdim=True).expand_as(first), delta[..., channels:, :, :]], -3)
-
-    return shape
-
-
-CHANNELS: dict[Channels, Shape | None] = {"free": None, "blue-apart": _together(2), "equal": _together(3)}
-"""How free δ is in colour: "equal" is luminance only, all of which a collector without colour keeps."""
+CHROMA: dict[Channels, float | None] = {"free": None, "equal": 0.0}
+"""The bound of δ's colour: "equal" in all channels is lightness only, all of which a collector without colour keeps."""
 
 
 class NetworkSettings(Settings):
@@ -56,8 +45,12 @@ class NetworkSettings(Settings):
 
 
 class BankSettings(NetworkSettings):
-    """And of the noises beside it: Algorithm 1's, see ``noise.error_min``."""
+    """And of the noises beside it: Algorithm 1's, see ``noise.error_min``.
 
+    ``slots``: so many noises; several people share one, so that a surrogate has nothing to learn from their faces.
+    """
+
+    slots: int
     epsilon_255: float
     fit_steps: int
     subset: float
@@ -78,6 +71,13 @@ def bank(key: BankKey, seed: int, settings: BankSettings, context: Context) -> d
     made = make_bank(data, VIEWS[key.views], seed, settings, context)
     file = write_made(f"bank-{key.views}-{seed}", made.content, context)
     return {**made.metrics, "file": file, "identities": len(data.classes), "photos": len(data)}
+
+
+def share_slots(data: Examples, slots: int) -> Examples:
+    """``data`` whose people are dealt out to ``slots`` classes, or one each where they are fewer."""
+    slots = min(slots, len(data.classes))
+    names = tuple(f"{number:04d}" for number in range(slots))
+    return Examples(data.images, data.labels % slots, data.ids, names)
 
 
 def read_source(settings: NetworkSettings, context: Context) -> Examples:
@@ -111,10 +111,11 @@ def make_bank(
     seed: int,
     settings: BankSettings,
     context: Context,
-    shape: Shape | None = None,
+    channels: Channels = "equal",
 ) -> Bank:
-    """Run Algorithm 1 on ``data``."""
-    classes, budget = len(data.classes), Budget(settings.epsilon_255 / 255)
+    """Run Algorithm 1 on ``data``, for noise in one band and from a random start."""
+    data = share_slots(data, settings.slots)
+    classes, budget = len(data.classes), Budget(settings.epsilon_255 / 255, chroma=CHROMA[channels])
     surrogate = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), seed)
     begun = time.monotonic()
 
@@ -132,9 +133,10 @@ def make_bank(
         subset=settings.subset,
         redraw=settings.redraw,
         view=view,
-        shape=shape,
+        shape=keep_band,
+        start="random",
     ).generate(data, learner(surrogate, context.runtime, lr=settings.lr), seed=seed, on_round=tell)
-    delta = amplify(smooth(noise.delta if shape is None else shape(noise.delta)), budget)
+    delta = amplify(keep_band(noise.delta), budget)
     tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
     fields = {"epsilon": budget.epsilon, "width": settings.width, "classes": classes, "seed": seed}
     errors = noise.provenance["errors"]

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from faceshield.core.budget import Budget
 from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
@@ -21,10 +20,10 @@ from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
-from faceshield.experiments.faces.bank import CHANNELS, VIEWS, BankSettings, Channels, ViewName, make_bank, read_source
+from faceshield.experiments.faces.bank import VIEWS, BankSettings, Channels, ViewName, make_bank, read_source
 from faceshield.models import weights
 from faceshield.noise.base import add_rounded
-from faceshield.noise.identity import choose_class, correlation, make_private_noise
+from faceshield.noise.identity import bound_lightness, choose_class, correlation, make_private_noise
 from faceshield.noise.surrogate import SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
 from faceshield.training.attack import AUGMENTS, AugmentName, attack
@@ -189,12 +188,12 @@ def _load_bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> 
         return load_bank().delta
     if settings.bank is None:
         raise UsageError("a bank of its own views or channels needs the setting bank: how it is made")
-    views, channels = key.views or "collector", key.channels or "free"
+    views, channels = key.views or "collector", key.channels or "equal"
     path, making = context.work / f"bank-{views}-{channels}.safetensors", settings.bank
 
     def make() -> Tensors:
         data, seed = read_source(making, context), derive_seed("bank")
-        return make_bank(data, VIEWS[views], seed, making, context, CHANNELS[channels]).content
+        return make_bank(data, VIEWS[views], seed, making, context, channels).content
 
     return load_or_make_tensors(path, make, context.runtime.ranks)[0]["delta"]
 
@@ -213,7 +212,7 @@ def _load_or_fit(
     def make() -> Tensors:
         ensemble = load_ensemble(SURROGATES, runtime.prepare)
         delta, _ = make_private_noise(
-            photos.to(runtime.device), classes, ensemble, Budget(), view, secret, steps=steps
+            photos.to(runtime.device), classes, ensemble, bound_lightness(), view, secret, steps=steps
         )  # fmt: skip
         return {"delta": delta.cpu()}, {"secret": secret, "photos": len(photos)}
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from faceshield.core.rng import derive_seed, generator
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment
-from faceshield.experiments.faces.bank import NetworkSettings, read_source, write_made
+from faceshield.experiments.faces.bank import NetworkSettings, read_source, share_slots, write_made
 from faceshield.models.resnet import resnet18
 from faceshield.noise.base import add_rounded
 from faceshield.noise.surrogate import load_bank
@@ -39,8 +39,9 @@ class SurrogateKey(CellKey):
 def surrogate(key: SurrogateKey, seed: int, settings: SurrogateSettings, context: Context) -> dict[str, Any]:
     """Train and keep one."""
     data = read_source(settings, context)
-    classes = len(data.classes)
     bank = load_bank().delta
+    data = share_slots(data, len(bank))
+    classes = len(data.classes)
     network = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), derive_seed(seed, key.grey))
     theta = learner(network, context.runtime, lr=settings.lr)
     view, rng = replace(Transforms(), grey=key.grey), generator(seed, "surrogate", key.grey)
