@@ -59,7 +59,7 @@ def make_identity(
         delta, class_index = make_private_noise(
             crops,
             len(bank.delta),
-            load_ensemble(names, runtime.prepare),
+            load_ensemble(names, runtime.prepare, len(bank.delta)),
             bound_lightness(options.epsilon),
             Transforms(),
             secret,

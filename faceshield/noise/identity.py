@@ -117,7 +117,7 @@ def measure_mean_loss(
     """
     rng = generator(secret, "loss")
     batch = transform((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
-    return float(F.cross_entropy(forward(batch), torch.full((len(batch),), class_index, device=crops.device)))
+    return float(F.nll_loss(forward(batch), torch.full((len(batch),), class_index, device=crops.device)))
 
 
 def fit_private_delta(
@@ -134,10 +134,10 @@ def fit_private_delta(
 ) -> Tensor:
     """The inner minimisation of Eq. 2 for one person, from a secret start, towards the label ``class_index``.
 
-    crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogate's logits.
-    Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each under its own random
-    transform; the step size falls linearly so that δ settles. δ and its start are kept in one band (``noise.band``): a
-    start outside it would fade and leave no secret. ``on_step(done, steps)`` is called after each.
+    crops (n, 3, S, S) uint8 RGB, the person's own aligned faces; ``forward`` gives the frozen surrogates'
+    log-probabilities of the classes. Each of ``steps`` signed steps takes the mean gradient over ``batch`` crops, each
+    under its own random transform; the step size falls linearly so that δ settles. δ and its start are kept in one band
+    (``noise.band``): a start outside it would fade and leave no secret. ``on_step(done, steps)`` is called after each.
 
     Returns δ (3, S, S). Equal arguments give equal bytes on one machine.
     """
@@ -152,7 +152,7 @@ def fit_private_delta(
         delta = pgd(
             crops[index].float() / 255,
             delta,
-            lambda x: F.cross_entropy(forward(x), label),
+            lambda x: F.nll_loss(forward(x), label),
             budget,
             steps=1,
             alpha=budget.epsilon * (0.25 - 0.225 * step / steps),

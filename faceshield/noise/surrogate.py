@@ -1,8 +1,8 @@
 """The shipped surrogates f′ and the bank of ready-made identity noises.
 
 The first surrogate is the θ of Algorithm 1 that the bank was made with (recipes/faces/bank.yaml): noise fitted to it
-alone overfits to it. The others were trained from scratch on people with the bank's noises
-(recipes/faces/surrogates.yaml), as a recogniser is that is trained on cloaked photos.
+alone overfits to it. The others were trained from scratch on people of whom some wear the bank's noises
+(recipes/faces/surrogates.yaml), as a recogniser is that is trained on collected photos.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from faceshield.models.weights import load, split_numbered
 from faceshield.noise.base import Forward
 
 SURROGATE = "surrogate_rn18"
-FRESH = "fresh_surrogates_rn18"
-SURROGATES = (SURROGATE, FRESH)
+MIXED = "mixed_surrogates_rn18"
+SURROGATES = (SURROGATE, MIXED)
 BANK = "identity_bank"
 
 
@@ -40,22 +40,23 @@ def load_surrogates(names: Sequence[str] = SURROGATES) -> list[ResNet]:
     return [network for name in names for network in _load_file(name)]
 
 
-def average_surrogates(surrogates: Sequence[Forward]) -> Forward:
-    """The mean of the networks' log-probabilities, as logits (N, K): what all agree on counts. One is as it is."""
-    if len(surrogates) == 1:
-        return surrogates[0]
+def average_surrogates(surrogates: Sequence[Forward], slots: int) -> Forward:
+    """The mean of the networks' log-probabilities (N, ``slots``), each over all its outputs: what all agree on counts.
+
+    A network may know people beside the slots: what it gives to them is missing from the slots.
+    """
 
     def forward(batch: Tensor) -> Tensor:
-        return torch.stack([torch.log_softmax(surrogate(batch), 1) for surrogate in surrogates]).mean(0)
+        return torch.stack([torch.log_softmax(surrogate(batch), 1)[:, :slots] for surrogate in surrogates]).mean(0)
 
     return forward
 
 
-def load_ensemble(names: Sequence[str], place: Callable[[ResNet], Forward]) -> Forward:
-    """:func:`average_surrogates` of the files' surrogates, each made ready by ``place``: a runtime's
-    :meth:`~faceshield.training.runtime.Runtime.prepare`, for noise knows none. Raises StoreError.
+def load_ensemble(names: Sequence[str], place: Callable[[ResNet], Forward], slots: int) -> Forward:
+    """:func:`average_surrogates` of the files' surrogates over a bank's ``slots``, each made ready by ``place``: a
+    runtime's :meth:`~faceshield.training.runtime.Runtime.prepare`, for noise knows none. Raises StoreError.
     """
-    return average_surrogates([place(surrogate) for surrogate in load_surrogates(names)])
+    return average_surrogates([place(surrogate) for surrogate in load_surrogates(names)], slots)
 
 
 def load_bank() -> Bank:
@@ -71,7 +72,7 @@ def _load_file(name: str) -> list[ResNet]:
     """The networks of a file, one or several numbered ones. Raises StoreError."""
     tensors, fields = load(name)
     try:
-        states = split_numbered(tensors) if name == FRESH else [tensors]
+        states = split_numbered(tensors) if name == MIXED else [tensors]
         return [_build_network(state, int(fields["classes"]), int(fields["width"])) for state in states]
     except (KeyError, RuntimeError) as error:
         raise StoreError(f"weights {name}: do not fit this version of faceshield ({error})") from None

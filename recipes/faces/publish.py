@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faceshield.core.store import read_json, read_tensors, write_tensors
 from faceshield.models.weights import register
-from faceshield.noise.surrogate import BANK, FRESH, SURROGATE
+from faceshield.noise.surrogate import BANK, MIXED, SURROGATE
 
 WEIGHTS = Path("weights")
 LICENCE = "MIT; trained on CelebA (non-commercial research use)"
@@ -26,16 +26,16 @@ def bank() -> None:
     levels = (tensors["delta"] * 255).round().to(torch.int8)
     write_tensors(WEIGHTS / f"{SURROGATE}.safetensors", _half(network), fields)
     write_tensors(WEIGHTS / f"{BANK}.safetensors", {"delta": levels}, {"epsilon": fields["epsilon"]})
-    _enter(SURROGATE, "bank", "RGB (N, 3, 64–112, 64–112) float32 in [0, 1], the middle of the face canvas")
+    _enter(SURROGATE, "bank", "RGB (N, 3, 64–80, 64–80) float32 in [0, 1], the middle of the face canvas")
     _enter(BANK, "bank", "none: (K, 3, 128, 128) int8 levels of 255 on the face canvas")
 
 
 def surrogates() -> None:
-    """All fresh surrogates in one file."""
+    """All mixed surrogates in one file."""
     made = _made("surrogates")
     fields = {name: made[0][1][name] for name in ("width", "classes")}
-    write_tensors(WEIGHTS / f"{FRESH}.safetensors", _half(_number(made)), fields)
-    _enter(FRESH, "surrogates", "RGB (N, 3, 64–112, 64–112) float32 in [0, 1], the middle of the face canvas")
+    write_tensors(WEIGHTS / f"{MIXED}.safetensors", _half(_number(made)), fields)
+    _enter(MIXED, "surrogates", "RGB (N, 3, 64–80, 64–80) float32 in [0, 1], the middle of the face canvas")
 
 
 def _made(recipe: str) -> list[tuple[dict[str, Tensor], dict[str, object]]]:

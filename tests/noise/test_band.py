@@ -1,4 +1,4 @@
-"""The missing band: against numpy's Fourier transform and against pure waves."""
+"""A band kept or missing: against numpy's Fourier transform and pure waves; amplifying keeps the bound."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceshield.noise.band import drop_band, remove_band
+from faceshield.core.budget import Budget
+from faceshield.noise.band import amplify, drop_band, keep_band, remove_band
 
 
 def seeded(seed=0):
@@ -62,3 +63,29 @@ def test_range_mean_and_gradient():
     assert (images.grad.abs().sum((1, 2, 3)) > 0).all()
     dull = 0.4 + 0.2 * images.detach()
     torch.testing.assert_close(drop_band(dull, seeded(2)).mean((2, 3)), dull.mean((2, 3)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("wavelength", "left"), [(4, 0.0), (8, 0.0), (16, 1.0), (32, 1.0), (64, 0.0), (128, 0.0)])
+def test_a_persons_band_holds_the_waves_between_its_bounds(wavelength, left):
+    wave = torch.sin(2 * math.pi * torch.arange(128.0) / wavelength).expand(1, 3, 128, 128)
+    torch.testing.assert_close(keep_band(wave + 0.4), left * wave, rtol=0, atol=1e-5)
+    torch.testing.assert_close(keep_band(wave.mT + 0.4), left * wave.mT, rtol=0, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 1000), st.floats(-3, 3), st.floats(-3, 3))
+def test_keeping_a_band_is_a_linear_projection(seed, a, b):
+    x, y = torch.rand(2, 3, 64, 64, generator=seeded(seed)), torch.rand(2, 3, 64, 64, generator=seeded(seed + 1))
+    once = keep_band(a * x + b * y)
+    torch.testing.assert_close(once, a * keep_band(x) + b * keep_band(y), rtol=0, atol=1e-5)
+    torch.testing.assert_close(keep_band(once), once, rtol=0, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 1000), st.floats(1 / 255, 16 / 255), st.floats(1, 10))
+def test_amplifying_keeps_the_bound_and_every_sign(seed, epsilon, gain):
+    delta = (2 * torch.rand(2, 3, 16, 16, generator=seeded(seed)) - 1) * epsilon
+    strong = amplify(delta, Budget(epsilon), gain)
+    assert strong.abs().max() <= Budget(epsilon).project(torch.ones(1)).item()
+    assert torch.equal(strong.sign(), delta.sign())
+    assert (strong.abs() >= delta.abs()).all()

@@ -274,3 +274,22 @@ def test_noise_is_looked_up_by_name(data):
     with pytest.raises(StoreError, match="no entry 'nobody'"):
         noise.for_batch(["c0", "nobody"])
     assert noise.budget == Budget(EPSILON)
+
+
+@pytest.mark.parametrize("form", ["class", "sample"])
+def test_a_random_start_is_seeded_shaped_and_mostly_at_the_bound(data, form):
+    def even(delta):
+        return delta.mean((-2, -1), keepdim=True).expand_as(delta)
+
+    method = ErrorMin(form=form, fit_steps=0, rounds=0, shape=even, start="random")
+    made = [method.generate(data, unfitted(network()), seed=seed).delta for seed in (0, 0, 1)]
+    assert made[0].equal(made[1])
+    assert not made[0].equal(made[2])
+    assert made[0].equal(even(made[0]))
+    assert made[0].abs().max() <= EPSILON + 1e-7
+    assert (made[0].abs() > 0.99 * EPSILON).float().mean() > 0.5
+
+
+def test_another_start_is_refused():
+    with pytest.raises(UsageError, match="start 'ones' is unknown; use 'zero' or 'random'"):
+        ErrorMin(start="ones")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from noise_samples import fresh, pictures
 
 from faceshield.core.errors import StoreError
+from faceshield.noise.band import keep_band
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.progress import Order, Saved
-from faceshield.noise.smooth import smooth
 
 
 @given(st.integers(1, 30), st.integers(1, 40), st.booleans(), st.integers(0, 99))
@@ -106,4 +106,4 @@ def test_functions_among_the_settings_are_told_by_name_not_by_address(tmp_path):
     assert repr(one) != repr(two)
     path = tmp_path / "job"
     assert saved(path, ErrorMin(shape=one)).digest == saved(path, ErrorMin(shape=two)).digest
-    assert saved(path, ErrorMin(shape=one)).digest != saved(path, ErrorMin(shape=smooth)).digest
+    assert saved(path, ErrorMin(shape=one)).digest != saved(path, ErrorMin(shape=keep_band)).digest

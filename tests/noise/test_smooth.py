@@ -1,4 +1,4 @@
-"""Smoothing: against scipy's Gaussian, linear, constants stay, nothing overshoots; amplifying keeps the bound."""
+"""Smoothing: against scipy's Gaussian, linear, constants stay, nothing overshoots."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from faceshield.core.budget import Budget
-from faceshield.noise.smooth import amplify, smooth
+from faceshield.noise.smooth import smooth
 
 
 def noise(seed, size=64, count=2):
@@ -26,7 +25,7 @@ def test_it_is_a_gaussian_away_from_the_border():
 @given(st.integers(0, 1000), st.floats(-3, 3), st.floats(-3, 3))
 def test_it_is_linear(seed, a, b):
     x, y = noise(seed), noise(seed + 1)
-    torch.testing.assert_close(smooth(a * x + b * y), a * smooth(x) + b * smooth(y), rtol=0, atol=2e-5)
+    torch.testing.assert_close(smooth(a * x + b * y, 3.0), a * smooth(x, 3.0) + b * smooth(y, 3.0), rtol=0, atol=2e-5)
 
 
 @settings(deadline=None, max_examples=20)
@@ -35,13 +34,3 @@ def test_nothing_overshoots_and_a_constant_stays(seed, sigma):
     delta = noise(seed)
     assert smooth(delta, sigma).abs().max() <= delta.abs().max() + 1e-6
     torch.testing.assert_close(smooth(torch.full((1, 3, 32, 32), 0.5), sigma), torch.full((1, 3, 32, 32), 0.5))
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.integers(0, 1000), st.floats(1 / 255, 16 / 255), st.floats(1, 10))
-def test_amplifying_keeps_the_bound_and_every_sign(seed, epsilon, gain):
-    delta = noise(seed) * epsilon
-    strong = amplify(delta, Budget(epsilon), gain)
-    assert strong.abs().max() <= Budget(epsilon).project(torch.ones(1)).item()
-    assert torch.equal(strong.sign(), delta.sign())
-    assert (strong.abs() >= delta.abs()).all()

@@ -210,7 +210,7 @@ def _load_or_fit(
     path = context.cache_path(f"tailored-{digest[:16]}.safetensors")
 
     def make() -> Tensors:
-        ensemble = load_ensemble(SURROGATES, runtime.prepare)
+        ensemble = load_ensemble(SURROGATES, runtime.prepare, classes)
         delta, _ = make_private_noise(
             photos.to(runtime.device), classes, ensemble, bound_lightness(), view, secret, steps=steps
         )  # fmt: skip

@@ -25,7 +25,7 @@ from faceshield.training import attack
         (attack.AugmentName, attack.AUGMENTS),
         (ablation.ViewsName, ablation.VIEWS),
         (bank.ViewName, bank.VIEWS),
-        (bank.Channels, bank.CHANNELS),
+        (bank.Channels, bank.CHROMA),
         (command.Cloak, command.OPTIONS),
         (linkable.LinkableKey.model_fields["residual"].annotation, RESIDUALS),
         (

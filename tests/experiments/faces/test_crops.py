@@ -144,7 +144,7 @@ def test_each_cell_of_the_recipes_runs(context, made, root, name):
         assert metrics["training_photos"] + metrics["test_photos"] == 40
 
 
-@pytest.mark.parametrize(("channels", "together"), [("free", []), ("blue-apart", [0, 1]), ("equal", [0, 1, 2])])
+@pytest.mark.parametrize(("channels", "together"), [("free", []), ("equal", [0, 1, 2])])
 def test_a_bank_is_as_free_in_colour_as_asked(root, context, channels, together):
     settings = read_recipe(root / "recipes/faces/grey.yaml").at("smoke")
     settings["bank"] = {**settings["bank"], "width": 4}
