@@ -19,6 +19,8 @@ from faceshield.cloaking.report import FaceReport, PhotoReport
 from faceshield.core.errors import UnprotectedError
 from faceshield.core.store import sha256, write_bytes
 from faceshield.core.types import Face, Photo
+from faceshield.evaluation.flip import flip
+from faceshield.evaluation.tint import measure_patches
 from faceshield.evaluation.visibility import delta_e, linf_255, psnr, ssim
 from faceshield.faces.align import fit_canvas
 from faceshield.imaging.blend import Region, blend
@@ -100,6 +102,8 @@ def measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> F
     """Measure how much ``region`` of ``photo`` has changed, before encoding."""
     before, after = region.of(photo.pixels), region.of(pixels)
     delta_e_mean, delta_e_p95 = delta_e(before, after)
+    tint, contrast = measure_patches(before, after, face.size)
+    error = flip(before, after, face.size)
     return FaceReport(
         box=tuple(round(float(edge), 1) for edge in face.box),
         score=round(face.score, 4),
@@ -109,6 +113,9 @@ def measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> F
         ssim_face=round(ssim(before, after), 4),
         delta_e_mean=round(delta_e_mean, 3),
         delta_e_p95=round(delta_e_p95, 3),
+        tint_mean=round(tint, 3),
+        contrast_p95=round(contrast, 3),
+        flip_mean=None if error is None else round(error, 4),
     )
 
 

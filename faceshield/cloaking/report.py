@@ -28,6 +28,8 @@ class FaceReport:
         psnr: in dB, over ``region``.
         ssim_face: structural similarity over ``region``.
         delta_e_mean, delta_e_p95: CIEDE2000 of what changed in ``region``, mean and 95th percentile.
+        tint_mean, contrast_p95: what of it shows as patches and as edges, see ``evaluation.tint``.
+        flip_mean: mean FLIP error over ``region``, see ``evaluation.flip``; None where its package is not installed.
         frame: its number in a moving picture, counted from 1.
     """
 
@@ -39,6 +41,9 @@ class FaceReport:
     ssim_face: float
     delta_e_mean: float | None = None
     delta_e_p95: float | None = None
+    tint_mean: float | None = None
+    contrast_p95: float | None = None
+    flip_mean: float | None = None
     frame: int | None = None
 
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from faceshield.core.errors import UsageError
 from faceshield.core.store import write_bytes
-from faceshield.evaluation.visibility import linf_255, psnr, ssim
+from faceshield.evaluation.tint import ON_CANVAS, measure_patches
+from faceshield.evaluation.visibility import delta_e, linf_255, psnr, ssim
+from faceshield.faces.align import CANVAS
 from faceshield.imaging.blend import Region
 from faceshield.imaging.photo import load
 
@@ -25,7 +27,10 @@ WIDEST = 1100
 
 @dataclass(frozen=True)
 class Place:
-    """One changed area: PNG data URIs at 100 % (or enlarged) and its measured figures."""
+    """One changed area: PNG data URIs at 100 % (or enlarged) and its measured figures, as in ``cloaking.report``.
+
+    The size of the face in it, by which ``tint_mean`` and ``contrast_p95`` go, is estimated from the area's.
+    """
 
     before: str
     after: str
@@ -34,6 +39,10 @@ class Place:
     linf_255: float
     psnr: float
     ssim: float
+    delta_e_mean: float
+    delta_e_p95: float
+    tint_mean: float
+    contrast_p95: float
 
 
 def amplify_change(before: NDArray[Any], after: NDArray[Any], factor: int = AMPLIFY) -> NDArray[np.uint8]:
@@ -78,7 +87,8 @@ def _build_place(
     a, b = region.of(before), region.of(after)
     zoom = min(1.0, WIDEST / a.shape[1]) if shrink else max(1, round(320 / a.shape[1]))
     pictures = [_encode_uri(picture, zoom) for picture in (*map(region.of, shown), amplify_change(a, b))]
-    figures = linf_255(a, b), psnr(a, b), ssim(a, b)
+    face = max(a.shape[:2]) * ON_CANVAS / CANVAS
+    figures = linf_255(a, b), psnr(a, b), ssim(a, b), *delta_e(a, b), *measure_patches(a, b, face)
     return Place(pictures[0], pictures[1], pictures[2], round(a.shape[1] * zoom), *figures)
 
 

@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 
 MARK = "data:image/png;base64,"
@@ -42,7 +43,7 @@ def test_the_page_shows_before_after_and_the_difference(cli, pair, pixels, repor
     assert whole[3].shape[1] == pytest.approx(round(320 / (x1 - x0)) * (x1 - x0), rel=0.1)
 
 
-def test_the_figures_are_those_of_the_files(cli, pair, pixels, tmp_path):
+def test_the_figures_are_those_of_the_files(cli, pair, pixels, report, tmp_path):
     cli("show", *pair, "-o", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     before, after = map(pixels, pair)
@@ -53,6 +54,13 @@ def test_the_figures_are_those_of_the_files(cli, pair, pixels, tmp_path):
     assert psnr == pytest.approx(peak_signal_noise_ratio(before[box], after[box], data_range=255), abs=1)
     ssim = float(re.search(r"SSIM</th><td>([\d.]+)", page).group(1))
     assert 0.85 < ssim < 1
+    shown = dict(re.findall(r"<th>([a-z ]+)[^<]*</th><td>([\d.]+)", page))
+    difference = deltaE_ciede2000(*(rgb2lab(picture[box].astype(np.uint8)) for picture in (before, after)))
+    difference = difference[(before != after)[box].any(-1)]
+    assert float(shown["colour difference "]) == pytest.approx(difference.mean(), rel=0.1)
+    (face,) = report(tmp_path / "out")["photos"][0]["faces"]
+    assert float(shown["tint"]) == pytest.approx(face["tint_mean"], rel=0.15), "of a face size that is estimated"
+    assert float(shown["contrast"]) == pytest.approx(face["contrast_p95"], rel=0.3)
 
 
 def test_the_page_is_on_its_own(cli, pair, tmp_path):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import struct
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.transform import estimate_transform, warp
 
+from faceshield.evaluation.tint import ON_CANVAS
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.imaging.crop import TEMPLATE_112
 from faceshield.noise import vault
@@ -80,6 +84,16 @@ def test_report_figures_agree_with_scikit_image(cloaked):
         a @ LUMA, b @ LUMA, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     assert face["ssim_face"] == pytest.approx(ssim, abs=2e-4)
+    difference = deltaE_ciede2000(rgb2lab(a), rgb2lab(b))[(a != b).any(-1)]
+    assert face["delta_e_mean"] == pytest.approx(difference.mean(), abs=1e-3)
+    assert face["delta_e_p95"] == pytest.approx(np.percentile(difference, 95), abs=1e-3)
+    size = max(face["box"][2] - face["box"][0], face["box"][3] - face["box"][1])
+    sigma = size / 25
+    smooth = [gaussian_filter(rgb2lab(picture), (sigma, sigma, 0), mode="reflect") for picture in (a, b)]
+    assert size < ON_CANVAS
+    assert face["tint_mean"] == pytest.approx(deltaE_ciede2000(*smooth)[(a != b).any(-1)].mean(), rel=5e-3)
+    assert 0 < face["contrast_p95"] < 8
+    assert (face["flip_mean"] is None) == (find_spec("flip_evaluator") is None)
 
 
 def test_report_fields(cloaked, report, tmp_path, me, hashes):

@@ -66,12 +66,17 @@ def cloak(
 def visibility(faces: Sequence[dict[str, Any]]) -> dict[str, float]:
     """How visible the noise in the reports' ``faces`` is: mean and least SSIM, greatest change of a pixel of 255.
 
-    The mean over faces of their mean and 95th percentile of CIEDE2000.
+    The mean over faces of all else that the reports have measured: CIEDE2000, tint, contrast and, where each has it,
+    FLIP.
     """
+    means = {
+        name: sum(face[name] for face in faces) / len(faces)
+        for name in ("delta_e_mean", "delta_e_p95", "tint_mean", "contrast_p95", "flip_mean")
+        if all(face[name] is not None for face in faces)
+    }
     return {
         "ssim_face": sum(face["ssim_face"] for face in faces) / len(faces),
         "ssim_face_min": min(face["ssim_face"] for face in faces),
         "linf_255": max(face["linf_255"] for face in faces),
-        "delta_e_mean": sum(face["delta_e_mean"] for face in faces) / len(faces),
-        "delta_e_p95": sum(face["delta_e_p95"] for face in faces) / len(faces),
+        **means,
     }

@@ -20,6 +20,7 @@ from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.search import EXACT
+from faceshield.evaluation.tint import measure_patches
 from faceshield.evaluation.visibility import delta_e, ssim
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
@@ -94,7 +95,7 @@ def mask_cell(key: MaskKey, seed: int, settings: MaskSettings, context: Context)
     root = context.source(settings.selfies)
     resnet29 = load_judge(RESNET29, context.runtime.device)
     first, matched, both = [], [], []
-    visible: list[tuple[float, float]] = []
+    visible: list[tuple[float, float, float]] = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         context.say(f"  {folder.name}")
         sides = [choose_photos(folder, 2 * settings.photos, side, seed) for side in SIDES]
@@ -112,13 +113,14 @@ def mask_cell(key: MaskKey, seed: int, settings: MaskSettings, context: Context)
         matched.append((apart < judge.limit).flatten())
         near = torch.cdist(hidden, hidden, compute_mode=EXACT) < torch.cdist(hidden, crowd).amin(1, keepdim=True)
         both.append(near[~torch.eye(len(near), dtype=torch.bool)])
-    ssims, shifts = zip(*visible, strict=True)
+    ssims, shifts, tints = zip(*visible, strict=True)
     return {
         "pair_rank1": float(torch.cat(first).double().mean()),
         "pair_rank1_both": float(torch.cat(both).double().mean()),
         "match_rate": float(torch.cat(matched).double().mean()),
         "ssim_face": statistics.fmean(ssims),
         "delta_e_mean": statistics.fmean(shifts),
+        "tint_mean": statistics.fmean(tints),
         "pairs": sum(len(pairs) for pairs in first),
     }
 
@@ -131,8 +133,8 @@ def _find_face(path: Path, detector: KeptDetector) -> list[_Shown]:
 
 def _mask_all(
     shown: Sequence[_Shown], count: int, key: MaskKey, context: Context
-) -> list[tuple[_Shown, tuple[float, float]]]:
-    """The first ``count`` of ``shown`` masked, with SSIM and mean colour difference in the face's region."""
+) -> list[tuple[_Shown, tuple[float, float, float]]]:
+    """The first ``count`` of ``shown`` masked, with SSIM, mean colour difference and tint in the face's region."""
     others = [name for name in PRETRAINED if name != key.recogniser]
     faces = [AlignedCrops.of(one.photo.rgb8(), one.face) for one in shown]
     ensemble = build_ensemble(others, faces, context.runtime)
@@ -146,7 +148,8 @@ def _mask_all(
         pixels, (region,) = blend(photo, [(delta, fit_canvas(face))], EPSILON)
         before, after = region.of(photo.pixels), region.of(pixels)
         written = decode(encode(photo, pixels).data, photo.path)
-        made.append((_Shown(written, face), (ssim(before, after), delta_e(before, after)[0])))
+        visible = ssim(before, after), delta_e(before, after)[0], measure_patches(before, after, face.size)[0]
+        made.append((_Shown(written, face), visible))
     return made
 
 

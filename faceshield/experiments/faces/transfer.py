@@ -187,7 +187,7 @@ def _enrol_features(files: list[Path], judge: Judge, countermeasure: str, contex
 def _keep_worst(name: str, one: float | None, other: float) -> float:
     if one is None:
         return other
-    return max(one, other) if name.startswith(("linf", "delta_e")) else min(one, other)
+    return max(one, other) if name.startswith(("linf", "delta_e", "tint", "contrast", "flip")) else min(one, other)
 
 
 EXPERIMENT = Experiment(transfer_cell, TransferSettings, TransferKey, describe_data)

@@ -47,4 +47,4 @@ def test_a_cell_masks_and_searches(shared, tmp_path, monkeypatch, change):
     assert metrics["pairs"] == 16
     assert 0 <= metrics["pair_rank1_both"] <= 1
     assert 0.9 < metrics["ssim_face"] < 1
-    assert 0 < metrics["delta_e_mean"] < 3
+    assert 0 < metrics["tint_mean"] < metrics["delta_e_mean"] < 3
