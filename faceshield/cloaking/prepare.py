@@ -58,7 +58,7 @@ def make_identity(
         crops = torch.stack([face.on_canvas.image for face in faces]).mul(255).round().byte().to(runtime.device)
         delta, class_index = make_private_noise(
             crops,
-            len(bank.delta),
+            bank.delta,
             load_ensemble(names, runtime.prepare, len(bank.delta)),
             bound_lightness(options.epsilon),
             Transforms(),

@@ -14,7 +14,6 @@ from faceshield.core.budget import Budget
 
 LOWEST = 2.0  # cycles per picture: below, there is little but its light
 SHORTEST, LONGEST = 13.0, 40.0  # wavelengths of a person's noise, in canvas pixels
-GAIN = 2.0
 
 
 def keep_band(delta: Tensor, shortest: float = SHORTEST, longest: float = LONGEST) -> Tensor:
@@ -28,7 +27,7 @@ def keep_band(delta: Tensor, shortest: float = SHORTEST, longest: float = LONGES
     return left
 
 
-def amplify(delta: Tensor, budget: Budget, gain: float = GAIN) -> Tensor:
+def amplify(delta: Tensor, budget: Budget, gain: float) -> Tensor:
     """δ (N, …) brought up to its bound: ``gain`` times δ, projected."""
     return budget.project(gain * delta)
 

@@ -26,6 +26,7 @@ from faceshield.training.loop import build_seeded
 
 ViewName = Literal["collector", "none"]
 Channels = Literal["free", "equal"]
+GAIN = 2.0
 
 VIEWS: dict[ViewName, Transform] = {"collector": Transforms(), "none": PlainCrop()}
 
@@ -136,7 +137,7 @@ def make_bank(
         shape=keep_band,
         start="random",
     ).generate(data, learner(surrogate, context.runtime, lr=settings.lr), seed=seed, on_round=tell)
-    delta = amplify(keep_band(noise.delta), budget)
+    delta = amplify(keep_band(noise.delta), budget, GAIN)
     tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
     fields = {"epsilon": budget.epsilon, "width": settings.width, "classes": classes, "seed": seed}
     errors = noise.provenance["errors"]

@@ -24,7 +24,7 @@ from faceshield.experiments.faces.bank import VIEWS, BankSettings, Channels, Vie
 from faceshield.models import weights
 from faceshield.noise.base import add_rounded
 from faceshield.noise.identity import bound_lightness, choose_class, correlation, make_private_noise
-from faceshield.noise.surrogate import SURROGATES, load_bank, load_ensemble
+from faceshield.noise.surrogate import BANK, SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
 from faceshield.training.attack import AUGMENTS, AugmentName, attack
 
@@ -148,7 +148,7 @@ def cloak_people(
                 delta = bank[choose_class(secret, len(bank))]
                 if key.noise == "tailored":
                     photos = people.images[of_person][: key.photos]
-                    delta = _load_or_fit(photos, len(bank), secret, view or Transforms(), settings, context)
+                    delta = _load_or_fit(photos, bank, secret, view or Transforms(), settings, context)
                 similar.append(max(correlation(delta, other) for other in bank))
                 chosen = of_person & (carried == number)
                 images[chosen] = add_rounded(images[chosen], delta)
@@ -199,20 +199,20 @@ def _load_bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> 
 
 
 def _load_or_fit(
-    photos: Tensor, classes: int, secret: str, view: Transforms, settings: CloakedSettings, context: Context
+    photos: Tensor, bank: Tensor, secret: str, view: Transforms, settings: CloakedSettings, context: Context
 ) -> Tensor:
     """A private noise fitted to ``photos``, from the cache if it has been fitted before."""
     runtime, steps = context.runtime, settings.steps
     if steps is None:
         raise UsageError("tailored noise needs the setting steps; 60 are enough")
-    decides = [secret, steps, repr(view), weights.digest_files(SURROGATES), str(runtime.dtype)]
+    decides = [secret, steps, repr(view), weights.digest_files([*SURROGATES, BANK]), str(runtime.dtype)]
     digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
     path = context.cache_path(f"tailored-{digest[:16]}.safetensors")
 
     def make() -> Tensors:
-        ensemble = load_ensemble(SURROGATES, runtime.prepare, classes)
+        ensemble = load_ensemble(SURROGATES, runtime.prepare, len(bank))
         delta, _ = make_private_noise(
-            photos.to(runtime.device), classes, ensemble, bound_lightness(), view, secret, steps=steps
+            photos.to(runtime.device), bank, ensemble, bound_lightness(), view, secret, steps=steps
         )  # fmt: skip
         return {"delta": delta.cpu()}, {"secret": secret, "photos": len(photos)}
 

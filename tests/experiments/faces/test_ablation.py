@@ -52,7 +52,7 @@ def test_the_views_differ_in_what_their_names_say():
 def test_a_cell_makes_its_noise_under_its_own_views(context, recipe, monkeypatch):
     seen = []
 
-    def make_private_noise(photos, slots, forward, budget, view, secret, *, steps):
+    def make_private_noise(photos, bank, forward, budget, view, secret, *, steps):
         seen.append(view)
         return torch.zeros(3, 128, 128), 0
 

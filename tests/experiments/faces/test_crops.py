@@ -42,7 +42,7 @@ def made(monkeypatch):
     """Private noises that take no time, and what was asked for."""
     asked = []
 
-    def make_private_noise(photos, slots, forward, budget, view, secret, *, steps):
+    def make_private_noise(photos, bank, forward, budget, view, secret, *, steps):
         asked.append((len(photos), view, secret))
         level = 1 + len(asked) % 7
         return torch.full((3, 128, 128), level / 255), 0

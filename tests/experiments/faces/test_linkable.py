@@ -21,7 +21,7 @@ SETTINGS = {"people": "fabricated", "classes": 8, "photos": 15, "protect": 6, "a
 def loud(monkeypatch):
     """Private noises four times as strong as they may be, none like another."""
 
-    def make_private_noise(photos, slots, forward, budget, view, secret, *, steps):
+    def make_private_noise(photos, bank, forward, budget, view, secret, *, steps):
         generator = torch.Generator().manual_seed(sum(secret.encode()))
         return (torch.rand(3, 128, 128, generator=generator) - 0.5) * 8 * budget.epsilon, 0
 
