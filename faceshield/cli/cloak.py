@@ -39,6 +39,10 @@ from faceshield.core.errors import UsageError
     help="Against search: make masks against this recogniser too, facenet-pytorch's VGGFace2 file as 'faceshield data"
     " get vggface2' leaves it.",
 )  # fmt: skip
+@click.option(
+    "--look", default="balanced", type=click.Choice(["natural", "balanced", "strong"]), show_default=True,
+    help="Against training: natural has less noise on smooth skin and walls, strong is at epsilon nearly everywhere.",
+)  # fmt: skip
 @click.option("--fast", is_flag=True, help="Use a ready-made public noise instead of a private one.")
 @click.option(
     "--frames", default="all", type=click.Choice(["all", "first"]), show_default=True,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from faceshield.core.budget import Budget
+from faceshield.core.budget import Budget, Look
 from faceshield.core.errors import UsageError
 
 Format = Literal["same", "png", "jpeg", "webp"]
@@ -33,6 +33,7 @@ class Options:
         scatter: for masks: lead each photo towards another person drawn for it, not only away from this one.
         recognisers: for masks: names of ``models.pretrained`` that they are made against; () for the tool's choice.
         weights: for "search": facenet-pytorch's VGGFace2 file, one more recogniser that masks are made against.
+        look: against training: how strong the noise is in a photo; see ``noise.look``.
         fast: take a noise of the public bank as it is instead of making a private one.
         frames: of an animation: "all", or the "first" as a still picture.
         format: "same" or the format to write.
@@ -51,6 +52,7 @@ class Options:
     scatter: bool = True
     recognisers: tuple[str, ...] = ()
     weights: str | Path | None = None
+    look: Look = "balanced"
     fast: bool = False
     frames: Frames = "all"
     format: Format = "same"
@@ -61,7 +63,7 @@ class Options:
 
     def __post_init__(self) -> None:
         Budget(self.epsilon)
-        known = {"format": Format, "metadata": Metadata, "against": Against, "frames": Frames}
+        known = {"format": Format, "metadata": Metadata, "against": Against, "frames": Frames, "look": Look}
         for name, values in known.items():
             if getattr(self, name) not in get_args(values):
                 raise UsageError(f"{name} {getattr(self, name)!r} is unknown; use {', '.join(get_args(values))}")
@@ -72,6 +74,8 @@ class Options:
             raise UsageError(f"face={chosen!r} and like={str(self.like)!r} both choose a face; give one of them")
         if self.fast and self.against == "search":
             raise UsageError("fast takes a ready noise against training, and a mask has none; leave out one of them")
+        if self.look != "balanced" and self.against != "training":
+            raise UsageError(f"look {self.look!r} is for noise against training; leave it out or use against training")
         if self.weights is not None and self.against != "search":
             raise UsageError(f"weights {str(self.weights)!r} are for masks; use them with against search")
         if self.recognisers:

@@ -13,17 +13,18 @@ from torch import Tensor
 from faceshield.cloaking.check import Written
 from faceshield.cloaking.ensemble import FeatureSurrogate
 from faceshield.cloaking.options import Options
-from faceshield.core.budget import Budget
+from faceshield.core.budget import Budget, Look
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
 from faceshield.evaluation.calibration import load_limit
-from faceshield.faces.align import cut, fit_canvas, round_box
+from faceshield.faces.align import align, cut, fit_canvas, round_box
 from faceshield.imaging.photo import JPEG_QUALITY, choose_format
 from faceshield.imaging.warp import from_rgb
 from faceshield.models.pretrained import PRETRAINED
 from faceshield.noise.face_view import FaceView
-from faceshield.noise.identity import Identity
+from faceshield.noise.identity import Identity, bound_lightness
 from faceshield.noise.jpeg import Codec, build_tables
+from faceshield.noise.look import adjust
 from faceshield.noise.mask import mask
 
 CHROMA_BOUND = 1.5 / 255
@@ -61,9 +62,10 @@ class Perturbation(Protocol):
 
 @dataclass(frozen=True)
 class IdentityNoise:
-    """Against training (Eq. 2): the identity's noise, the same in every photo."""
+    """Against training (Eq. 2): the identity's noise, the same pattern in every photo, as strong as ``look`` says."""
 
     identity: Identity
+    look: Look = "balanced"
 
     @property
     def name(self) -> str | None:
@@ -75,7 +77,10 @@ class IdentityNoise:
 
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
         """See :class:`Perturbation`."""
-        return self.identity.delta
+        if self.look == "balanced":
+            return self.identity.delta
+        canvas = align(photo.rgb8(), face).image
+        return adjust(self.identity.delta, canvas, self.look, bound_lightness(self.epsilon))
 
     def measure_distances(self, written: Written, faces: Sequence[Face]) -> dict[str, float] | None:
         """See :class:`Perturbation`."""

@@ -87,7 +87,7 @@ class Strategy:
         where weights are absent or damaged.
         """
         if not self.makes_masks:
-            return None if identity is None else IdentityNoise(identity)
+            return None if identity is None else IdentityNoise(identity, options.look)
         if not faces:
             return None
         stored = vault.load(options.identity) if identity is None and vault.exists(options.identity) else identity

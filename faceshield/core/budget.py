@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # the command line reads ε without waiting for torch
     from torch import Tensor
 
 Norm = Literal["linf", "l2"]
+Look = Literal["natural", "balanced", "strong"]
+"""How strong a person's noise is within ε; see ``noise.look``."""
 
 _R_CR, _G_CB, _G_CR, _B_CB = 1.402, 0.344136, 0.714136, 1.772  # red, green and blue of Cb and Cr (BT.601, JPEG)
 

@@ -89,8 +89,8 @@ def make_private_noise(
     """A person's noise and its class: of ``tries`` classes that the secret names, the one that suits their face best.
 
     Where the surrogates hardly find a class on somebody's face, that class's noise protects little: a recogniser
-    trained on it learned the face. So the class is taken whose noise of the ``bank`` (K, 3, S, S) has the lowest loss on
-    the ``crops``. See :func:`fit_private_delta`.
+    trained on it learned the face. So the class is taken whose noise of the ``bank`` (K, 3, S, S) has the lowest loss
+    on the ``crops``. See :func:`fit_private_delta`.
     """
     named = dict.fromkeys(choose_class(secret, len(bank), number) for number in range(tries))
     losses = {

@@ -14,10 +14,12 @@ from faceshield.core.rng import derive_seed
 from faceshield.core.store import CLOAKED, read_json
 from faceshield.experiments.engine.context import Context
 
-Cloak = Literal["bank", "tailored", "mask", "mask-4", "mask-12", "mask-16", "both"]
+Cloak = Literal["bank", "tailored", "natural", "strong", "mask", "mask-4", "mask-12", "mask-16", "both"]
 OPTIONS: dict[Cloak, list[str]] = {
     "bank": ["--fast"],
     "tailored": [],
+    "natural": ["--look", "natural"],
+    "strong": ["--look", "strong"],
     "mask": ["--against", "search"],
     "mask-4": ["--against", "search", "--epsilon", "4/255"],
     "mask-12": ["--against", "search", "--epsilon", "12/255"],
