@@ -1,4 +1,4 @@
-"""Looks: within ε, equal in all channels; balanced changes nothing, natural weakens on smooth places, strong fills ε."""
+"""Looks: within ε, equal in all channels; natural weakens on smooth places, strong fills ε, balanced does nothing."""
 
 from __future__ import annotations
 
