@@ -1,4 +1,4 @@
-"""A fresh surrogate: what the recipe keeps is what it trained, and loads as the tool loads it."""
+"""A mixed surrogate: what the recipe keeps is what it trained, and loads as the tool loads it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from faceshield.training.runtime import Runtime
 surrogate = EXPERIMENT.run
 
 
-def made(root, folder, steps, grey=0.0):
+def made(root, folder, steps, wearers=0.5):
     context = Context(folder, folder, Runtime(torch.device("cpu"), torch.float32), lambda text: None)
     settings = {**read_recipe(root / "recipes/faces/surrogates.yaml").at("smoke"), "steps": steps, "lr": 0.02}
-    told = surrogate({"grey": grey}, 0, settings, context)
+    told = surrogate({"wearers": wearers}, 0, settings, context)
     return told, *read_tensors(folder / told["file"])
 
 
@@ -32,4 +32,4 @@ def test_the_recipe_keeps_what_it_trained(root, tmp_path):
 
 @pytest.mark.slow
 def test_it_learns_whose_noise_it_sees(root, tmp_path):
-    assert made(root, tmp_path, 100)[0]["train_loss"] < 1.2  # knowing nothing, log 4 = 1.39
+    assert made(root, tmp_path, 100)[0]["train_loss_worn"] < 1.2  # knowing nothing, log 4 = 1.39
