@@ -96,3 +96,15 @@ def test_refusals(cli, put, pair, portrait, tmp_path):
     assert not (tmp_path / "b.html").exists()
     blocked = pair[0] / "page.html"
     assert "cannot be written" in cli("show", *pair, "-o", blocked, code=5).stderr
+
+
+def test_a_run_becomes_a_contact_sheet(cli, pair, tmp_path):
+    result = cli("show", tmp_path / "out", "-o", tmp_path / "sheet.png")
+    assert "pairs of before and after: 1" in result.stdout
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.format == "PNG"
+
+
+def test_an_original_alone_is_no_pair(cli, pair, tmp_path):
+    result = cli("show", pair[0], "-o", tmp_path / "page.html", code=2)
+    assert "give its cloak too" in result.stderr
