@@ -26,7 +26,7 @@ from faceshield.training.loop import build_seeded, predict
 
 PRESENT = Transforms()
 ViewsName = Literal[
-    "present", "without-crop", "without-grey", "without-washing", "with-band", "with-luminance", "with-rescale",
+    "present", "without-crop", "without-grey", "without-washing", "with-band", "with-wide-crop", "with-rescale",
     "with-landmarks",
 ]  # fmt: skip
 VIEWS: dict[ViewsName, Transforms] = {
@@ -35,7 +35,7 @@ VIEWS: dict[ViewsName, Transforms] = {
     "without-grey": replace(PRESENT, grey=0.0),
     "without-washing": replace(PRESENT, resample=0.0, jpeg=0.0),
     "with-band": replace(PRESENT, band=0.3),
-    "with-luminance": replace(PRESENT, grey=0.5),
+    "with-wide-crop": replace(PRESENT, zoom=(0.85, 1.15), shift=0.08, rotate=10.0),
     "with-rescale": replace(PRESENT, scales=(0.5, 2.0)),
     "with-landmarks": replace(PRESENT, landmarks=2.0),
 }
