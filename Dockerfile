@@ -7,6 +7,7 @@ WORKDIR /src
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY faceshield faceshield
 COPY weights weights
+COPY recipes recipes
 RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu '.[heif]' \
     && mkdir --mode 1777 /home/faceshield
 # identities: keep this volume, or the next photos get another noise

@@ -14,7 +14,7 @@ PORTABLE := tests/training $(addprefix tests/noise/test_,$(addsuffix .py,eq5 err
 
 demo: $(VENV)/.demo
 	@echo "Cloaking a public-domain portrait into build/demo (about half a minute on two cores)."
-	$(BIN)/python recipes/demo.py build/demo
+	$(BIN)/python recipes/pages/demo.py build/demo
 
 test: $(VENV)/.dev
 	@echo "Running the quick tests (a few minutes on two cores; tests that need outside data skip)."

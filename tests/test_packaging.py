@@ -24,7 +24,7 @@ def setup():
 
 
 def test_every_folder_with_code_is_packaged():
-    listed = set(setup()["options"]["packages"].split()) - {"faceshield.weights"}
+    listed = set(setup()["options"]["packages"].split()) - {"faceshield.weights", "faceshield.recipes"}
     there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "faceshield").rglob("*.py")}
     assert listed == there
 
@@ -33,6 +33,13 @@ def test_every_weight_is_packaged():
     patterns = setup()["options.package_data"]["faceshield.weights"].split(", ")
     carried = {path.name for pattern in patterns for path in (ROOT / "weights").glob(pattern)}
     assert carried == {path.name for path in (ROOT / "weights").iterdir() if path.is_file()}
+
+
+def test_every_recipe_is_packaged_and_no_script():
+    patterns = setup()["options.package_data"]["faceshield.recipes"].split(", ")
+    carried = {path for pattern in patterns for path in (ROOT / "recipes").glob(pattern)}
+    assert carried == set((ROOT / "recipes").rglob("*.yaml"))
+    assert not list((ROOT / "recipes").glob("*.py")), "a script there would be installed; recipes/pages/ is not"
 
 
 def test_the_citation_is_of_this_version():

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_results_are_what_the_files_say(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    monkeypatch.syspath_prepend(str(ROOT / "recipes/pages"))
     readme = importlib.import_module("readme")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     printed = text.split(readme.BEGIN)[1].split(readme.END)[0].strip()

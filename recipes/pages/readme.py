@@ -13,7 +13,7 @@ from faceshield.core.store import read_json
 from faceshield.models.pretrained import JUDGE, PRETRAINED
 from faceshield.reports.results import read_values, spread
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NAMES = {
     "none": "not cloaked",
