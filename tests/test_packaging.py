@@ -71,6 +71,14 @@ def test_docker_copies_what_the_build_needs():
     assert all((ROOT / name).exists() for name in names)
 
 
+def test_docker_asks_for_the_torch_that_the_package_asks_for_and_is_nobody_of_importance():
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    asked = re.findall(r"'(torch\w*>=\S+)'", text)
+    assert asked == [line for line in setup()["options"]["install_requires"].split() if line.startswith("torch")]
+    (user,) = re.findall(r"^USER (\d+):\d+$", text, re.MULTILINE)
+    assert int(user) > 0
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_as_the_documents_tell_it(shell):
     text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
