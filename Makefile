@@ -10,11 +10,11 @@ PORTABLE := tests/training $(addprefix tests/noise/test_,$(addsuffix .py,eq5 err
 	sweep universal)) $(addprefix tests/models/test_,$(addsuffix .py,pretrained recogniser resnet29 zoo)) \
 	tests/auditing/test_crowd.py tests/cloaking/test_against.py
 
-.PHONY: demo test test-all test-app test-portable fuzz lint bench clean
+.PHONY: demo test test-all test-app test-portable fuzz lint docs bench clean
 
 demo: $(VENV)/.demo
 	@echo "Cloaking a public-domain portrait into build/demo (about half a minute on two cores)."
-	$(BIN)/python recipes/demo.py build/demo
+	$(BIN)/python recipes/pages/demo.py build/demo
 
 test: $(VENV)/.dev
 	@echo "Running the quick tests (a few minutes on two cores; tests that need outside data skip)."
@@ -49,6 +49,11 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy faceshield
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@! grep -rE '<(script|img|iframe|link)[^>]* (src|href)="?https?:' build/site --include='*.html' # loads nothing from elsewhere
+	@echo "Done: open build/site/index.html (its search needs a server: python3 -m http.server -d build/site)"
+
 bench: $(VENV)/.dev
 	@echo "Timing the cloak against Pillow (about three minutes)."
 	$(BIN)/python recipes/benchmarks/cloak.py
@@ -63,6 +68,10 @@ $(VENV)/.dev: setup.cfg
 	@echo "Setting up $(VENV) for development: downloads PyTorch, about five minutes the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[heif,dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/pip install --quiet --editable '.[docs]'
 	@touch $@
 
 clean:

@@ -24,7 +24,7 @@ def setup():
 
 
 def test_every_folder_with_code_is_packaged():
-    listed = set(setup()["options"]["packages"].split()) - {"faceshield.weights"}
+    listed = set(setup()["options"]["packages"].split()) - {"faceshield.weights", "faceshield.recipes"}
     there = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "faceshield").rglob("*.py")}
     assert listed == there
 
@@ -33,6 +33,13 @@ def test_every_weight_is_packaged():
     patterns = setup()["options.package_data"]["faceshield.weights"].split(", ")
     carried = {path.name for pattern in patterns for path in (ROOT / "weights").glob(pattern)}
     assert carried == {path.name for path in (ROOT / "weights").iterdir() if path.is_file()}
+
+
+def test_every_recipe_is_packaged_and_no_script():
+    patterns = setup()["options.package_data"]["faceshield.recipes"].split(", ")
+    carried = {path for pattern in patterns for path in (ROOT / "recipes").glob(pattern)}
+    assert carried == set((ROOT / "recipes").rglob("*.yaml"))
+    assert not list((ROOT / "recipes").glob("*.py")), "a script there would be installed; recipes/pages/ is not"
 
 
 def test_the_citation_is_of_this_version():
@@ -62,6 +69,14 @@ def test_docker_copies_what_the_build_needs():
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").split() if line[0] == "!"}
     assert names == allowed
     assert all((ROOT / name).exists() for name in names)
+
+
+def test_docker_asks_for_the_torch_that_the_package_asks_for_and_is_nobody_of_importance():
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    asked = re.findall(r"'(torch\w*>=\S+)'", text)
+    assert asked == [line for line in setup()["options"]["install_requires"].split() if line.startswith("torch")]
+    (user,) = re.findall(r"^USER (\d+):\d+$", text, re.MULTILINE)
+    assert int(user) > 0
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -92,7 +92,7 @@ def test_the_audit_opens_no_connection(offline, cli, put, portrait, tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_opens_no_connection(offline, root, monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(str(root / "recipes"))
+    monkeypatch.syspath_prepend(str(root / "recipes/pages"))
     importlib.import_module("demo").main(tmp_path / "demo")
     assert (tmp_path / "demo/page.html").is_file()
 

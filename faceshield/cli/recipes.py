@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-ROOT = Path("recipes")
 SCALES = click.Choice(["smoke", "mini", "paper"])
 FOLDER = click.Path(path_type=Path)
 
@@ -22,16 +21,16 @@ results_option = click.option(
 
 @click.group("recipes")
 def command() -> None:
-    """List, show, run and report the recipes under recipes/ (run from a source checkout)."""
+    """List, show, run and report the recipes that come with the tool, or your own YAML files."""
 
 
 @command.command("list")
 @results_option
 def list_(results: Path) -> None:
     """Every recipe with its claim, its scales, and the results that exist."""
-    from faceshield.experiments.engine.recipe import find_recipes, read_recipe
+    from faceshield.experiments.engine.recipe import find_folder, find_recipes, read_recipe
 
-    for path in find_recipes(ROOT):
+    for path in find_recipes(find_folder()):
         recipe = read_recipe(path)
         there = [scale for scale in recipe.scales if (results / f"{recipe.id}.{scale}.json").is_file()]
         click.echo(f"{recipe.id}  [{', '.join(recipe.scales)}]  results: {', '.join(there) or 'none yet'}")
@@ -138,17 +137,18 @@ def report(out: Path, results: Path) -> None:
     The figures are drawn anew beside the result files. A smoke result tests the code; it is not a reproduction.
     """
     from faceshield.cli.recipes_report import build_sections
+    from faceshield.experiments.engine.recipe import find_folder
     from faceshield.reports.reproduction import write_report
 
-    for path in write_report(build_sections(ROOT, results), results, out):
+    for path in write_report(build_sections(find_folder(), results), results, out):
         click.echo(path)
 
 
 def _read_named(name: str) -> Any:
-    from faceshield.experiments.engine.recipe import read_recipe
+    from faceshield.experiments.engine.recipe import find_folder, read_recipe
 
     path = Path(name)
-    return read_recipe(path if path.suffix in (".yaml", ".yml") else ROOT / f"{name}.yaml")
+    return read_recipe(path if path.suffix in (".yaml", ".yml") else find_folder() / f"{name}.yaml")
 
 
 def _parse_seeds(text: str | None) -> list[int] | None:

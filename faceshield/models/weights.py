@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from faceshield.core.errors import StoreError
+from faceshield.core.shipped import list_places
 from faceshield.core.store import read_json, read_tensors, sha256, write_json
 
 VARIABLE = "FACESHIELD_WEIGHTS"
@@ -38,9 +39,8 @@ def find_folder() -> Path:
 
     Raises StoreError where none of them holds a registry.
     """
-    package = Path(__file__).resolve().parents[1]
     chosen = os.environ.get(VARIABLE)
-    places = [Path(chosen)] if chosen else [package / "weights", package.parent / "weights"]
+    places = [Path(chosen)] if chosen else list_places("weights")
     for place in places:
         if (place / REGISTRY).is_file():
             return place

@@ -156,9 +156,17 @@ def test_the_report_holds_every_recipe(cli, tmp_path, monkeypatch):
         assert f"| {place(path)} | {read(path)['claim']} | not run |" in text
 
 
-def test_without_a_checkout_it_is_said_where_recipes_are(cli, tmp_path, monkeypatch):
+def test_they_are_found_from_any_folder(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "run this in a checkout" in cli("recipes", "list", code=2).stderr
+    lines = [line for line in cli("recipes", "list").stdout.splitlines() if line[0] != " "]
+    assert [line.split()[0] for line in lines] == [place(path) for path in RECIPES]
+    assert all(line.endswith("results: none yet") for line in lines)  # they are those of this folder
+    assert cli("recipes", "show", "faces/bank").stdout.startswith(read(ROOT / "recipes/faces/bank.yaml")["claim"])
+
+
+def test_an_installation_without_recipes_says_so(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("faceshield.core.shipped._PACKAGE", tmp_path / "faceshield")
+    assert "recipes: holds no recipe; install faceshield again" in cli("recipes", "list", code=5).stderr
 
 
 def test_progress_is_lines_where_there_is_no_terminal(capsys):

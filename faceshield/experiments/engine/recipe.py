@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from faceshield.core.errors import UsageError
+from faceshield.core.errors import StoreError, UsageError
 from faceshield.core.results import Expected, Key, Value
 from faceshield.core.schema import validate
+from faceshield.core.shipped import list_places
 from faceshield.reports.plot import Kind, Plot
 
 Scale = Literal["smoke", "mini", "paper"]
@@ -83,8 +84,15 @@ def read_recipe(path: Path) -> Recipe:
     return validate(Recipe, value, str(path))
 
 
+def find_folder() -> Path:
+    """The shipped recipes: inside the package (installed) or beside it (source). Raises StoreError without them."""
+    places = list_places("recipes")
+    for place in places:
+        if any(place.glob("*/*.yaml")):
+            return place
+    raise StoreError(f"{places[0]}: holds no recipe; install faceshield again")
+
+
 def find_recipes(root: Path) -> list[Path]:
-    """The recipes below ``root``, in folders of any depth, sorted. Raises UsageError where it is no folder."""
-    if not root.is_dir():
-        raise UsageError(f"{root}: is no folder; recipes are part of the source, run this in a checkout of it")
+    """The recipes below ``root``, in folders of any depth, sorted."""
     return sorted(path for path in root.rglob("*.yaml") if path.is_file())

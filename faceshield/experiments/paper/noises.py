@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from faceshield.core.cache import digest_json, load_or_make
 from faceshield.core.errors import UsageError
+from faceshield.core.plugins import name_all
 from faceshield.core.rng import derive_seed
+from faceshield.core.schema import suggest
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import Variant
@@ -25,18 +27,30 @@ from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import digest_data, read_noise, write_noise
 from faceshield.noise.presets import Setting, find_preset
-from faceshield.noise.registry import LEARNER_RATE, TRAINED, MethodName, build_method
+from faceshield.noise.registry import GROUP, LEARNER_RATE, METHODS, TRAINED, build_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
 
 
 class NoiseKey(CellKey):
-    """``noise`` is none, or a method of ``noise.registry``; ``setting`` is of ``noise.presets``, ``size`` a patch's."""
+    """``noise`` is none, or a method of ``noise.registry`` or of another package.
 
-    noise: Literal["none"] | MethodName
+    ``setting`` is of ``noise.presets``, ``size`` a patch's.
+    """
+
+    noise: str
     form: Form | None = None
     setting: Setting = "paper"
     size: int | None = None
+
+    @field_validator("noise")
+    @classmethod
+    def _known_noise(cls, noise: str) -> str:
+        """Raise ValueError for a name that no package has."""
+        known = ["none", *name_all(GROUP, METHODS)]
+        if noise not in known:
+            raise ValueError(f"{noise!r} is unknown; use {', '.join(known)}{suggest(noise, known)}")
+        return noise
 
     def noise_form(self) -> Form:
         """The form of a cell's noise: ``form`` if given, else sample for Eq. 5 noise and class for all others."""

@@ -1,6 +1,6 @@
 """The pictures of docs/app.md: the page with scikit-image's portrait (NASA, public domain), in a real browser.
 
-    python recipes/app_screenshots.py [docs/app]
+    python recipes/pages/app_screenshots.py [docs/app]
 
 Needs what ``make test-app`` installs.
 """

@@ -1,19 +1,21 @@
-"""Write the README's results between its two markers from recipes/results/; a test compares, so no figure is typed."""
+"""Write the figures of docs/results.md and README from recipes/results/, between markers; a test compares them."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from readme_paper import ladder, mean, paper_scale
+from readme_today import answer_today
 
 from faceshield.core.store import read_json
 from faceshield.models.pretrained import JUDGE, PRETRAINED
 from faceshield.reports.results import read_values, spread
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "recipes" / "results"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NAMES = {
     "none": "not cloaked",
@@ -28,11 +30,13 @@ _CROPS: list[dict[str, Any]] = [
 ]
 
 
-def block(results: Path = ROOT / "recipes" / "results") -> str:
-    """The Markdown between the markers."""
+def write_results(results: Path = RESULTS) -> str:
+    """The tables of docs/results.md, in Markdown."""
     selfie, crops = (read_json(results / "faces" / f"{name}.mini.json") for name in ("selfie", "crops"))
     bench = read_json(results / "benchmarks" / "cloak.mini.json")
     lines = [
+        "## Recognisers trained on the photos",
+        "",
         "Photos cloaked by the command line, a recogniser trained on them from scratch, tested on clean photos it never"
         " saw (`recipes/faces/selfie.yaml`; mean ± standard deviation over seeds):",
         "",
@@ -52,18 +56,26 @@ def block(results: Path = ROOT / "recipes" / "results") -> str:
         "",
         _alone(read_json(results / "faces" / "alone.mini.json")),
         "",
+        f"Measured on: {selfie['device']}. Chance is {mean(selfie, {'noise': 'none'}, 'chance'):.1%} and"
+        f" {mean(crops, {'noise': 'none'}, 'chance'):.1%}.",
+        "",
+        "## What a collector can do",
+        "",
         _undone(read_json(results / "faces" / "undone.mini.json")),
         "",
         *_write_washed(read_json(results / "faces" / "battery.mini.json")),
         "",
+        "## Face search",
+        "",
         *_write_searched(read_json(results / "faces" / "transfer.mini.json")),
         "",
-        _speed(bench),
-        "",
-        f"Measured on: {selfie['device']}. Chance is {mean(selfie, {'noise': 'none'}, 'chance'):.1%} and"
-        f" {mean(crops, {'noise': 'none'}, 'chance'):.1%}.",
+        "## The paper's own experiment",
         "",
         *paper_scale(results),
+        "",
+        "## Speed",
+        "",
+        _speed(bench),
         "",
         ladder(read_json(results / "benchmarks" / "noise.mini.json")),
     ]
@@ -217,12 +229,15 @@ def _speed(result: dict[str, Any]) -> str:
     )
 
 
+DOCUMENTS: dict[str, Callable[[Path], str]] = {"docs/results.md": write_results, "README.md": answer_today}
+
+
 def main() -> None:
-    """Rewrite README.md in place."""
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    path.write_text(f"{head}{BEGIN}\n{block()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    """Rewrite both documents in place."""
+    for name, write in DOCUMENTS.items():
+        path = ROOT / name
+        head, rest = path.read_text(encoding="utf-8").split(BEGIN)
+        path.write_text(f"{head}{BEGIN}\n{write(RESULTS)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""README's answer to "does it still work today?": the last measurements, when they were made, and who judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from readme_paper import mean
+
+from faceshield.core.store import read_json
+from faceshield.models.pretrained import JUDGE, PRETRAINED, SURROGATES
+
+
+def answer_today(results: Path) -> str:
+    """The lines between README's markers, in Markdown."""
+    selfie, battery, transfer = (
+        read_json(results / "faces" / f"{name}.mini.json") for name in ("selfie", "battery", "transfer")
+    )
+    days = sorted(result["started"][:10] for result in (selfie, battery, transfer))
+    grey, adversarial = (_find_washed(battery, name) for name in ("grey", "adversarial-training"))
+    shipped, none = ([_find_first(transfer, noise, name) for name in SURROGATES] for noise in ("shipped", "none"))
+    further = {"noise": "tailored", "attacker": "fine-tuned-resnet29", "countermeasure": "none"}
+    return "\n".join(
+        [
+            f"**Does it still work today?** Measured from {days[0]} to {days[-1]}; the judges are named in each line.",
+            "",
+            f"- *A recogniser trained from scratch on the cloaked photos* (ResNet-18, {selfie['settings']['width']}"
+            " channels wide) recognises the four people in"
+            f" {mean(selfie, {'noise': 'tailored'}, 'protected_accuracy'):.1%} of their clean photos;"
+            f" {mean(selfie, {'noise': 'none'}, 'protected_accuracy'):.1%} without a cloak (`faces/selfie`).",
+            f"- *A collector who resists*: trained without colour it recognises {grey:.1%}, trained adversarially"
+            f" {adversarial:.1%}, and a ready-made ResNet-29 (dlib), trained further on the photos,"
+            f" {mean(battery, further, 'protected_accuracy'):.1%} (`faces/battery`).",
+            f"- *Face search*: the default does nothing. With `--against search`, {PRETRAINED[JUDGE].title}, which no"
+            f" mask is made against, puts the person first in {_find_first(transfer, 'shipped', JUDGE):.1%} of searches"
+            f" with a clean photo, of {_find_first(transfer, 'none', JUDGE):.1%} without a mask. {_name_surrogates()},"
+            f" which they are made against: {_say_range(shipped)} of {_say_range(none)} (`faces/transfer`).",
+        ]
+    )
+
+
+def _find_washed(result: dict[str, Any], countermeasure: str) -> float:
+    key = {"noise": "tailored", "attacker": "scratch", "countermeasure": countermeasure}
+    return mean(result, key, "protected_accuracy")
+
+
+def _find_first(result: dict[str, Any], noise: str, name: str) -> float:
+    """How often the person comes first among strangers, asked for by a clean photo."""
+    gallery = "clean" if noise == "none" else "cloaked"
+    key = {"noise": noise, "recogniser": name, "query": "clean", "gallery": gallery, "countermeasure": "none"}
+    return mean(result, key, "rank1")
+
+
+def _name_surrogates() -> str:
+    *first, last = (PRETRAINED[name].title for name in SURROGATES)
+    return f"{', '.join(first)} and {last}"
+
+
+def _say_range(shares: list[float]) -> str:
+    return f"{min(shares):.1%} to {max(shares):.1%}"
