@@ -425,9 +425,7 @@ def test_a_private_noise_is_made_from_the_persons_photos(cli, put, portrait, rep
     from faceshield.cloaking import prepare
     from faceshield.noise.identity import make_private_noise
 
-    monkeypatch.setattr(
-        prepare, "make_private_noise", lambda *a, **k: make_private_noise(*a, **{**k, "steps": 4})
-    )
+    monkeypatch.setattr(prepare, "make_private_noise", lambda *a, **k: make_private_noise(*a, **{**k, "steps": 4}))
     monkeypatch.setenv("FACESHIELD_SECRET", "for a test")
     put(tmp_path / "in/a.png", portrait)
     for name in ("one", "two"):
@@ -614,9 +612,7 @@ def test_progress_hears_of_the_noise(put, portrait, tmp_path, monkeypatch):
     from faceshield.cloaking import prepare
     from faceshield.noise.identity import make_private_noise
 
-    monkeypatch.setattr(
-        prepare, "make_private_noise", lambda *a, **k: make_private_noise(*a, **{**k, "steps": 4})
-    )
+    monkeypatch.setattr(prepare, "make_private_noise", lambda *a, **k: make_private_noise(*a, **{**k, "steps": 4}))
     heard = []
     cloak(put(tmp_path / "a.png", portrait), tmp_path / "out", progress=lambda *said: heard.append(said))
     assert [said for said in heard if said[0] == "making noise"] == [("making noise", n, 4) for n in range(1, 5)]
