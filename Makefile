@@ -11,6 +11,7 @@ PORTABLE := tests/training $(addprefix tests/noise/test_,$(addsuffix .py,eq5 err
 	tests/auditing/test_crowd.py tests/cloaking/test_against.py
 
 .PHONY: demo test test-all test-app test-portable fuzz lint docs bench clean
+.PHONY: demo test test-all test-app test-portable fuzz crash lint bench clean
 
 demo: $(VENV)/.demo
 	@echo "Cloaking a public-domain portrait into build/demo (about half a minute on two cores)."
@@ -42,6 +43,10 @@ $(AXE):
 fuzz: $(VENV)/.dev
 	@echo "Cloaking 10,000 broken files (about ten minutes); the counts go to build/fuzz.json."
 	$(BIN)/python tests/fuzz/run.py --files 10000 -o build/fuzz.json
+
+crash: $(VENV)/.dev
+	@echo "Killing a job of 50 photos 100 times and resuming it (some minutes); the counts go to build/crash.json."
+	$(BIN)/python tests/reliability/crash.py --kills 100 --photos 50 -o build/crash.json
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

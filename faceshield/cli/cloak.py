@@ -64,11 +64,13 @@ def command(
     their training set; --against search acts on recognisers that compare photos instead. OUT/faceshield.json says
     what happened to each photo.
     """
-    from faceshield.cloaking.options import Options
-    from faceshield.cloaking.run import cloak
-
-    options = Options(epsilon=parse_epsilon(epsilon), format=format_, quality=_parse_quality(quality), **rest)
     with Bars() as bars:
+        bars("starting", 0, 1)  # torch takes seconds to load
+        from faceshield.cloaking.options import Options
+        from faceshield.cloaking.run import cloak
+
+        options = Options(epsilon=parse_epsilon(epsilon), format=format_, quality=_parse_quality(quality), **rest)
+        bars("starting", 1, 1)
         report = cloak(photos, out, options, device=device, progress=bars)
     _print_summary(report, out)
     click.get_current_context().exit(report.exit_code)

@@ -54,7 +54,8 @@ class OpenPhotos:
     def _note(self, source: Path, opened: bool) -> None:
         try:
             with self._lock, self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps([str(source), opened]) + "\n")
+                # ended first: a dead run may have left a line without its end
+                file.write("\n" + json.dumps([str(source), opened]))
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written ({error.strerror}); --resume goes on") from error
 

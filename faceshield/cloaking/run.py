@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from faceshield.cloaking.prepare import list_notices, load_identity, make_identi
 from faceshield.cloaking.report import CloakReport, PhotoReport, describe_identity, hash_noise
 from faceshield.cloaking.strategy import STRATEGIES, Strategy
 from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
-from faceshield.core.outputs import open_folder
+from faceshield.core.outputs import lock_folder, open_folder
 from faceshield.core.store import CLOAKED, write_json
 from faceshield.core.types import Progress
 from faceshield.imaging.opening import read
@@ -57,14 +57,16 @@ def cloak(
     job = _plan([Path(path) for path in given], Path(out), options or Options(), device, progress)
     identity = load_identity(job.options)
     _open_folders(job, identity)
-    person = _find_person(job, identity)
-    identity = identity or _make_identity(job, person)
-    perturbation = job.strategy.build_perturbation(job.options, identity, person.faces, job.runtime, job.inception)
-    job.journal.begin(
-        {**job.options.describe(), "noise": hash_noise(identity)}, {str(item.source) for item in job.album.items}
-    )
-    reports = _cloak_photos(job, perturbation, person)
-    return _write_report(job, identity, reports, started)
+    with lock_folder(job.out) as locked:
+        job = _look_again(job)
+        person = _find_person(job, identity)
+        identity = identity or _make_identity(job, person)
+        perturbation = job.strategy.build_perturbation(job.options, identity, person.faces, job.runtime, job.inception)
+        job.journal.begin(
+            {**job.options.describe(), "noise": hash_noise(identity)}, {str(item.source) for item in job.album.items}
+        )
+        reports = _cloak_photos(job, perturbation, person, locked)
+        return _write_report(job, identity, reports, started)
 
 
 @dataclass(frozen=True)
@@ -94,21 +96,31 @@ class _Job:
 
 def _plan(photos: Sequence[Path], out: Path, options: Options, device: str, progress: Progress | None) -> _Job:
     """Refuse what cannot be done; writes nothing."""
-    job = _Job(
-        album=gather(photos, out),
+    album = gather(photos, out)
+    return _Job(
+        album=album,
         out=out,
         options=options,
         strategy=STRATEGIES[options.against],
         runtime=Runtime.best(device),
         inception=None if options.weights is None else facenet.load(Path(options.weights)),
         finder=Finder(options, device),
-        journal=Journal(out, options.resume),
+        journal=_read_journal(album, out, options),
         opened=OpenPhotos(out),
         say=progress or (lambda stage, done, total: None),
     )
-    if not job.journal.earlier:
-        refuse_foreign(job.album, out)
-    return job
+
+
+def _look_again(job: _Job) -> _Job:
+    """The ``job`` as it is once nobody else writes into its folder: another run may have ended since it was planned."""
+    return replace(job, journal=_read_journal(job.album, job.out, job.options), opened=OpenPhotos(job.out))
+
+
+def _read_journal(album: Album, out: Path, options: Options) -> Journal:
+    journal = Journal(out, options.resume)
+    if not journal.earlier:
+        refuse_foreign(album, out)
+    return journal
 
 
 def _open_folders(job: _Job, identity: Identity | None) -> None:
@@ -136,12 +148,21 @@ def _make_identity(job: _Job, person: Person) -> Identity | None:
     identity = make_identity(
         job.options, person.faces, job.runtime, lambda done, total: job.say("making noise", done, total)
     )
-    vault.save(identity)
-    return identity
+    with lock_folder(vault.find_folder(), wait=True):
+        # a run into another folder may have made one since: a person has one noise
+        made = load_identity(job.options)
+        if made is None:
+            vault.save(identity)
+    return made or identity
 
 
-def _cloak_photos(job: _Job, perturbation: Perturbation | None, person: Person) -> tuple[PhotoReport, ...]:
-    """Cloak what an earlier run has not finished; reports in the album's order, then those of earlier photos."""
+def _cloak_photos(
+    job: _Job, perturbation: Perturbation | None, person: Person, locked: bool
+) -> tuple[PhotoReport, ...]:
+    """Cloak what an earlier run has not finished; reports in the album's order, then those of earlier photos.
+
+    ``locked``: no other run writes into the output folder.
+    """
     items, names = plan_outputs(job.album, job.out, job.journal)
     folders = {job.out, *((job.out / item.output).parent for item in job.album.items)}
     reports, total = dict(job.journal.done), len(job.album.items)
@@ -151,12 +172,12 @@ def _cloak_photos(job: _Job, perturbation: Perturbation | None, person: Person) 
         job.journal.add(report)
         return report
 
-    sweep(folders)
+    sweep(folders, {job.out} if locked else ())
     job.say("cloaking", len(reports), total)
     for report in _map_in_order(cloak_item, items, job.options.workers):
         reports[report.source] = report
         job.say("cloaking", len(reports), total)
-    sweep(folders)  # files that were too young for the first sweep
+    sweep(folders, {job.out} if locked else ())  # files that were too young for the first sweep
     return (*(reports[str(item.source)] for item in job.album.items), *job.journal.others)
 
 

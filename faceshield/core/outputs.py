@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from faceshield.core.errors import StoreError, UsageError
@@ -35,6 +38,32 @@ def open_folder(folder: Path, fix: str, mode: int = 0o777) -> None:
         raise StoreError(f"{folder}: cannot be written ({error.strerror}); {fix}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(f"{folder}: cannot be written (no permission); {fix}")
+
+
+@contextmanager
+def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+    """While the block runs nobody else has the lock of ``folder``, which must be there; it ends with the process.
+
+    Yields whether there is a lock: Windows has none for folders, nor have some network file systems. Raises UsageError
+    where another process has it, unless told to ``wait``.
+    """
+    if sys.platform == "win32":
+        yield False
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            locked = True
+        except BlockingIOError:
+            raise UsageError(f"{folder}: another run is writing there; wait for it or choose another folder") from None
+        except OSError:
+            locked = False
+        yield locked
+    finally:
+        os.close(handle)
 
 
 def refuse_inside(out: Path, source: Path) -> None:

@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from faceshield.imaging import ifd
 from faceshield.imaging.metadata import ExifCopy
+from faceshield.imaging.muxers import clear_times
 
 _TIFF_CODES = {"raw": 1, "tiff_lzw": 5, "tiff_adobe_deflate": 8, "packbits": 32773}
 TIFF_LOSSLESS = (*_TIFF_CODES, "zstd", "lzma")
@@ -60,7 +61,8 @@ def animated_avif(frames: Sequence[tuple[NDArray[np.uint8], float]], quality: in
     """(H, W[, 3–4]) uint8 and ms of each frame. Pillow takes them all at once."""
     first, *rest = (Image.fromarray(array) for array, _ in frames)
     lasting = [round(ms) for _, ms in frames]
-    return _save(first, "AVIF", save_all=True, append_images=rest, duration=lasting, quality=quality, **common)
+    whole = _save(first, "AVIF", save_all=True, append_images=rest, duration=lasting, quality=quality, **common)
+    return clear_times(whole)
 
 
 def tiff(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,9 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
         if path.exists() and not path.is_file():
             raise PhotoError(f"{path}: is not a regular file; name a picture")
         with path.open("rb") as file:
+            before = os.fstat(file.fileno())
             data = file.read(limit + 1)
+            after = os.fstat(file.fileno())
     except FileNotFoundError:
         raise PhotoError(f"{path}: no such file; check the name") from None
     except (OSError, ValueError) as error:
@@ -31,6 +34,8 @@ def read(path: Path, max_pixels: int = MAX_PIXELS) -> bytes:
         raise PhotoError(f"{path}: cannot be read ({reason}); check its name and permissions") from error
     if not data:
         raise PhotoError(f"{path}: is empty; copy it again from its source")
+    if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+        raise PhotoError(f"{path}: was written to while it was read; try again once it is whole")
     if len(data) > limit:
         raise PhotoError(f"{path}: is larger than {limit / 1e6:.0f} MB; make it smaller")
     return data

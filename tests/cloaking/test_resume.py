@@ -19,6 +19,7 @@ from faceshield import cloak
 from faceshield.cloaking import run as run_module
 from faceshield.cloaking.journal import JOURNAL
 from faceshield.core.errors import StoreError
+from faceshield.core.outputs import lock_folder
 from faceshield.core.store import CLOAKED
 
 
@@ -152,19 +153,22 @@ def test_resume_with_some_of_the_photos_keeps_the_others(cli, put, source, portr
 
 def test_what_a_dead_run_left_half_written_is_removed(cli, put, source, portrait, tmp_path):
     put(source / "deep/a.png", portrait)
-    names = [".faceshield-ab12_xyz.part", "deep/.faceshield-00000000.part"]
+    put(source / "busy/a.png", portrait)
+    names = [".faceshield-ab12_xyz.part", ".faceshield-young000.part", "deep/.faceshield-00000000.part"]
     others = [".faceshield-ab12_xy.part", ".faceshield-ab12_xyz.part.txt", ".other-ab12_xyz.part", "x.part"]
-    young, elsewhere = ".faceshield-alive000.part", "elsewhere/.faceshield-ab12_xyz.part"
-    for name in (*names, *others, young, elsewhere):
+    # in a folder that another run has for itself
+    young, dead, elsewhere = "busy/.faceshield-alive000.part", "busy/.faceshield-dead0000.part", "elsewhere/" + names[0]
+    for name in (*names, *others, young, dead, elsewhere):
         path = tmp_path / "out" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
-        if name != young:
+        if "young" not in name and name != young:
             os.utime(path, (1, time.time() - 90))
     (tmp_path / "out/.faceshield-folder00.part").mkdir()
     (tmp_path / "out/.faceshield-link0000.part").symlink_to(tmp_path / "out/x.part")
-    cli("cloak", source, "-o", tmp_path / "out")
-    assert not any((tmp_path / "out" / name).exists() for name in names)
+    with lock_folder(tmp_path / "out/busy"):
+        cli("cloak", source, "-o", tmp_path / "out")
+    assert not any((tmp_path / "out" / name).exists() for name in (*names, dead))
     for name in (*others, young, elsewhere):
         assert (tmp_path / "out" / name).read_bytes() == b"half"
     assert (tmp_path / "out/.faceshield-folder00.part").is_dir()
