@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from faceshield.cli.engine import open_engine, with_engine
 from faceshield.cli.progress import Bars
 from faceshield.core.budget import parse_epsilon
 from faceshield.core.errors import UsageError
@@ -55,8 +56,17 @@ from faceshield.core.errors import UsageError
 @click.option("--jobs", default=0, help="Photos at a time; 0 is one per core, at most 4.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run in the same output folder.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@with_engine
 def command(
-    photos: tuple[Path, ...], out: Path, format_: Any, quality: str, epsilon: str, device: str, **rest: Any
+    photos: tuple[Path, ...],
+    out: Path,
+    format_: Any,
+    quality: str,
+    epsilon: str,
+    device: str,
+    engine: str,
+    address: str | None,
+    **rest: Any,
 ) -> None:
     """Cloak PHOTOS (files or folders) into the folder OUT; the originals are only read.
 
@@ -71,7 +81,8 @@ def command(
 
         options = Options(epsilon=parse_epsilon(epsilon), format=format_, quality=_parse_quality(quality), **rest)
         bars("starting", 1, 1)
-        report = cloak(photos, out, options, device=device, progress=bars)
+        with open_engine(engine, address) as cluster:
+            report = cloak(photos, out, options, device=device, progress=bars, cluster=cluster)
     _print_summary(report, out)
     click.get_current_context().exit(report.exit_code)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from faceshield.cli.engine import open_engine, with_engine
+
 
 @click.group("faces")
 def command() -> None:
@@ -24,7 +26,10 @@ def command() -> None:
 )  # fmt: skip
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes that work side by side.")
 @click.option("--device", default="cpu", show_default=True)
-def align(source: Path, out: Path, size: str, margin: int, jobs: int, device: str) -> None:
+@with_engine
+def align(
+    source: Path, out: Path, size: str, margin: int, jobs: int, device: str, engine: str, address: str | None
+) -> None:
     """Find the face in every photo of SOURCE and keep it, aligned to five points, as OUT/PERSON/NAME.jpg.
 
     SOURCE is the unpacked folder of CelebA, VGGFace2, CASIA-WebFace or LFW, or any tree of one folder a person. Run it
@@ -46,8 +51,9 @@ def align(source: Path, out: Path, size: str, margin: int, jobs: int, device: st
     click.echo(f"{source}: {index.kind}, {len(index)} photos of {len(set(index.people))} people", err=True)
     for note in index.notes:
         click.echo(f"  {note}", err=True)
-    with Bars() as bars:
-        done = align_dataset(index, out, detector, Frame(int(size), margin), jobs=jobs, progress=bars)
+    with Bars() as bars, open_engine(engine, address) as cluster:
+        frame = Frame(int(size), margin)
+        done = align_dataset(index, out, detector, frame, jobs=jobs, progress=bars, cluster=cluster)
     click.echo(f"{done.aligned} of {done.photos} photos are aligned")
     for id, reason in list(done.failed.items())[:10]:
         click.echo(f"  {id}: {reason}")

@@ -139,13 +139,14 @@ def _cloak_each(
     """Yield each frame, cloaked, and its ms; ``regions`` and ``faces`` grow by those that have changed."""
     for number, ((photo, ms), shown) in enumerate(zip(animation.frames(), cast.faces, strict=True), 1):
         photo = replace(photo, grey=cast.grey)
-        pixels, places = add_perturbation(photo, shown, perturbation, digest)
-        if not has_changed(photo, pixels, places):
+        pixels = add_perturbation(photo, shown, perturbation, digest)
+        places = pixels.regions
+        if not has_changed(photo, pixels):
             shown, places = [], []
         regions.append(places)
         found = (measure(photo, pixels, face, place) for face, place in zip(shown, places, strict=True))
         faces += [replace(face, frame=number) for face in found]
-        yield replace(photo, pixels=pixels), ms
+        yield replace(photo, pixels=pixels[:]), ms
 
 
 def _report_no_face(animation: Animation, reason: str) -> UnprotectedError:

@@ -12,6 +12,7 @@ from faceshield.core.errors import PhotoError, StoreError
 from faceshield.imaging.trial import survives
 
 OPEN = "faceshield.open"
+CRASH = "crashes the codec that reads it; leave it out, or save it anew with another tool"
 
 
 class OpenPhotos:
@@ -37,9 +38,7 @@ class OpenPhotos:
         """
         if str(source) in self.suspects and not survives(source):
             self._deadly = True
-            raise PhotoError(
-                f"{source}: crashes the codec that reads it; leave it out, or save it anew with another tool"
-            )
+            raise PhotoError(f"{source}: {CRASH}")
         self._note(source, True)
         try:
             yield

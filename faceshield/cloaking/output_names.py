@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from faceshield.cloaking.album import Album, Item, fold_name, number_names, reserve
 from faceshield.cloaking.journal import Journal
@@ -36,6 +37,10 @@ class OutputNames:
         """
         self.out, self._taken, self._written = out, set(taken), written or {}
         self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: the names as they are now. Places are planned apart, so that none is taken twice."""
+        return type(self), (self.out, frozenset(self._taken), self._written)
 
     def settle(self, item: Item, suffix: str, data: bytes) -> Path:
         """Choose where below ``out`` the encoded ``data`` of ``item`` is written.

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceshield.cloaking.album import Item
 from faceshield.cloaking.check import Check, Written, check
@@ -23,7 +21,7 @@ from faceshield.evaluation.flip import flip
 from faceshield.evaluation.tint import measure_patches
 from faceshield.evaluation.visibility import delta_e, linf_255, psnr, ssim
 from faceshield.faces.align import fit_canvas
-from faceshield.imaging.blend import Region, blend
+from faceshield.imaging.blend import Changed, Region, make_patches
 from faceshield.imaging.photo import Encoded, decode, encode
 
 
@@ -38,10 +36,12 @@ def cloak_one(
     digest = sha256(data)
     photo = decode(data, item.source, first=options.frames == "first")
     faces, seen = finder.recall(item.source, digest) or finder.find(photo.rgb8(), item.source)
-    pixels, regions = add_perturbation(photo, faces, perturbation, digest)
-    if not has_changed(photo, pixels, regions):
+    pixels = add_perturbation(photo, faces, perturbation, digest)
+    regions = pixels.regions
+    if not has_changed(photo, pixels):
         raise UnprotectedError(f"{item.source}: the face is too small or too far outside to change a pixel of it")
-    encoded = encode(photo, pixels, format=options.format, quality=options.quality, metadata=options.metadata)
+    with pixels.whole() as whole:
+        encoded = encode(photo, whole, format=options.format, quality=options.quality, metadata=options.metadata)
     written = Written(encoded, photo.path)
     checked = check(photo, pixels, written, regions, perturbation.epsilon, options)
     distances = perturbation.measure_distances(written, faces)
@@ -55,21 +55,19 @@ def cloak_one(
     )
 
 
-def add_perturbation(
-    photo: Photo, faces: Sequence[Face], perturbation: Perturbation, digest: str
-) -> tuple[NDArray[Any], list[Region]]:
-    """``photo``'s pixels with the perturbation added to ``faces``, and the region of each that could change.
+def add_perturbation(photo: Photo, faces: Sequence[Face], perturbation: Perturbation, digest: str) -> Changed:
+    """``photo``'s pixels with the perturbation added to ``faces``, each in a region of its own.
 
     ``digest`` is the SHA-256 of the photo's file.
     """
     deltas = [perturbation.delta_of(photo, face, digest) for face in faces]
     placed = [(delta, fit_canvas(face, delta.shape[-1])) for delta, face in zip(deltas, faces, strict=True)]
-    return blend(photo, placed, perturbation.epsilon)
+    return Changed(photo.pixels, make_patches(photo, placed, perturbation.epsilon))
 
 
-def has_changed(photo: Photo, pixels: NDArray[Any], regions: Sequence[Region]) -> bool:
-    """Whether any pixel of ``regions`` differs between ``pixels`` and ``photo``."""
-    return not all(np.array_equal(region.of(pixels), region.of(photo.pixels)) for region in regions)
+def has_changed(photo: Photo, pixels: Changed) -> bool:
+    """Whether any of ``pixels`` differs from ``photo``."""
+    return not all(np.array_equal(region.of(pixels), region.of(photo.pixels)) for region in pixels.regions)
 
 
 def write_output(
@@ -98,7 +96,7 @@ def write_output(
     )
 
 
-def measure(photo: Photo, pixels: NDArray[Any], face: Face, region: Region) -> FaceReport:
+def measure(photo: Photo, pixels: Changed, face: Face, region: Region) -> FaceReport:
     """Measure how much ``region`` of ``photo`` has changed, before encoding."""
     before, after = region.of(photo.pixels), region.of(pixels)
     delta_e_mean, delta_e_p95 = delta_e(before, after)

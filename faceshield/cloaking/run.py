@@ -6,28 +6,27 @@ import datetime
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 from faceshield.cloaking.album import Album, Item, gather, refuse_foreign
 from faceshield.cloaking.detect import Finder
 from faceshield.cloaking.journal import Journal
 from faceshield.cloaking.leftovers import sweep
-from faceshield.cloaking.moving import cloak_frames, open_moving
 from faceshield.cloaking.open_photos import OpenPhotos
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.output_names import OutputNames, plan_outputs
 from faceshield.cloaking.person import Person, find_person
 from faceshield.cloaking.perturbation import Perturbation
-from faceshield.cloaking.photo import cloak_one, report_failed, report_unprotected
 from faceshield.cloaking.prepare import list_notices, load_identity, make_identity
 from faceshield.cloaking.report import CloakReport, PhotoReport, describe_identity, hash_noise
 from faceshield.cloaking.strategy import STRATEGIES, Strategy
-from faceshield.core.errors import FaceshieldError, StoreError, UnprotectedError
+from faceshield.cloaking.worker import Worker, build_worker, report_crash
+from faceshield.core.cluster import Cluster
 from faceshield.core.outputs import lock_folder, open_folder
 from faceshield.core.store import CLOAKED, write_json
 from faceshield.core.types import Progress
-from faceshield.imaging.opening import read
 from faceshield.models import facenet
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.noise import vault
@@ -42,6 +41,7 @@ def cloak(
     *,
     device: str = "cpu",
     progress: Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> CloakReport:
     """Cloak ``photos`` (files or folders) into the folder ``out`` and write ``out/faceshield.json``.
 
@@ -50,11 +50,12 @@ def cloak(
     face is written nowhere and listed as "unprotected"; a broken file is listed as "failed"; neither stops the rest.
     Raises UsageError or StoreError before anything is written where the request itself is wrong (``out`` inside the
     input, an unknown option, a folder that cannot be written). ``progress`` is called with the stages "looking",
-    "making noise" and "cloaking".
+    "making noise" and "cloaking". ``cluster``: where photos are cloaked in place of this process, with the same result;
+    all its machines see photos and ``out`` under the same paths.
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     given = [photos] if isinstance(photos, (str, Path)) else photos
-    job = _plan([Path(path) for path in given], Path(out), options or Options(), device, progress)
+    job = _plan([Path(path) for path in given], Path(out), options or Options(), device, progress, cluster)
     identity = load_identity(job.options)
     _open_folders(job, identity)
     with lock_folder(job.out) as locked:
@@ -80,6 +81,7 @@ class _Job:
         journal: which photos an earlier run has finished.
         opened: which photos are being worked on, and were when an earlier run died.
         say: called with the progress.
+        cluster: what cloaks the photos; None for this process.
     """
 
     album: Album
@@ -92,9 +94,17 @@ class _Job:
     journal: Journal
     opened: OpenPhotos
     say: Progress
+    cluster: Cluster | None
 
 
-def _plan(photos: Sequence[Path], out: Path, options: Options, device: str, progress: Progress | None) -> _Job:
+def _plan(
+    photos: Sequence[Path],
+    out: Path,
+    options: Options,
+    device: str,
+    progress: Progress | None,
+    cluster: Cluster | None,
+) -> _Job:
     """Refuse what cannot be done; writes nothing."""
     album = gather(photos, out)
     return _Job(
@@ -108,6 +118,7 @@ def _plan(photos: Sequence[Path], out: Path, options: Options, device: str, prog
         journal=_read_journal(album, out, options),
         opened=OpenPhotos(out),
         say=progress or (lambda stage, done, total: None),
+        cluster=cluster,
     )
 
 
@@ -167,37 +178,36 @@ def _cloak_photos(
     folders = {job.out, *((job.out / item.output).parent for item in job.album.items)}
     reports, total = dict(job.journal.done), len(job.album.items)
 
-    def cloak_item(item: Item) -> PhotoReport:
-        report = person.problems.get(item.source) or _cloak_item(item, names, perturbation, job)
-        job.journal.add(report)
-        return report
+    todo = [item for item in items if item.source not in person.problems]
+    known = [person.problems[item.source] for item in items if item.source in person.problems]
 
     sweep(folders, {job.out} if locked else ())
     job.say("cloaking", len(reports), total)
-    for report in _map_in_order(cloak_item, items, job.options.workers):
+    for report in chain(known, _map(todo, names, perturbation, job)):
         reports[report.source] = report
         job.say("cloaking", len(reports), total)
     sweep(folders, {job.out} if locked else ())  # files that were too young for the first sweep
     return (*(reports[str(item.source)] for item in job.album.items), *job.journal.others)
 
 
-def _cloak_item(item: Item, names: OutputNames, perturbation: Perturbation | None, job: _Job) -> PhotoReport:
-    """Cloak one file; whatever is wrong with it, other than the output folder, becomes its report."""
-    try:
-        if perturbation is None:
-            raise UnprotectedError(f"{item.source}: no clear face was found in any of the photos")
-        with job.opened.hold(item.source):
-            data = read(item.source)
-            animation = open_moving(data, item.source, job.options)
-            if animation is not None:
-                return cloak_frames(animation, item, names, perturbation, job.finder, job.options)
-            return cloak_one(data, item, names, perturbation, job.finder, job.options)
-    except StoreError:
-        raise
-    except UnprotectedError as error:
-        return report_unprotected(item, error)
-    except FaceshieldError as error:
-        return report_failed(item, error)
+def _map(
+    items: Sequence[Item], names: OutputNames, perturbation: Perturbation | None, job: _Job
+) -> Iterator[PhotoReport]:
+    """The reports of ``items`` in their order, each in the journal: from this process, or from those of a cluster."""
+    if job.cluster is None or perturbation is None:
+        worker = Worker(names, perturbation, job.finder, job.options, job.opened.hold)
+
+        def work(item: Item) -> PhotoReport:
+            report = worker(item)
+            job.journal.add(report)
+            return report
+
+        yield from _map_in_order(work, items, job.options.workers)
+        return
+    make_worker = partial(build_worker, names, perturbation, job.options, job.runtime.device.type)
+    for report in job.cluster.map(make_worker, items, report_crash):
+        job.journal.add(report)
+        yield report
 
 
 def _map_in_order(work: Callable[[Item], PhotoReport], items: Sequence[Item], jobs: int) -> Iterator[PhotoReport]:

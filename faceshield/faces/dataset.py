@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from faceshield.core.cluster import Cluster
 from faceshield.core.errors import PhotoError, UsageError
 from faceshield.core.store import read_json, write_bytes, write_json
 from faceshield.core.types import Face, Progress
@@ -30,6 +31,7 @@ from faceshield.imaging.warp import Matrix, fit_similarity, from_rgb, shift, war
 
 REPORT = "align.json"
 NO_FACE = "no face was found"
+CRASH = "crashes the codec that reads it"
 QUALITY = 95  # of the JPEG crops, at full colour resolution
 _AT_ONCE = 8  # photos a process takes at a time
 
@@ -76,13 +78,15 @@ def align_dataset(
     *,
     jobs: int = 1,
     progress: Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> AlignReport:
     """Write the crop of each photo of ``index`` to ``out``/PERSON/NAME.jpg and an account of it all to align.json.
 
     The face taken is the one nearest the data set's own landmarks, or nearest the photo's middle where it has none
     (such photos are cut around the person they are named after). Where no face is found, the data set's landmarks
     serve. Files appear whole or not at all, and those that are there are kept: an interrupted run goes on.
-    ``detector()`` makes the detector in each of ``jobs`` processes. ``progress(stage, done, total)`` follows along.
+    ``detector()`` makes the detector in each of ``jobs`` processes, or in those of ``cluster``, whose machines all see
+    the photos and ``out`` under the same paths. ``progress(stage, done, total)`` follows along.
     Raises UsageError where ``out`` holds crops of another frame or data set, and for an id that is no relative path.
     """
     frame = frame or Frame()
@@ -101,7 +105,7 @@ def align_dataset(
     write_json(out / REPORT, _summarise(report, setting, index, len(open_)))
     done = 0
     try:
-        with closing(_run_tasks(tasks, partial(_Worker, detector, frame), jobs)) as results:
+        with closing(_run_tasks(tasks, partial(_Worker, detector, frame), jobs, cluster)) as results:
             for done, reason in enumerate(results, 1):
                 if reason is None:
                     report.aligned += 1
@@ -141,8 +145,13 @@ class _Worker:
         return None
 
 
-def _run_tasks(tasks: list[Task], worker: Callable[[], _Worker], jobs: int) -> Generator[str | None, None, None]:
+def _run_tasks(
+    tasks: list[Task], worker: Callable[[], _Worker], jobs: int, cluster: Cluster | None
+) -> Generator[str | None, None, None]:
     """What a worker says of each task, in their order."""
+    if cluster is not None:
+        yield from cluster.map(worker, tasks, lambda task: CRASH)
+        return
     if jobs == 1 or len(tasks) <= _AT_ONCE:
         yield from map(worker(), tasks)
         return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,8 +29,8 @@ class Region:
     y1: int
     x1: int
 
-    def of(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """The rectangle's view of ``pixels`` (H, W, …)."""
+    def of(self, pixels: Pixels) -> NDArray[Any]:
+        """The rectangle's view of ``pixels`` (H, W, …); a copy where they are :class:`Changed`."""
         return pixels[self.y0 : self.y1, self.x0 : self.x1]
 
     def intersect(self, other: Region) -> Region | None:
@@ -51,16 +52,71 @@ def feather(delta: Tensor, width: int = FEATHER) -> Tensor:
     return delta * ramp.to(delta)[:, None] * ramp.to(delta)
 
 
+class Patch(NamedTuple):
+    """New ``pixels`` (h, w, 3) for a ``region`` of a photo."""
+
+    region: Region
+    pixels: NDArray[Any]
+
+
+class Changed:
+    """A photo's pixels (H, W, 3) with patches in their places. Only parts are copied: a panorama takes 600 MB."""
+
+    def __init__(self, pixels: NDArray[Any], patches: Sequence[Patch]) -> None:
+        self._pixels, self._patches = pixels, patches
+        self.shape, self.dtype = pixels.shape, pixels.dtype
+
+    @property
+    def regions(self) -> list[Region]:
+        """Where the patches lie."""
+        return [patch.region for patch in self._patches]
+
+    def __getitem__(self, place: slice | tuple[slice, slice]) -> NDArray[Any]:
+        """A copy of some rows, or of some rows and columns, without steps."""
+        rows, columns = place if isinstance(place, tuple) else (place, slice(None))
+        (y0, y1, _), (x0, x1, _) = rows.indices(self.shape[0]), columns.indices(self.shape[1])
+        cut = Region(y0, x0, y1, x1)
+        part = cut.of(self._pixels).copy()
+        for region, pixels in self._patches:
+            shared = region.intersect(cut)
+            if shared is not None:
+                shared.within(cut).of(part)[:] = shared.within(region).of(pixels)
+        return part
+
+    @contextmanager
+    def whole(self) -> Iterator[NDArray[Any]]:
+        """All of them: while the block runs the patches lie in the photo's own pixels, which nobody else may use."""
+        if not self._pixels.flags.writeable:
+            yield self[:]
+            return
+        before = [region.of(self._pixels).copy() for region in self.regions]
+        try:
+            for region, pixels in self._patches:
+                region.of(self._pixels)[:] = pixels
+            yield self._pixels
+        finally:
+            for region, pixels in zip(self.regions, before, strict=True):
+                region.of(self._pixels)[:] = pixels
+
+
+Pixels = NDArray[Any] | Changed
+
+
 def blend(
     photo: Photo, deltas: Sequence[tuple[Tensor, NDArray[np.float32]]], epsilon: float
 ) -> tuple[NDArray[Any], list[Region]]:
-    """Add each face's δ to the photo and round once.
+    """:func:`make_patches` in a copy of the photo's pixels, and the region of each."""
+    changed = Changed(photo.pixels, make_patches(photo, deltas, epsilon))
+    return changed[:], changed.regions
+
+
+def make_patches(photo: Photo, deltas: Sequence[tuple[Tensor, NDArray[np.float32]]], epsilon: float) -> list[Patch]:
+    """Add each face's δ to what the photo shows there and round once.
 
     ``deltas``: pairs of δ (3, S, S) float32 on the canvas and ``photo_to_crop`` (2, 3), see ``imaging.warp``. Returns
-    new upright pixels of the photo's dtype and, for each face, the region that could change. ‖change‖∞ ≤ ε also
-    where two faces' regions overlap; a grey photo stays grey.
+    for each face the region that could change with its new upright pixels of the photo's dtype. ‖change‖∞ ≤ ε also
+    where two faces' regions overlap, in which both have the same pixels; a grey photo stays grey.
     """
-    pixels = photo.pixels.copy()
     pending: list[tuple[Region, NDArray[np.int32]]] = []
     for delta, matrix in deltas:
         patch, (y0, x0) = unwarp(feather(delta), matrix, photo.pixels.shape[:2])
@@ -69,11 +125,12 @@ def blend(
             change = np.tensordot(LUMA, change, 1)[None].repeat(3, 0)
         region = Region(y0, x0, y0 + change.shape[1], x0 + change.shape[2])
         pending.append((region, to_levels(change, epsilon, photo.white).transpose(1, 2, 0)))
+    patches: list[Patch] = []
     for region, levels in pending:
         total = levels.copy()
         for other, more in pending:
             shared = region.intersect(other)
             if other is not region and shared is not None:
                 shared.within(region).of(total)[:] += shared.within(other).of(more)
-        region.of(pixels)[:] = add_levels(region.of(photo.pixels), total, epsilon)
-    return pixels, [region for region, _ in pending]
+        patches.append(Patch(region, add_levels(region.of(photo.pixels), total, epsilon)))
+    return patches

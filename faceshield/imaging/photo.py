@@ -137,6 +137,7 @@ def _decode(data: bytes, path: Path, max_pixels: int, first: bool) -> Photo:
         turned = 1 if format == "TIFF" and planes.pixels.dtype == np.uint8 else orientation
         if picture.mode == "CMYK":
             icc = None  # the conversion to RGB has used it
+        del picture  # a large one takes more memory than all that follows
     return Photo(
         pixels=turn_upright(planes.pixels, turned),
         path=path,

@@ -30,8 +30,8 @@ HERE = Path(__file__).resolve().parent
 JOBS = ("1", "2", "4")
 
 
-def kill_at_random(server: Any, folder: Path, kills: int, seed: int = 0) -> dict[str, Any]:
-    """Kill jobs over ``folder``/in ``kills`` times; what came of it."""
+def kill_at_random(server: Any, folder: Path, kills: int, seed: int = 0) -> Iterator[dict[str, Any]]:
+    """Kill jobs over ``folder``/in ``kills`` times; yields after each what has come of all of them."""
     from jobs import Undisturbed, clear
 
     rng = random.Random(seed)
@@ -63,16 +63,16 @@ def kill_at_random(server: Any, folder: Path, kills: int, seed: int = 0) -> dict
             faults.append(f"{where}the resumed run ended with {code}")
         faults += [where + "resumed: " + fault for fault in calm.find_faults(finished=True)]
         clear(folder)
-    return {
-        "kills": len(finished),
-        "photos": len(calm.originals),
-        "too_late": too_late,
-        "photos_done_least": min(finished),
-        "photos_done_median": median(finished),
-        "photos_done_most": max(finished),
-        "broken": len({fault.split(":")[0] for fault in faults}),
-        "faults": faults,
-    }
+        yield {
+            "kills": len(finished),
+            "photos": len(calm.originals),
+            "too_late": too_late,
+            "photos_done_least": min(finished),
+            "photos_done_median": median(finished),
+            "photos_done_most": max(finished),
+            "broken": len({fault.split(":")[0] for fault in faults}),
+            "faults": faults,
+        }
 
 
 def _draw_delays(rng: random.Random, longest: float) -> Iterator[float]:
@@ -97,11 +97,11 @@ def main() -> None:
     folder, server = Path(tempfile.mkdtemp()), Server()
     try:
         fill(folder / "in", choice.photos)
-        found = kill_at_random(server, folder, choice.kills, choice.seed)
+        for found in kill_at_random(server, folder, choice.kills, choice.seed):
+            write_json(choice.out, found)
     finally:
         server.close()
         shutil.rmtree(folder)
-    write_json(choice.out, found)
     for fault in found["faults"]:
         print(fault)
     print({key: value for key, value in found.items() if key != "faults"}, "→", choice.out)
