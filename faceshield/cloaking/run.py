@@ -180,7 +180,8 @@ def _cloak_photos(
 
     todo = [item for item in items if item.source not in person.problems]
     known = [person.problems[item.source] for item in items if item.source in person.problems]
-
+    for report in known:
+        job.journal.add(report)
     sweep(folders, {job.out} if locked else ())
     job.say("cloaking", len(reports), total)
     for report in chain(known, _map(todo, names, perturbation, job)):

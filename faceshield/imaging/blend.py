@@ -31,7 +31,8 @@ class Region:
 
     def of(self, pixels: Pixels) -> NDArray[Any]:
         """The rectangle's view of ``pixels`` (H, W, …); a copy where they are :class:`Changed`."""
-        return pixels[self.y0 : self.y1, self.x0 : self.x1]
+        rectangle: NDArray[Any] = pixels[self.y0 : self.y1, self.x0 : self.x1]
+        return rectangle
 
     def intersect(self, other: Region) -> Region | None:
         """The rectangle that lies in both; None where they do not overlap."""

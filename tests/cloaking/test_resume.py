@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from faceshield import cloak
-from faceshield.cloaking import run as run_module
+from faceshield.cloaking import worker as worker_module
 from faceshield.cloaking.journal import JOURNAL
 from faceshield.core.errors import StoreError
 from faceshield.core.outputs import lock_folder
@@ -50,7 +50,7 @@ def test_a_second_run_without_resume_is_refused(cli, source, hashes, tmp_path):
 def test_resume_does_nothing_again(cli, source, report, tmp_path, monkeypatch):
     cli("cloak", source, "-o", tmp_path / "out")
     before, photos = states(tmp_path / "out"), report(tmp_path / "out")["photos"]
-    monkeypatch.setattr(run_module, "cloak_one", None)
+    monkeypatch.setattr(worker_module, "cloak_one", None)
     cli("cloak", source, "-o", tmp_path / "out", "--resume")
     assert states(tmp_path / "out") == before
     assert report(tmp_path / "out")["photos"] == photos
