@@ -77,7 +77,7 @@ class Changed:
         rows, columns = place if isinstance(place, tuple) else (place, slice(None))
         (y0, y1, _), (x0, x1, _) = rows.indices(self.shape[0]), columns.indices(self.shape[1])
         cut = Region(y0, x0, y1, x1)
-        part = cut.of(self._pixels).copy()
+        part: NDArray[Any] = cut.of(self._pixels).copy()
         for region, pixels in self._patches:
             shared = region.intersect(cut)
             if shared is not None:
