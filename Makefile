@@ -10,8 +10,7 @@ PORTABLE := tests/training $(addprefix tests/noise/test_,$(addsuffix .py,eq5 err
 	sweep universal)) $(addprefix tests/models/test_,$(addsuffix .py,pretrained recogniser resnet29 zoo)) \
 	tests/auditing/test_crowd.py tests/cloaking/test_against.py
 
-.PHONY: demo test test-all test-app test-portable fuzz lint docs bench clean
-.PHONY: demo test test-all test-app test-portable fuzz crash lint bench clean
+.PHONY: demo test test-all test-app test-portable fuzz crash lint docs bench clean
 
 demo: $(VENV)/.demo
 	@echo "Cloaking a public-domain portrait into build/demo (about half a minute on two cores)."
