@@ -30,7 +30,7 @@ Channels = Literal["free", "equal"]
 GAIN = 2.0
 
 CLOSE = replace(Transforms(), zoom=(0.93, 1.07), shift=0.05, rotate=4.0)
-"""Under wider crops θ takes several times as many rounds; the noises that it finds are fitted to a person under those."""
+"""Under wider crops θ takes several times as many rounds. A person's own noise is fitted under those all the same."""
 VIEWS: dict[ViewName, Transform] = {"collector": CLOSE, "none": PlainCrop()}
 
 
