@@ -22,6 +22,7 @@ from faceshield.noise.base import Forward
 from faceshield.noise.pgd import Transform, pgd
 
 Kind = Literal["private", "bank"]
+SUITABLE = 3  # classes, of which one is a person's
 START = 16  # random values along each side of the secret start
 GAIN = 1.4
 """With more, δ lies at its bound nearly everywhere, and the steps between show."""
@@ -83,22 +84,21 @@ def make_private_noise(
     secret: str,
     *,
     steps: int = 60,
-    tries: int = 8,
     on_step: Callable[[int, int], None] | None = None,
 ) -> tuple[Tensor, int]:
-    """A person's noise and its class: of ``tries`` classes that the secret names, the one that suits their face best.
+    """A person's noise and its class: of the :data:`SUITABLE` classes that suit their face best, the secret's choice.
 
     Where the surrogates hardly find a class on somebody's face, that class's noise protects little: a recogniser
-    trained on it learned the face. So the class is taken whose noise of the ``bank`` (K, 3, S, S) has the lowest loss
-    on the ``crops``. See :func:`fit_private_delta`.
+    trained on it learned the face. So the classes are taken whose noises of the ``bank`` (K, 3, S, S) have the lowest
+    losses on the ``crops``; that it is not always the best one keeps people apart. See :func:`fit_private_delta`.
     """
-    named = dict.fromkeys(choose_class(secret, len(bank), number) for number in range(tries))
-    losses = {
-        number: measure_mean_loss(crops, bank[number].to(crops.device), number, forward, transform, secret)
-        for number in named
-    }
-    best = min(losses, key=lambda number: losses[number])
-    return fit_private_delta(crops, best, forward, budget, transform, secret, steps=steps, on_step=on_step), best
+    losses = [
+        measure_mean_loss(crops, delta, number, forward, transform, secret)
+        for number, delta in enumerate(bank.to(crops.device))
+    ]
+    suitable = sorted(range(len(bank)), key=lambda number: losses[number])[:SUITABLE]
+    chosen = suitable[choose_class(secret, len(suitable))]
+    return fit_private_delta(crops, chosen, forward, budget, transform, secret, steps=steps, on_step=on_step), chosen
 
 
 @torch.no_grad()
