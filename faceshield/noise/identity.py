@@ -70,9 +70,9 @@ def bound_lightness(epsilon: float = 8 / 255) -> Budget:
     return Budget(epsilon, chroma=0.0)
 
 
-def choose_class(secret: str, classes: int, number: int = 0) -> int:
-    """The class, of ``classes`` in the bank, that a secret chooses; ``number`` counts its further choices."""
-    return derive_seed(secret, "slot", number) % classes
+def choose_class(secret: str, classes: int) -> int:
+    """The one of ``classes`` that a secret chooses."""
+    return derive_seed(secret, "slot", 0) % classes
 
 
 def make_private_noise(

@@ -139,7 +139,7 @@ def test_every_surrogate_finds_the_banks_noises(surrogates):
         own = logits.mean(1).softmax(1).log()[:, : 5 * len(bank) : 5]  # (noises, their slots)
         own = own - own.mean(0)  # how much more than under the other noises
         rank = (own > own.diagonal()[:, None]).sum(1).float()
-        assert rank.mean() < len(bank) / 4  # by chance a half
+        assert rank.mean() < len(bank) / 3  # by chance a half
 
 
 def test_together_they_say_the_mean_of_their_log_probabilities():
