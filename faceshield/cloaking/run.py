@@ -159,7 +159,8 @@ def _make_identity(job: _Job, person: Person) -> Identity | None:
     identity = make_identity(
         job.options, person.faces, job.runtime, lambda done, total: job.say("making noise", done, total)
     )
-    with lock_folder(vault.find_folder(), wait=True):
+    with lock_folder(vault.find_folder(), wait=True) as locked:
+        sweep([vault.find_folder()], [vault.find_folder()] if locked else ())
         # a run into another folder may have made one since: a person has one noise
         made = load_identity(job.options)
         if made is None:

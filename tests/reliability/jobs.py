@@ -152,7 +152,8 @@ class Undisturbed:
             if set(there) != {*self.outputs, CLOAKED}:
                 faults.append(f"missing or left over: {sorted(set(there) ^ {*self.outputs, CLOAKED})}")
             if list((self.folder / "home").rglob("*.part")):
-                faults.append("a half-written file is left in the vault")
+                left = [str(path) for path in (self.folder / "home").rglob("*.part")]
+                faults.append(f"a half-written file is left in the vault: {left}")
         return faults
 
 

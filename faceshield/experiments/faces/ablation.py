@@ -17,6 +17,7 @@ from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import Experiment
+from faceshield.experiments.faces.bank import CLOSE
 from faceshield.experiments.faces.battery import describe_data
 from faceshield.experiments.faces.crops import CloakedKey, CropsSettings, cloak_people
 from faceshield.models.resnet import resnet18
@@ -26,7 +27,7 @@ from faceshield.training.loop import build_seeded, predict
 
 PRESENT = Transforms()
 ViewsName = Literal[
-    "present", "without-crop", "without-grey", "without-washing", "with-band", "with-wide-crop", "with-rescale",
+    "present", "without-crop", "without-grey", "without-washing", "with-band", "with-close-crop", "with-rescale",
     "with-landmarks",
 ]  # fmt: skip
 VIEWS: dict[ViewsName, Transforms] = {
@@ -35,7 +36,7 @@ VIEWS: dict[ViewsName, Transforms] = {
     "without-grey": replace(PRESENT, grey=0.0),
     "without-washing": replace(PRESENT, resample=0.0, jpeg=0.0),
     "with-band": replace(PRESENT, band=0.3),
-    "with-wide-crop": replace(PRESENT, zoom=(0.85, 1.15), shift=0.08, rotate=10.0),
+    "with-close-crop": replace(PRESENT, zoom=CLOSE.zoom, shift=CLOSE.shift, rotate=CLOSE.rotate),
     "with-rescale": replace(PRESENT, scales=(0.5, 2.0)),
     "with-landmarks": replace(PRESENT, landmarks=2.0),
 }
