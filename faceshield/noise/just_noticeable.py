@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from faceshield.core.budget import split_colour
 from faceshield.noise.smooth import smooth
 
 FLOOR = 0.35
@@ -34,7 +35,7 @@ def amplitude(images: Tensor, floor: float = FLOOR) -> Tensor:
     size = images.shape[-1]
     if size != SIDE:
         images = functional.interpolate(images, [SIDE, SIDE], mode="bilinear", align_corners=False, antialias=True)
-    luma = 0.299 * images[:, :1] + 0.587 * images[:, 1:2] + 0.114 * images[:, 2:]
+    luma = split_colour(images)[0].unsqueeze(1)
     mean = smooth(luma, PLACE)
     visible = smooth(1 / (1 + ((luma - mean) / ROUGH) ** 2), AROUND)
     texture = floor + (1 - floor) * (1 - visible)
