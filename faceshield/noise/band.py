@@ -2,7 +2,7 @@
 
 A network that is trained on small crops learns broad patterns before fine ones, and JPEG, resizing and a crop that is
 never the same twice take the fine ones away. The broadest are a face's own light and shadow: noise there is
-learned late and seen as a patch. Between the two lies the band of :func:`keep_band`.
+learned late and seen as a patch. Between the two lies the band of :func:`keep_pattern`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from faceshield.core.budget import Budget
 
 LOWEST = 2.0  # cycles per picture: below, there is little but its light
 SHORTEST, LONGEST = 13.0, 40.0  # wavelengths of a person's noise, in canvas pixels
+
+
+def keep_pattern(delta: Tensor) -> Tensor:
+    """What a person's noise may be: (…, H, W) planes in one band, left and right alike. A projection, and linear.
+
+    Most training mirrors half of all pictures: of a pattern that has no mirror image of its own, a network has one to
+    learn instead of two.
+    """
+    kept = keep_band(delta)
+    return (kept + kept.flip(-1)) / 2
 
 
 def keep_band(delta: Tensor, shortest: float = SHORTEST, longest: float = LONGEST) -> Tensor:

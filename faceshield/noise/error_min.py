@@ -101,9 +101,12 @@ class ErrorMin:
         """The paper's settings for sample-wise noise: T = 20, λ = 0.01, all examples in every pass."""
         return ErrorMin(**{"form": "sample", "steps": 20, "stop_error": 0.01, "subset": 1.0, **settings})
 
-    def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
+    def generate(
+        self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None, first: Tensor | None = None
+    ) -> Noise:
         """Noise keyed by class names or example ids. ``learner``'s network is the surrogate θ, fitted on the way.
 
+        ``first`` (K, C, h, w) is where δ begins, in place of ``start``: noise made earlier that is to be carried on.
         Killed and called again with the same ``checkpoint``, it ends with the very bytes of an uninterrupted run. Of
         ``learner``'s several processes, which must all call this, each does its share, and all return the same noise.
         Raises UsageError for a patch that does not fit, StoreError for another job's checkpoint.
@@ -119,7 +122,9 @@ class ErrorMin:
         )
         subset = _draw_subset(data.labels, self.subset, generator(seed, "error-min", self.form, "subset"))
         delta = torch.zeros(len(keys), images.shape[1], *(self.patch or images.shape[2:]), device=labels.device)
-        if self.start == "random":
+        if first is not None:
+            delta.copy_(first)
+        elif self.start == "random":
             delta.copy_(self._draw_start(delta, generator(seed, "error-min", self.form, "start")))
         errors, taken = saved.resume(delta)
         while len(errors) < self.rounds and not (errors and errors[-1] <= self.stop_error):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed, generator
-from faceshield.noise.band import amplify, keep_band
+from faceshield.noise.band import amplify, keep_pattern
 from faceshield.noise.base import Forward
 from faceshield.noise.pgd import Transform, pgd
 
@@ -138,7 +138,7 @@ def fit_private_delta(
     device, size = crops.device, crops.shape[-1]
     coarse = (2 * torch.rand(1, 3, START, START, generator=rng) - 1).mul(2 * budget.epsilon)
     start = F.interpolate(coarse, (size, size), mode="bilinear", align_corners=False).to(device)
-    delta = budget.project(keep_band(start))
+    delta = budget.project(keep_pattern(start))
     label = torch.full((batch,), class_index, device=device)
     for step in range(steps):
         index = torch.randint(len(crops), (batch,), generator=rng).to(device)
@@ -152,7 +152,7 @@ def fit_private_delta(
             sign=-1,
             transform=transform,
             generator=rng,
-            shape=keep_band,
+            shape=keep_pattern,
         )
         if on_step is not None:
             on_step(step + 1, steps)

@@ -64,9 +64,9 @@ class Transforms:
 
     frame: int = 112
     sizes: tuple[int, ...] = (64, 80)
-    zoom: tuple[float, float] = (0.85, 1.15)
-    shift: float = 0.08
-    rotate: float = 10.0
+    zoom: tuple[float, float] = (0.87, 1.13)
+    shift: float = 0.10
+    rotate: float = 14.0
     flip: float = 0.5
     colour: float = 0.3
     grey: float = 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -12,13 +13,14 @@ from faceshield.core.budget import Budget
 from faceshield.core.cache import Tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.store import write_tensors
+from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.models.resnet import resnet18
-from faceshield.noise.band import amplify, keep_band
+from faceshield.noise.band import amplify, keep_pattern
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.pgd import Transform
 from faceshield.noise.transforms import PlainCrop, Transforms
@@ -30,9 +32,8 @@ Channels = Literal["free", "equal"]
 GAIN = 2.0
 
 CLOSE = replace(Transforms(), zoom=(0.93, 1.07), shift=0.05, rotate=4.0)
-"""Under wider crops θ takes several times as many rounds. A person's own noise is fitted under those all the same."""
-VIEWS: dict[ViewName, Transform] = {"collector": CLOSE, "none": PlainCrop()}
-
+VIEWS: dict[ViewName, tuple[Transform, ...]] = {"collector": (CLOSE, Transforms()), "none": (PlainCrop(),)}
+"""One after the other: from the start under wide crops, θ takes several times as many rounds."""
 
 CHROMA: dict[Channels, float | None] = {"free": None, "equal": 0.0}
 """The bound of δ's colour: "equal" in all channels is lightness only, all of which a collector without colour keeps."""
@@ -111,24 +112,26 @@ class Bank(NamedTuple):
 
 def make_bank(
     data: Examples,
-    view: Transform,
+    views: Sequence[Transform],
     seed: int,
     settings: BankSettings,
     context: Context,
     channels: Channels = "equal",
 ) -> Bank:
-    """Run Algorithm 1 on ``data``, for noise in one band and from a random start."""
+    """Run Algorithm 1 on ``data`` under each of ``views`` in turn, for noise in one band and from a random start."""
     data = share_slots(data, settings.slots)
     classes, budget = len(data.classes), Budget(settings.epsilon_255 / 255, chroma=CHROMA[channels])
     surrogate = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), seed)
-    begun = time.monotonic()
+    theta, begun = learner(surrogate, context.runtime, lr=settings.lr), time.monotonic()
+    noise: Noise | None = None
+    errors: list[float] = []
 
     def tell(number: int, error: float, delta: Tensor) -> None:
         if number % 5 == 4:
-            left = (time.monotonic() - begun) / (number + 1) * (settings.rounds - number - 1)
+            left = (time.monotonic() - begun) / (len(errors) + number + 1) * (settings.rounds - number - 1)
             context.say(f"  round {number + 1}: error {error:.3f}, at most {left / 60:.0f} minutes left")
 
-    noise = ErrorMin(
+    method = ErrorMin(
         budget=budget,
         fit_steps=settings.fit_steps,
         alpha=budget.epsilon / 10,
@@ -136,14 +139,18 @@ def make_bank(
         rounds=settings.rounds,
         subset=settings.subset,
         redraw=settings.redraw,
-        view=view,
-        shape=keep_band,
+        shape=keep_pattern,
         start="random",
-    ).generate(data, learner(surrogate, context.runtime, lr=settings.lr), seed=seed, on_round=tell)
-    delta = amplify(keep_band(noise.delta), budget, GAIN)
+    )
+    for view in views:
+        noise = replace(method, view=view).generate(
+            data, theta, seed=seed, on_round=tell, first=None if noise is None else noise.delta
+        )
+        errors += noise.provenance["errors"]
+    assert noise is not None, "views are not empty"
+    delta = amplify(keep_pattern(noise.delta), budget, GAIN)
     tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
     fields = {"epsilon": budget.epsilon, "width": settings.width, "classes": classes, "seed": seed}
-    errors = noise.provenance["errors"]
     metrics = {
         "rounds": len(errors),
         "error_final": errors[-1],
