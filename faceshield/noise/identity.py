@@ -22,7 +22,7 @@ from faceshield.noise.base import Forward
 from faceshield.noise.pgd import Transform, pgd
 
 Kind = Literal["private", "bank"]
-SUITABLE = 3  # classes, of which one is a person's
+SUITABLE = 0.2  # nats that a person's class may be above the best one
 START = 16  # random values along each side of the secret start
 GAIN = 1.4
 """With more, δ lies at its bound nearly everywhere, and the steps between show."""
@@ -86,17 +86,18 @@ def make_private_noise(
     steps: int = 60,
     on_step: Callable[[int, int], None] | None = None,
 ) -> tuple[Tensor, int]:
-    """A person's noise and its class: of the :data:`SUITABLE` classes that suit their face best, the secret's choice.
+    """A person's noise and its class: of those that suit their face, the secret's choice.
 
     Where the surrogates hardly find a class on somebody's face, that class's noise protects little: a recogniser
-    trained on it learned the face. So the classes are taken whose noises of the ``bank`` (K, 3, S, S) have the lowest
-    losses on the ``crops``; that it is not always the best one keeps people apart. See :func:`fit_private_delta`.
+    trained on it learned the face. So the classes are taken whose noises of the ``bank`` (K, 3, S, S) have losses on
+    the ``crops`` within :data:`SUITABLE` of the lowest; where several have, not everybody gets the best one, which
+    keeps people apart. See :func:`fit_private_delta`.
     """
     losses = [
         measure_mean_loss(crops, delta, number, forward, transform, secret)
         for number, delta in enumerate(bank.to(crops.device))
     ]
-    suitable = sorted(range(len(bank)), key=lambda number: losses[number])[:SUITABLE]
+    suitable = [number for number, loss in enumerate(losses) if loss <= min(losses) + SUITABLE]
     chosen = suitable[choose_class(secret, len(suitable))]
     return fit_private_delta(crops, chosen, forward, budget, transform, secret, steps=steps, on_step=on_step), chosen
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceshield.core.budget import Budget
-from faceshield.noise.band import amplify, drop_band, keep_band, remove_band
+from faceshield.noise.band import amplify, drop_band, keep_band, keep_pattern, remove_band
 
 
 def seeded(seed=0):
@@ -74,11 +74,18 @@ def test_a_persons_band_holds_the_waves_between_its_bounds(wavelength, left):
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000), st.floats(-3, 3), st.floats(-3, 3))
-def test_keeping_a_band_is_a_linear_projection(seed, a, b):
+@pytest.mark.parametrize("keep", [keep_band, keep_pattern])
+def test_what_is_kept_is_a_linear_projection(keep, seed, a, b):
     x, y = torch.rand(2, 3, 64, 64, generator=seeded(seed)), torch.rand(2, 3, 64, 64, generator=seeded(seed + 1))
-    once = keep_band(a * x + b * y)
-    torch.testing.assert_close(once, a * keep_band(x) + b * keep_band(y), rtol=0, atol=1e-5)
-    torch.testing.assert_close(keep_band(once), once, rtol=0, atol=1e-5)
+    once = keep(a * x + b * y)
+    torch.testing.assert_close(once, a * keep(x) + b * keep(y), rtol=0, atol=1e-5)
+    torch.testing.assert_close(keep(once), once, rtol=0, atol=1e-5)
+
+
+def test_a_persons_pattern_is_its_own_mirror_image():
+    kept = keep_pattern(torch.randn(1, 3, 64, 64, generator=seeded(3)))
+    assert kept.std() > 0.01
+    torch.testing.assert_close(kept, kept.flip(-1), rtol=0, atol=1e-6)
 
 
 @settings(deadline=None, max_examples=20)

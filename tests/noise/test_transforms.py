@@ -66,9 +66,9 @@ def test_all_sizes_are_drawn(images):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("zoom", (0.85, 1.15)),
-        ("shift", 0.08),
-        ("rotate", 10.0),
+        ("zoom", (0.87, 1.13)),
+        ("shift", 0.10),
+        ("rotate", 14.0),
         ("flip", 0.5),
         ("colour", 0.3),
         ("grey", 0.5),
