@@ -16,8 +16,8 @@ from faceshield.data.mixing import cutmix, mixup
 from faceshield.training.adversarial import Adversary
 
 Name = Literal[
-    "none", "jpeg-90", "jpeg-75", "jpeg-50", "half-size", "blur", "grey", "recrop", "strong-augmentation", "mixup",
-    "cutmix", "adversarial-training", "projection", "purify",
+    "none", "jpeg-90", "jpeg-75", "jpeg-50", "jpeg-10", "half-size", "blur", "grey", "recrop", "strong-augmentation",
+    "mixup", "cutmix", "adversarial-training", "projection", "purify",
 ]  # fmt: skip
 GROUP: Final = "faceshield.attacks"
 FAST = Adversary(Budget(8 / 255), alpha=10 / 255, steps=1)
@@ -29,6 +29,7 @@ COUNTERMEASURES: dict[str, Countermeasure] = {
     "jpeg-90": Countermeasure("saved as JPEG 90", pictures=partial(recompress, quality=90)),
     "jpeg-75": Countermeasure("saved as JPEG 75", pictures=partial(recompress, quality=75)),
     "jpeg-50": Countermeasure("saved as JPEG 50", pictures=partial(recompress, quality=50)),
+    "jpeg-10": Countermeasure("saved as JPEG 10 (Image Shortcut Squeezing)", pictures=partial(recompress, quality=10)),
     "half-size": Countermeasure("half the size and back", pictures=halve),
     "blur": Countermeasure("Gaussian blur, σ = 1.5 pixels", pictures=blur),
     "grey": Countermeasure("without colour", pictures=grey),
