@@ -167,7 +167,8 @@ def _build_added(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
 
 
 MethodName = Literal[
-    "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added"
+    "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added", "lsp", "ar", "pil",
+    "ops", "cuda",
 ]  # fmt: skip
 METHODS: Mapping[str, Build] = {
     "random": _build_random,
