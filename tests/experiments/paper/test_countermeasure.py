@@ -14,7 +14,7 @@ from faceshield.experiments.paper.classify import EXPERIMENT
 from faceshield.experiments.registry import load_experiment
 
 SETTINGS = {
-    "data": "digits", "size": 8, "limit": 6, "test_limit": 3, "width": 2, "epochs": 1, "lr": 0.1, "batch": 16,
+    "data": "digits", "size": 16, "limit": 6, "test_limit": 3, "width": 2, "epochs": 1, "lr": 0.1, "batch": 16,
     "generate": {"pil sample": {"epochs": 1, "steps": 2}},
 }  # fmt: skip
 KEY = {"noise": "lsp", "form": "sample"}
