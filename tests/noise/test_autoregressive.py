@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from noise_samples import EPSILON, pictures, shuffled
 
 from faceshield.core.budget import Budget
@@ -33,19 +34,24 @@ def test_noise_follows_its_classs_rule_and_no_others(form):
     for number in range(3):
         for channel in range(3):
             plane = noise.delta[number, channel]
-            own = residual(plane, rules[labels[number]][channel])
+            whole = (
+                F.max_pool2d((plane.abs() > 0.9999 * EPSILON).float()[None], 3, 1)[0].numpy() == 0
+            )  # nothing was cut
+            assert whole.mean() > 0.3
+            own = residual(plane, rules[labels[number]][channel])[whole]
             assert own.max() < 1e-5 * EPSILON
-            other = residual(plane, rules[(labels[number] + 1) % 3][channel])
+            other = residual(plane, rules[(labels[number] + 1) % 3][channel])[whole]
             assert other.mean() > 0.05 * float(plane.square().mean().sqrt())
 
 
-def test_rules_sum_to_one_and_channels_reach_the_budget():
+def test_rules_sum_to_one_and_channels_have_their_share_of_the_budget():
     data = pictures(size=12)
     noise = Autoregressive(budget=Budget(4 / 255)).generate(data, seed=0)
     np.testing.assert_allclose(np.sum(noise.provenance["coefficients"], 2), 1)
-    torch.testing.assert_close(noise.delta.abs().amax((2, 3)), torch.full((24, 3), 4 / 255))
-    assert noise.delta.abs().max() <= 4 / 255
-    assert noise.delta.square().mean((2, 3)).sqrt().min() > 0.1 * 4 / 255
+    assert noise.delta.abs().max() <= 4 / 255 + 1e-7
+    size = noise.delta.square().mean((2, 3)).sqrt() / (4 / 255)
+    assert size.max() <= 0.575 + 1e-6
+    assert size.min() > 0.4  # less than the share by what was cut
 
 
 def test_an_examples_start_is_its_own():
