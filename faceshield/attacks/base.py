@@ -13,6 +13,7 @@ from faceshield.data.augment import Augment
 from faceshield.data.examples import Examples
 from faceshield.data.mixing import Mix
 from faceshield.training.loop import Attack
+from faceshield.training.optim import Pace
 
 Pictures = Callable[[Tensor], Tensor]
 
@@ -44,6 +45,7 @@ class Countermeasure:
         augment: Of the training loop (``training.loop.train``).
         mix: Of the training loop.
         adversary: Of the training loop.
+        pace: Of the training loop.
     """
 
     about: str
@@ -52,6 +54,7 @@ class Countermeasure:
     augment: Augment | None = None
     mix: Mix | None = None
     adversary: Attack | None = None
+    pace: Pace | None = None
 
     def apply(self, pictures: Tensor) -> Tensor:
         """``pictures`` (N, 3, S, S) uint8 after this counter-measure."""
@@ -59,7 +62,7 @@ class Countermeasure:
 
     def training(self) -> dict[str, Any]:
         """The arguments of ``training.loop.train`` that it sets."""
-        arguments = {"augment": self.augment, "mix": self.mix, "adversary": self.adversary}
+        arguments = {"augment": self.augment, "mix": self.mix, "adversary": self.adversary, "pace": self.pace}
         return {name: value for name, value in arguments.items() if value is not None}
 
 

@@ -41,6 +41,12 @@ def draw_uniform(keys: Sequence[str], count: int, *parts: object) -> Tensor:
     return values
 
 
+def draw_normal(keys: Sequence[str], count: int, *parts: object) -> Tensor:
+    """(len(keys), count) float32 of standard normal values; as :func:`draw_uniform`, which gives their shares."""
+    values: Tensor = torch.special.ndtri(draw_uniform(keys, count, *parts))
+    return values
+
+
 def _mix(counter: Tensor) -> Tensor:
     """The upper 23 bits of SplitMix64's output for each int64 counter, as float32 whole numbers (arithmetic wraps)."""
     z = (counter ^ _shift_right(counter, 30)) * FIRST

@@ -102,7 +102,13 @@ class ErrorMin:
         return ErrorMin(**{"form": "sample", "steps": 20, "stop_error": 0.01, "subset": 1.0, **settings})
 
     def generate(
-        self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None, first: Tensor | None = None
+        self,
+        data: Examples,
+        learner: Learner,
+        *,
+        seed: int,
+        on_round: OnRound | None = None,
+        first: Tensor | None = None,
     ) -> Noise:
         """Noise keyed by class names or example ids. ``learner``'s network is the surrogate θ, fitted on the way.
 

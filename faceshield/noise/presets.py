@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from faceshield.core.errors import UsageError
 from faceshield.core.types import Form
-from faceshield.noise.registry import TRAINED
+from faceshield.noise.registry import AT_ONCE, TRAINED
 
 Setting = Literal["paper", "fast", "released-code"]
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
@@ -24,7 +24,7 @@ def find_preset(setting: str, noise: str, form: Form, epsilon: float) -> dict[st
     if setting not in SETTINGS:
         near = difflib.get_close_matches(setting, SETTINGS, 1, 0)[0]
         raise UsageError(f"setting {setting!r} is unknown; use {', '.join(SETTINGS)}; did you mean {near!r}?")
-    if setting == "released-code" and noise != "random" and noise not in TRAINED:
+    if setting == "released-code" and noise not in AT_ONCE | TRAINED:
         return {"variant": "released-code"}
     if setting == "fast" and (noise, form) == ("error-min", "sample"):
         return {"steps": 5, "alpha": epsilon / 5}

@@ -11,11 +11,16 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.plugins import find_plugin, name_all
 from faceshield.core.types import Form
+from faceshield.noise.autoregressive import Autoregressive
 from faceshield.noise.base import NoiseMethod
+from faceshield.noise.class_blur import ClassBlur
 from faceshield.noise.eq5 import Eq5
 from faceshield.noise.error_max import ErrorMax
 from faceshield.noise.error_min import ErrorMin
+from faceshield.noise.lsp import LinearlySeparable
 from faceshield.noise.mix import Added, Either
+from faceshield.noise.one_pixel import OnePixel
+from faceshield.noise.pil import Linearization
 from faceshield.noise.random import Random
 from faceshield.noise.universal import Universal
 
@@ -26,6 +31,7 @@ Build = Callable[[Form, Budget, Settings], NoiseMethod]
 GROUP: Final = "faceshield.noise"
 LEARNER_RATE: dict[str, float] = {"paper": 0.025, "released-code": 0.1}  # of SGD for θ, constant
 TRAINED = frozenset({"error-max"})  # these want a network that has been trained on the clean data
+AT_ONCE = frozenset({"random", "lsp", "ar", "pil", "ops", "cuda"})  # made in one go, of no network that is handed in
 
 
 def build_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, **settings: Any) -> NoiseMethod:
@@ -74,6 +80,40 @@ def _require_form(form: Form, wanted: Form, name: str) -> None:
 
 def _build_random(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
     return Random(form, budget, **_check_settings(Random, settings))
+
+
+def _build_lsp(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    return LinearlySeparable(form, budget, **_check_settings(LinearlySeparable, settings))
+
+
+def _build_ar(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    return Autoregressive(form, budget, **_check_settings(Autoregressive, settings))
+
+
+def _build_pil(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    given = {"alpha": budget.epsilon / 10, **_check_settings(Linearization, settings)}
+    return Linearization(form, budget, **given)
+
+
+def _build_ops(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    _require_form(form, "class", "ops")
+    _require_whole_range(budget, "ops")
+    return OnePixel(budget, **_check_settings(OnePixel, settings))
+
+
+def _build_cuda(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    _require_form(form, "sample", "cuda")
+    _require_whole_range(budget, "cuda")
+    return ClassBlur(budget, **_check_settings(ClassBlur, settings))
+
+
+def _require_whole_range(budget: Budget, name: str) -> None:
+    """Raise UsageError where ε promises more than a method can keep."""
+    if budget != Budget(1.0):
+        raise UsageError(
+            f"{name} keeps no epsilon of {budget.epsilon * 255:.4g}/255: it changes pixels by up to the whole range, is"
+            " visible on faces, and is here to be compared with; use another method, or epsilon 1"
+        )
 
 
 def _build_error_max(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
@@ -127,7 +167,8 @@ def _build_added(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
 
 
 MethodName = Literal[
-    "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added"
+    "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added", "lsp", "ar", "pil",
+    "ops", "cuda",
 ]  # fmt: skip
 METHODS: Mapping[str, Build] = {
     "random": _build_random,
@@ -138,4 +179,9 @@ METHODS: Mapping[str, Build] = {
     "patch": _build_patch,
     "mix-either": _build_either,
     "mix-added": _build_added,
+    "lsp": _build_lsp,
+    "ar": _build_ar,
+    "pil": _build_pil,
+    "ops": _build_ops,
+    "cuda": _build_cuda,
 }

@@ -17,12 +17,12 @@ from faceshield.data.sources import open_training_part
 from faceshield.models.zoo import build
 from faceshield.noise.file import digest_data, write_noise
 from faceshield.noise.presets import find_preset
-from faceshield.noise.registry import LEARNER_RATE, METHODS, TRAINED, build_method
+from faceshield.noise.registry import AT_ONCE, LEARNER_RATE, METHODS, TRAINED, build_method
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
-RESUMED = METHODS.keys() - TRAINED - {"random"}  # made round by round; whether another package's is, is not known
+RESUMED = METHODS.keys() - TRAINED - AT_ONCE  # made round by round; whether another package's is, is not known
 
 
 @dataclass(frozen=True)

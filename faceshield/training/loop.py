@@ -22,7 +22,7 @@ from faceshield.models.frozen import freeze
 from faceshield.noise.base import Forward
 from faceshield.training.checkpoint import Checkpoint
 from faceshield.training.history import History, Tested
-from faceshield.training.optim import Schedule, rate, set_rate, sgd
+from faceshield.training.optim import Pace, Schedule, rate, set_rate, sgd
 from faceshield.training.parallel import descend
 from faceshield.training.runtime import Runtime
 
@@ -56,6 +56,7 @@ def train(
     augment: Augment = crop_and_flip,
     mix: Mix | None = None,
     adversary: Attack | None = None,
+    pace: Pace | None = None,
     criterion: Criterion = cross_entropy,
     test: Callable[[nn.Module], Tested] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
@@ -65,7 +66,7 @@ def train(
     """Train ``model``, in place, as a classifier by SGD (momentum 0.9); it is left in eval mode.
 
     The paper (appendix B): lr 0.025, weight decay 5e-4, schedule "cosine", nesterov False. ``milestones`` (in epochs)
-    belong to the schedule "steps"; ``clip`` bounds the gradient's length.
+    belong to the schedule "steps"; ``clip`` bounds the gradient's length; ``pace`` slows some layers down.
 
     Each batch passes through, in this order:
         ``augment(images, generator)``, on uint8 pictures, which then become float in [0, 1];
@@ -90,14 +91,16 @@ def train(
     images, labels = data.images.to(runtime.device), data.labels.to(runtime.device)
     forward, ranks = partial(runtime.forward, model), runtime.ranks
     rng = generator(seed, "train")
-    optimizer = sgd(model, lr=lr, weight_decay=weight_decay, nesterov=nesterov)
+    optimizer = sgd(model, lr=lr, weight_decay=weight_decay, nesterov=nesterov, apart=pace is not None)
     steps_per_epoch = -(-len(data) // batch)
     milestone_steps = [steps_per_epoch * milestone for milestone in milestones]
     settings = {
         "epochs": epochs, "seed": seed, "lr": lr, "batch": batch, "weight_decay": weight_decay, "nesterov": nesterov,
         "schedule": schedule, "milestones": list(milestones), "clip": clip, "augment": augment, "mix": mix,
         "adversary": adversary, "criterion": criterion, "precision": str(runtime.dtype),
+        **({} if pace is None else {"pace": pace}),
     }  # fmt: skip
+    steps = epochs * steps_per_epoch
     saved = Checkpoint.start(checkpoint, settings, model, data)
     history = saved.resume(model, optimizer, rng)
     model.eval()
@@ -108,7 +111,8 @@ def train(
         total = torch.zeros((), device=runtime.device)
         order = torch.randperm(len(data), generator=rng).to(runtime.device)  # once: each copy would wait for the device
         for step, index in enumerate(order.split(batch), epoch * steps_per_epoch):
-            set_rate(optimizer, rate(schedule, step, epochs * steps_per_epoch, lr=lr, milestones=milestone_steps))
+            now = rate(schedule, step, steps, lr=lr, milestones=milestone_steps)
+            set_rate(optimizer, now, pace, step / steps)
             x, target = augment(images[index], rng).float() / 255, labels[index]
             if mix is not None:
                 x, target = mix(x, target, len(data.classes), rng)

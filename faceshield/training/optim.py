@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 from torch import nn
@@ -12,6 +12,10 @@ from torch.optim import SGD, Optimizer
 from faceshield.core.errors import UsageError
 
 Schedule = Literal["one-cycle", "cosine", "steps"]
+
+Pace = Callable[[float, float], float]
+"""``pace(depth, progress)``: the factor of a parameter's rate, both from 0 to 1: depth is 0 next to the picture and 1
+at the logits, progress the share of the training that is over."""
 
 MOMENTUM = 0.9
 RISE = 0.2  # the fraction of a one-cycle run in which the rate rises
@@ -24,13 +28,18 @@ def sgd(
     momentum: float = MOMENTUM,
     weight_decay: float = 5e-4,
     nesterov: bool = False,
+    apart: bool = False,
 ) -> SGD:
-    """SGD over all of the model's parameters. Raises UsageError for a negative, infinite or NaN rate or decay."""
+    """SGD over all of the model's parameters, with ``apart`` each in a group of its own, in their order.
+
+    Raises UsageError for a negative, infinite or NaN rate or decay.
+    """
     if not (math.isfinite(lr) and lr > 0):
         raise UsageError(f"learning rate {lr} must be a positive number, for example 0.1")
     if not (math.isfinite(weight_decay) and weight_decay >= 0):
         raise UsageError(f"weight decay {weight_decay} must be 0 or more, for example 5e-4")
-    return SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+    groups = [{"params": [one]} for one in model.parameters()] if apart else model.parameters()
+    return SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
 
 def rate(
@@ -56,10 +65,14 @@ def rate(
     raise UsageError(f"schedule {schedule!r} is unknown; use {', '.join(get_args(Schedule))}")
 
 
-def set_rate(optimizer: Optimizer, values: tuple[float, float]) -> None:
-    """Give all parameter groups this (learning rate, momentum) for the next step."""
-    for group in optimizer.param_groups:
-        group["lr"], group["momentum"] = values
+def set_rate(
+    optimizer: Optimizer, values: tuple[float, float], pace: Pace | None = None, progress: float = 0.0
+) -> None:
+    """Give all parameter groups this (learning rate, momentum) for the next step, the rate by ``pace`` if given."""
+    last = max(1, len(optimizer.param_groups) - 1)
+    for number, group in enumerate(optimizer.param_groups):
+        lr, group["momentum"] = values
+        group["lr"] = lr if pace is None else lr * pace(number / last, progress)
 
 
 def _anneal(start: float, end: float, share: float) -> float:

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from faceshield.attacks.base import Pairs
+from faceshield.attacks.dvae import disentangle
 from faceshield.attacks.finetune import FineTuned
 from faceshield.attacks.frozen import find_nearest, fit_probe
 from faceshield.attacks.project import fit_linear, project_out, remove_span
-from faceshield.attacks.purify import fit_purifier, purify_examples
+from faceshield.attacks.purify import Bridge, fit_purifier, purify_examples, walk_bridge
 from faceshield.attacks.table import FAST
 from faceshield.attacks.transforms import STRONG
 from faceshield.core.rng import generator
@@ -82,6 +83,61 @@ def test_purified_examples_keep_labels_and_ids(monkeypatch, marked):
     assert out.images.dtype == torch.uint8
     again = purify_examples(data, Pairs(data.images, data.images), generator(0))
     assert out.images.equal(again.images)
+
+
+@pytest.mark.parametrize("take_off", [partial(walk_bridge, steps=2), partial(disentangle, steps=1)])
+def test_what_is_purified_otherwise_keeps_labels_and_ids(take_off, marked):
+    data, _ = marked
+    out = take_off(data, Pairs(data.images, data.images), generator(0))
+    assert (out.ids, out.images.dtype) == (data.ids, torch.uint8)
+    assert out.labels.equal(data.labels)
+    assert take_off(data, Pairs(data.images, data.images), generator(0)).images.equal(out.images)
+
+
+def test_a_bridge_leads_from_the_noisy_picture_to_the_guess():
+    clean, noisy = waves(4, 16, 1).float() / 255, waves(4, 16, 2).float() / 255
+    bridge, ends = Bridge(steps=5), []
+    for time in (0.0, 0.5, 1.0):
+        at = bridge.draw(clean, noisy, torch.full((1, 1, 1, 1), time), generator(0))
+        ends.append(at)
+        straight = (1 - time) * clean + time * noisy
+        assert float((at - straight).std()) == pytest.approx(bridge.spread * (time * (1 - time)) ** 0.5, rel=0.1)
+    assert ends[0].equal(clean)
+    assert ends[2].equal(noisy)
+    told = []
+
+    def guess(images, planes):
+        assert images.equal(noisy)
+        told.append(planes)
+        return clean
+
+    assert bridge.walk(guess, noisy, generator(0)).equal(clean)
+    assert [round(float(planes[0, 3, 0, 0]), 4) for planes in told] == [1.0, 0.8, 0.6, 0.4, 0.2]
+    for planes in told:
+        time = float(planes[0, 3, 0, 0])
+        rest = planes[:, :3] - ((1 - time) * clean + time * noisy)
+        assert float(rest.std()) == pytest.approx(bridge.spread * (time * (1 - time)) ** 0.5, abs=0.002)
+
+
+@pytest.mark.slow
+def test_a_bridge_takes_off_the_noise_it_was_shown():
+    noise = (torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(3)) - 0.5).sign() * 8
+    clean = waves(60, 16, 4)
+    cloaked = (clean.float() + noise).clamp(0, 255).to(torch.uint8)
+    data = Examples(cloaked, torch.zeros(60, dtype=torch.long), tuple(map(str, range(60))), ("a",))
+    out = walk_bridge(data, Pairs(clean[:50], cloaked[:50]), generator(1), steps=300).images
+    left, before = ((images[50:].float() - clean[50:]).abs().mean() for images in (out, cloaked))
+    assert left < 0.8 * before
+
+
+@pytest.mark.slow
+def test_an_autoencoder_finds_the_noise_of_a_class(marked):
+    data, noise = marked
+    left = disentangle(data, Pairs(data.images[:1], data.images[:1]), generator(0), steps=200).images.float()
+    taken = data.images.float() - left
+    for label in range(4):
+        mean = taken[data.labels == label].mean(0)
+        assert float(torch.nn.functional.cosine_similarity(mean.flatten(), noise[label].flatten(), dim=0)) > 0.3
 
 
 def test_the_nearest_photo_and_the_probe_name_who_it_is():

@@ -16,7 +16,7 @@ from faceshield.core.rng import derive_seed
 from faceshield.core.types import Noise
 from faceshield.data.unlearnable import unlearnable
 from faceshield.noise import Added, Either, ErrorMax, ErrorMin, Random, Universal, add, build_method, choose
-from faceshield.noise.registry import METHODS
+from faceshield.noise.registry import AT_ONCE, METHODS
 
 FAST = {"fit_steps": 2, "rounds": 2, "stop_error": -1.0, "batch": 8}
 
@@ -107,7 +107,9 @@ def test_both_runs_of_a_mixture_start_from_the_surrogate_handed_in(data):
 @pytest.mark.parametrize("form", ["class", "sample"])
 def test_every_method_makes_noise_inside_its_budget(name, form):
     data = pictures()
-    settings = {} if name == "random" else {"steps": 2, "batch": 8} if name == "error-max" else dict(FAST)
+    if name in ("ops", "cuda"):
+        pytest.skip("keeps no ε, which tests/noise/test_visible.py is about")
+    settings = {} if name in AT_ONCE else {"steps": 2, "batch": 8} if name == "error-max" else dict(FAST)
     settings |= {"patch": [4, 3]} if name == "patch" else {"steps": 2} if name.startswith("eq5") else {}
     if form == {"eq5-adam": "class", "eq5-lbfgs": "class", "patch": "sample"}.get(name):
         with pytest.raises(UsageError, match="only"):

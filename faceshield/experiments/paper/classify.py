@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from faceshield.attacks.base import Pairs
+from faceshield.attacks.collected import PAIRS
+from faceshield.attacks.table import Name, find_countermeasure
 from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
+from faceshield.core.rng import generator
 from faceshield.core.schema import suggest
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
@@ -131,8 +136,11 @@ class ClassifySettings(NoiseSettings):
 
 
 class ClassifyKey(NoiseKey, ExposedKey, DataKey, CollectorKey):
-    """``trained_on`` is what of partly protected data the collector gets (Table 2)."""
+    """``trained_on`` is what of partly protected data the collector gets (Table 2), ``countermeasure`` what is done
+    with it (``attacks.table``).
+    """
 
+    countermeasure: Name = "none"
     trained_on: Literal["both", "clean", "unlearnable"] = "both"
 
 
@@ -141,7 +149,11 @@ def classify(key: ClassifyKey, seed: int, settings: ClassifySettings, context: C
 
     Accuracies are shares of the clean test pictures; linf_255 is the largest change of any byte. Cells of one seed
     train alike, and differ by their noise only.
+
+    A counter-measure of all pictures is done to the test pictures too; one that learns from pairs gets up to
+    ``attacks.collected.PAIRS`` of the training pictures as they were, drawn by the seed: originals that leaked.
     """
+    against = find_countermeasure(key.countermeasure)
     chosen = settings.select_set(key)
     data, test = open_split(chosen, "train", context).sort(), open_split(chosen, "test", context)
     training, extra = data, {}
@@ -149,18 +161,23 @@ def classify(key: ClassifyKey, seed: int, settings: ClassifySettings, context: C
     if key.noise != "none":
         noise = load_or_make_noise(key, seed, data, test, chosen, context)
         training = unlearnable(data, noise, mask, variant=key.variant(), place_seed=seed)
-        extra = {"linf_255": _linf_255(data, training), **_describe_noise(noise)}
+        extra = {"linf_255": _linf_255(data, training), **_describe_noise(noise, len(data))}
     if key.trained_on != "both":
         training = training.select(mask if key.trained_on == "unlearnable" else ~mask)
-    result = fit(training, test, chosen, key, seed, context)
+    if against.undo is not None:
+        training = against.undo(training, _draw_pairs(data, training, seed), generator("classify", "undo", seed))
+    training, test = (replace(part, images=against.apply(part.images)) for part in (training, test))
+    result = fit(training, test, chosen, key, seed, context, against=key.countermeasure)
     return {**measure_outcome(result, training, test, context, key.names()), **extra}
 
 
 def fit(
-    training: Examples, test: Examples, chosen: ClassifySettings, key: CollectorKey, seed: int, context: Context
-) -> TrainedNetwork:
+    training: Examples, test: Examples, chosen: ClassifySettings, key: CollectorKey, seed: int, context: Context,
+    *, against: Name = "none",
+) -> TrainedNetwork:  # fmt: skip
     """The network of whoever trains on the collected pictures."""
-    return train_once(Training(training, test, chosen.collector(key), seed, chosen.build_adversary()), context)
+    adversary = chosen.build_adversary()
+    return train_once(Training(training, test, chosen.collector(key), seed, adversary, against=against), context)
 
 
 def measure_outcome(
@@ -204,14 +221,23 @@ def _linf_255(clean: Examples, noisy: Examples) -> float:
     return linf_255(*(data.images.numpy().reshape(len(data), -1) for data in (clean, noisy)))
 
 
-def _describe_noise(noise: Noise) -> dict[str, Any]:
-    """What the noise's making says: rounds, last error, steps taken (each one an example's), seconds."""
+def _draw_pairs(data: Examples, training: Examples, seed: int) -> Pairs:
+    """Up to ``PAIRS`` pictures of ``training``, those with ids that ``data`` has, as they were before."""
+    index = torch.randperm(len(training), generator=generator("classify", "pairs", seed))[:PAIRS]
+    place = {id: number for number, id in enumerate(data.ids)}
+    return Pairs(data.images[[place[training.ids[number]] for number in index.tolist()]], training.images[index])
+
+
+def _describe_noise(noise: Noise, pictures: int) -> dict[str, Any]:
+    """What the noise's making says: rounds, last error, steps taken (each one an example's), seconds, memory."""
     errors = noise.provenance.get("errors", [])
     return {
         "rounds": len(errors),
         **({"error_final": errors[-1]} if errors else {}),
         **{name: noise.provenance[name] for name in ("steps_taken",) if name in noise.provenance},
         "seconds_noise": noise.provenance["seconds"],
+        "noise_seconds_per_1000": round(noise.provenance["seconds"] / pictures * 1000, 3),
+        **({"noise_peak_mb": noise.provenance["peak_mb"]} if "peak_mb" in noise.provenance else {}),
     }
 
 

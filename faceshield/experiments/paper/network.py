@@ -8,6 +8,7 @@ from typing import Literal
 
 from torch import Generator, Tensor, nn
 
+from faceshield.attacks.table import Name, find_countermeasure
 from faceshield.data.augment import Augment, compose, crop_and_flip, cutout
 from faceshield.data.examples import Examples
 from faceshield.data.mixing import Mix, cutmix, mixup
@@ -67,7 +68,8 @@ class TrainingSettings(Settings):
 class Training:
     """All that decides a network: trained on ``data``, tested on ``test`` after each epoch, drawn by ``seed``.
 
-    ``epochs`` goes before the settings' own; with an ``adversary`` the training is adversarial.
+    ``epochs`` goes before the settings' own; with an ``adversary`` the training is adversarial. ``against`` is a
+    counter-measure of ``attacks.table``, of which what belongs to the training is done, in place of the settings' own.
     """
 
     data: Examples
@@ -76,6 +78,7 @@ class Training:
     seed: int
     adversary: Adversary | None = None
     epochs: int | None = None
+    against: Name = "none"
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,10 @@ def fit_network(training: Training, context: Context, checkpoint: Path | None = 
         return accuracy(guess, test.labels), class_accuracy(guess, test.labels, len(test.classes)).tolist()
 
     last = training.epochs or settings.epochs
+    own = {"augment": change, "mix": mix, "adversary": training.adversary}
     history = train(
         network, data, context.runtime, epochs=last, seed=seed, lr=settings.lr, batch=settings.batch,
-        schedule=settings.schedule, nesterov=settings.nesterov, augment=change, mix=mix, adversary=training.adversary,
-        test=test_network, on_epoch=context.epochs(last), checkpoint=checkpoint, every=CHECKPOINT_S,
+        schedule=settings.schedule, nesterov=settings.nesterov, test=test_network, on_epoch=context.epochs(last),
+        checkpoint=checkpoint, every=CHECKPOINT_S, **{**own, **find_countermeasure(training.against).training()},
     )  # fmt: skip
     return TrainedNetwork(network, history)

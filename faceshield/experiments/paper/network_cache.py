@@ -29,6 +29,7 @@ def find_network_path(training: Training, context: Context) -> Path:
     decides = [
         options, seed, [[digest_data(part), part.sort().labels.tolist(), part.classes] for part in parts],
         None if adversary is None else asdict(adversary), str(context.runtime.dtype),
+        *([] if training.against == "none" else [training.against]),
     ]  # fmt: skip
     return context.cache_path(f"network-{digest_json(decides)[:16]}.safetensors")
 

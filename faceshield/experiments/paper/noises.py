@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from faceshield.core.cache import digest_json, load_or_make
 from faceshield.core.errors import UsageError
+from faceshield.core.memory import measure_peak
 from faceshield.core.plugins import name_all
 from faceshield.core.rng import derive_seed
 from faceshield.core.schema import suggest
@@ -116,7 +117,7 @@ def load_or_make_noise(
     """The noise of a cell: read from the cache, or generated and cached. ``fresh`` generates it in any case.
 
     ``test`` is used only to train the network that error-max needs. ``provenance["seconds"]`` is the time of the
-    generation without that training.
+    generation without that training, ``provenance["peak_mb"]`` the process's most memory meanwhile, where it is known.
     """
     job = plan_noise(key, seed, data, settings, context)
     checkpoint = job.path.with_suffix(".progress.safetensors")
@@ -131,9 +132,11 @@ def load_or_make_noise(
         def tell(number: int, error: float, delta: Tensor) -> None:
             context.say(f"  round {number + 1}: error {error:.3f}, {time.perf_counter() - begun:.0f} s")
 
-        made = method.generate(data, learner(network, context.runtime, lr=job.rate), seed=seed, on_round=tell)
+        fitting = learner(network, context.runtime, lr=job.rate)
+        made, peak = measure_peak(lambda: method.generate(data, fitting, seed=seed, on_round=tell))
         seconds = round(time.perf_counter() - begun, 4)
-        return replace(made, provenance={**made.provenance, "seconds": seconds})
+        measured = {"seconds": seconds, **({} if peak is None else {"peak_mb": round(peak, 1)})}
+        return replace(made, provenance={**made.provenance, **measured})
 
     def save(path: Path, noise: Noise) -> None:
         write_noise(path, noise)

@@ -52,6 +52,7 @@ RECIPES = [
         )
     ),
     "quickstart/digits",
+    "methods/leaderboard",
 ]
 SETTINGS = {
     "data": "digits", "size": 8, "limit": 12, "test_limit": 6, "width": 2, "epochs": 2, "lr": 0.1, "batch": 16,
