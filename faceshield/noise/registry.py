@@ -11,12 +11,16 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.plugins import find_plugin, name_all
 from faceshield.core.types import Form
+from faceshield.noise.augmented import Augmented, Contrastive
 from faceshield.noise.base import NoiseMethod
 from faceshield.noise.eq5 import Eq5
 from faceshield.noise.error_max import ErrorMax
 from faceshield.noise.error_min import ErrorMin
+from faceshield.noise.gray_aug import GrayAug
 from faceshield.noise.mix import Added, Either
 from faceshield.noise.random import Random
+from faceshield.noise.robust import Robust
+from faceshield.noise.stable import Stable
 from faceshield.noise.universal import Universal
 
 Variant = Literal["paper", "released-code"]
@@ -82,12 +86,32 @@ def _build_error_max(form: Form, budget: Budget, settings: Settings) -> NoiseMet
     return ErrorMax(budget, **{"alpha": budget.epsilon / 10, **_check_settings(ErrorMax, settings)})
 
 
-def _build_error_min(form: Form, budget: Budget, settings: Settings) -> ErrorMin:
+def _build_error_min(form: Form, budget: Budget, settings: Settings, method: type[ErrorMin] = ErrorMin) -> ErrorMin:
     settings = dict(settings)
     variant = _require_known("variant", settings.pop("variant", "paper"), ("paper", "released-code"))
     released = {"shuffle": False, "batch": 512, "stop_error": 0.01} if variant == "released-code" else {}
-    given = {"budget": budget, "alpha": budget.epsilon / 10, **released, **_check_settings(ErrorMin, settings)}
-    return ErrorMin.sample_wise(**given) if form == "sample" else ErrorMin(form, **given)
+    given = {"budget": budget, "alpha": budget.epsilon / 10, **released, **_check_settings(method, settings)}
+    return method.sample_wise(**given) if form == "sample" else method(form, **given)
+
+
+def _build_gray_aug(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    return _build_error_min(form, budget, {"alpha": 3 * budget.epsilon / 10, **settings}, GrayAug)
+
+
+def _build_augmented(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    settings = dict(settings)
+    view = Contrastive(settings.pop("strength", Contrastive.strength))
+    return _build_error_min(form, budget, {"view": view, **settings}, Augmented)
+
+
+def _build_robust(method: type[Robust]) -> Build:
+    def build(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+        _require_form(form, "sample", method.name)
+        given = _check_settings(method, settings)
+        radius = given.get("radius", budget.epsilon / 2)
+        return method(budget=budget, **{"alpha": budget.epsilon / 5, "radius": radius, "ascent": radius / 5, **given})
+
+    return build
 
 
 def _build_eq5(optimizer: Literal["adam", "lbfgs"]) -> Build:
@@ -127,7 +151,8 @@ def _build_added(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
 
 
 MethodName = Literal[
-    "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added"
+    "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added",
+    "em-grayaug", "aue", "rem", "sem",
 ]  # fmt: skip
 METHODS: Mapping[str, Build] = {
     "random": _build_random,
@@ -138,4 +163,8 @@ METHODS: Mapping[str, Build] = {
     "patch": _build_patch,
     "mix-either": _build_either,
     "mix-added": _build_added,
+    "em-grayaug": _build_gray_aug,
+    "aue": _build_augmented,
+    "rem": _build_robust(Robust),
+    "sem": _build_robust(Stable),
 }
