@@ -21,6 +21,7 @@ from faceshield.noise.mix import Added, Either
 from faceshield.noise.random import Random
 from faceshield.noise.robust import Robust
 from faceshield.noise.stable import Stable
+from faceshield.noise.targeted import Targeted
 from faceshield.noise.universal import Universal
 
 Variant = Literal["paper", "released-code"]
@@ -29,7 +30,7 @@ Build = Callable[[Form, Budget, Settings], NoiseMethod]
 
 GROUP: Final = "faceshield.noise"
 LEARNER_RATE: dict[str, float] = {"paper": 0.025, "released-code": 0.1}  # of SGD for θ, constant
-TRAINED = frozenset({"error-max"})  # these want a network that has been trained on the clean data
+TRAINED = frozenset({"error-max", "tap", "sep"})  # these want a network that has been trained on the clean data
 
 
 def build_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, **settings: Any) -> NoiseMethod:
@@ -150,9 +151,17 @@ def _build_added(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
     return Added(_build_error_min("class", budget, settings), uniform, bound)
 
 
+def _build_targeted(name: str, **defaults: Any) -> Build:
+    def build(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+        _require_form(form, "sample", name)
+        return Targeted(budget, **{"alpha": budget.epsilon / 10, **defaults, **_check_settings(Targeted, settings)})
+
+    return build
+
+
 MethodName = Literal[
     "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added",
-    "em-grayaug", "aue", "rem", "sem",
+    "em-grayaug", "aue", "rem", "sem", "tap", "sep",
 ]  # fmt: skip
 METHODS: Mapping[str, Build] = {
     "random": _build_random,
@@ -167,4 +176,6 @@ METHODS: Mapping[str, Build] = {
     "aue": _build_augmented,
     "rem": _build_robust(Robust),
     "sem": _build_robust(Stable),
+    "tap": _build_targeted("tap"),
+    "sep": _build_targeted("sep", checkpoints=30, steps=30, toward="features"),
 }
