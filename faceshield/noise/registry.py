@@ -36,7 +36,8 @@ TRAINED = frozenset({"error-max", "tap", "sep"})  # these want a network that ha
 def build_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, **settings: Any) -> NoiseMethod:
     """The method ``name`` with the paper's settings (Appendix B, F, I), ``settings`` over them.
 
-    ``epsilon`` in (0, 1]; α is ε/10 unless given. ``settings`` are the fields of the method's class, and ``norm``.
+    ``epsilon`` in (0, 1]; unless given, α is ε/10, of em-grayaug three times and of rem and sem twice as much.
+    ``settings`` are the fields of the method's class, and ``norm``; aue's has also ``strength``.
     ``variant`` of error-min: "paper", or "released-code" (θ fitted on batches of 512 that are never shuffled, λ 0.01 in
     both forms; the rate for θ is :data:`LEARNER_RATE`'s, and the code's loss of negative noise happens later, in
     data.unlearnable). Mixtures take their settings for error-min, plus ``random_form`` and ``bound`` for mix-added.

@@ -32,8 +32,9 @@ class Robust(ErrorMin):
     at 0 and look at θ's own batch only, δ is carried on from round to round for all examples, as in Algorithm 1.
 
     Cost of one pass over an example: steps · draws · (ascents + 1) passes through the network forward and back, 550
-    with the authors' numbers (20 for error-min), and ascents + 1 for each that θ is fitted on. ``steps`` 5, ``draws`` 1
-    and ``ascents`` 2 are a thirty-seventh of it.
+    with the authors' numbers (20 for error-min), and ascents + 1 for each that θ is fitted on, of which they take 5,000
+    batches. ``steps`` 3, ``draws`` 1 and ``ascents`` 1 are a ninetieth of it. Published (CIFAR-10, RN-18): 25.4 %, and
+    92.8 % in grey.
     """
 
     name: ClassVar[str] = "rem"
