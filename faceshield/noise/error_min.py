@@ -17,7 +17,7 @@ from faceshield.core.rng import generator
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.noise.base import Forward, Learner, OnRound, add_noise, find_misclassified
-from faceshield.noise.patch import cut, draw_places, paste, spread
+from faceshield.noise.patch import cut, draw_places, paste_first, spread
 from faceshield.noise.pgd import Shape, Transform, step
 from faceshield.noise.progress import Order, Saved
 from faceshield.noise.sweep import Losses, draw_subset, split_by_class, sweep
@@ -105,8 +105,9 @@ class ErrorMin:
         return cls(**{"form": "sample", "steps": 20, "stop_error": 0.01, "subset": 1.0, **settings})
 
     def generate(
-        self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None, first: Tensor | None = None
-    ) -> Noise:
+        self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None,
+        first: Tensor | None = None,
+    ) -> Noise:  # fmt: skip
         """Noise keyed by class names or example ids. ``learner``'s network is the surrogate θ, fitted on the way.
 
         ``first`` (K, C, h, w) is where δ begins, in place of ``start``: noise made earlier that is to be carried on.
@@ -134,9 +135,8 @@ class ErrorMin:
             learner.model.train()
             for _ in range(self.fit_steps):
                 index = order.next().to(labels.device)
-                learner.fit(
-                    self._prepare(images[index], delta[owner[index]], labels[index], learner, rng), labels[index]
-                )
+                noisy = self._prepare(images[index], delta[owner[index]], labels[index], learner, rng)
+                learner.fit(noisy, labels[index])
             forward = learner.frozen()
             if self.redraw:
                 chosen = torch.randperm(len(images), generator=rng)[: len(subset)].to(labels.device)
@@ -241,20 +241,10 @@ class ErrorMin:
             part, view = x, self._step_view()
             if self.patch is not None:
                 places = draw_places(len(x), (x.shape[2], x.shape[3]), self.patch, rng).to(x.device)
-                part, view = cut(x, places, self.patch), _paste_first(x, places, view)
+                part, view = cut(x, places, self.patch), paste_first(x, places, view)
             delta, _ = step(
                 part, delta, lambda batch: losses(batch, labels), self.budget, alpha=self.alpha, sign=-1,
                 transform=view, generator=rng, shape=self.shape,
                 in_range=self.in_range and self.update == "mean",
             )  # fmt: skip
         return delta
-
-
-def _paste_first(images: Tensor, places: Tensor, view: Transform | None) -> Transform:
-    """The transform that puts noisy patches back into ``images`` and then applies ``view``, if any."""
-
-    def transform(patches: Tensor, rng: Generator) -> Tensor:
-        whole = paste(images, patches, places)
-        return whole if view is None else view(whole, rng)
-
-    return transform
