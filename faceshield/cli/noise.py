@@ -40,7 +40,9 @@ def command() -> None:
 @click.option("--width", default=64, show_default=True, type=click.IntRange(1), help="Its width; 16 suits a CPU.")
 @click.option("--rounds", type=click.IntRange(1), help="Rounds at most; the method's default if not given.")
 @click.option("--patch", metavar="H,W", help="Size of a patch in pixels (method patch).")
-@click.option("--epochs", default=15, show_default=True, help="Of training the network that error-max needs.")
+@click.option(
+    "--epochs", default=15, show_default=True, help="Of training the network that error-max, tap and sep need."
+)
 @size_option
 @limit_option
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run from the checkpoint beside OUT.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +34,9 @@ class Learner:
         device: Where the network is.
         ranks: The processes that hold the same learner. ``fit`` needs the whole batch in each of them; the copies of
             ``frozen`` work in each process alone.
+        frozen_features: As ``frozen``, but to the network's features (N, channels); None where it tells none.
+        checkpoints: The network's parameters and buffers along its training, the last of them as it is now; () where it
+            has not been trained, or nobody kept them.
     """
 
     model: nn.Module
@@ -43,6 +46,8 @@ class Learner:
     restore: Callable[[Mapping[str, Tensor]], None]
     device: torch.device
     ranks: Ranks = ALONE
+    frozen_features: Callable[[], Forward] | None = None
+    checkpoints: Sequence[Mapping[str, Tensor]] = ()
 
 
 class NoiseMethod(Protocol):

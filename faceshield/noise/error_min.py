@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,10 @@ from faceshield.core.rng import generator
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
 from faceshield.noise.base import Forward, Learner, OnRound, add_noise, find_misclassified
-from faceshield.noise.patch import cut, draw_places, paste, spread
+from faceshield.noise.patch import cut, draw_places, paste_first, spread
 from faceshield.noise.pgd import Shape, Transform, step
 from faceshield.noise.progress import Order, Saved
-from faceshield.noise.sweep import Losses, split_by_class, sweep
+from faceshield.noise.sweep import Losses, draw_subset, split_by_class, sweep
 
 Start = Literal["zero", "random"]
 
@@ -57,9 +57,12 @@ class ErrorMin:
     another one when θ is fitted (Appendix F). θ is fitted in train mode; δ and the error are computed with θ frozen, in
     eval mode. δ starts at 0, or with ``start`` "random" as normal noise of ``shape``, brought up to the budget: θ has
     something to learn from the first step on. The defaults are the paper's for class-wise noise on CIFAR-10; for
-    sample-wise noise see
-    :meth:`sample_wise`.
+    sample-wise noise see :meth:`sample_wise`. Later methods are subclasses: they have a ``name``, and say what θ is
+    fitted on (``_prepare``), what δ's steps see (``_step_view``) and what they minimise (``_harden``).
     """
+
+    name: ClassVar[str] = "error-min"
+    in_range: ClassVar[bool] = True  # whether an example's picture stays in [0, 1] with its own δ
 
     form: Form = "class"
     budget: Budget = field(default_factory=Budget)
@@ -96,20 +99,15 @@ class ErrorMin:
         if self.solver is not None and (self.view is not None or self.shape is not None):
             raise UsageError(f"{self.solver.name} solves one fixed problem; leave out view and shape")
 
-    @staticmethod
-    def sample_wise(**settings: Any) -> ErrorMin:
+    @classmethod
+    def sample_wise(cls, **settings: Any) -> ErrorMin:
         """The paper's settings for sample-wise noise: T = 20, λ = 0.01, all examples in every pass."""
-        return ErrorMin(**{"form": "sample", "steps": 20, "stop_error": 0.01, "subset": 1.0, **settings})
+        return cls(**{"form": "sample", "steps": 20, "stop_error": 0.01, "subset": 1.0, **settings})
 
     def generate(
-        self,
-        data: Examples,
-        learner: Learner,
-        *,
-        seed: int,
-        on_round: OnRound | None = None,
+        self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None,
         first: Tensor | None = None,
-    ) -> Noise:
+    ) -> Noise:  # fmt: skip
         """Noise keyed by class names or example ids. ``learner``'s network is the surrogate θ, fitted on the way.
 
         ``first`` (K, C, h, w) is where δ begins, in place of ``start``: noise made earlier that is to be carried on.
@@ -126,7 +124,7 @@ class ErrorMin:
         saved = Saved(
             self.checkpoint, {"method": replace(self, checkpoint=None), "seed": seed}, data, learner, rng, order
         )
-        subset = _draw_subset(data.labels, self.subset, generator(seed, "error-min", self.form, "subset"))
+        subset = draw_subset(data.labels, self.subset, generator(seed, "error-min", self.form, "subset"))
         delta = torch.zeros(len(keys), images.shape[1], *(self.patch or images.shape[2:]), device=labels.device)
         if first is not None:
             delta.copy_(first)
@@ -137,7 +135,8 @@ class ErrorMin:
             learner.model.train()
             for _ in range(self.fit_steps):
                 index = order.next().to(labels.device)
-                learner.fit(self._apply(images[index], delta[owner[index]], rng), labels[index])
+                noisy = self._prepare(images[index], delta[owner[index]], labels[index], learner, rng)
+                learner.fit(noisy, labels[index])
             forward = learner.frozen()
             if self.redraw:
                 chosen = torch.randperm(len(images), generator=rng)[: len(subset)].to(labels.device)
@@ -153,7 +152,7 @@ class ErrorMin:
             if on_round is not None:
                 on_round(len(errors) - 1, errors[-1], delta)
         learner.model.eval()
-        name = "error-min" if self.solver is None else self.solver.name
+        name = self.name if self.solver is None else self.solver.name
         provenance = {"method": name, "errors": errors, "stop_error": self.stop_error, "steps_taken": taken}
         if self.patch is not None:
             provenance["place"] = "random"
@@ -173,6 +172,18 @@ class ErrorMin:
             delta = spread(delta, places, picture)
         batch = add_noise(images, delta)
         return batch if self.view is None else self.view(batch, rng)
+
+    def _prepare(self, images: Tensor, delta: Tensor, labels: Tensor, learner: Learner, rng: Generator) -> Tensor:
+        """The pictures that θ is fitted on."""
+        return self._apply(images, delta, rng)
+
+    def _step_view(self) -> Transform | None:
+        """The transform under which δ takes its steps."""
+        return self.view
+
+    def _harden(self, losses: Losses, rng: Generator) -> Losses:
+        """What the steps of an example's own δ minimise."""
+        return losses
 
     def _run_pass(
         self, images: Tensor, labels: Tensor, delta: Tensor, chosen: Tensor, forward: Forward, ranks: Ranks,
@@ -215,8 +226,9 @@ class ErrorMin:
         if self.solver is not None:
             return self.solver(images, labels, delta, losses, self.budget, batch=batch)
         return sweep(
-            images, labels, delta, losses, self.budget, steps=self.steps, alpha=self.alpha, sign=-1, batch=batch,
-            loss_threshold=self.enough, transform=self.view, generator=rng, shape=self.shape,
+            images, labels, delta, self._harden(losses, rng), self.budget, steps=self.steps, alpha=self.alpha, sign=-1,
+            batch=batch, loss_threshold=self.enough, transform=self._step_view(), generator=rng, shape=self.shape,
+            in_range=self.in_range,
         )  # fmt: skip
 
     def _step_classes(self, images: Tensor, labels: Tensor, delta: Tensor, losses: Losses, rng: Generator) -> Tensor:
@@ -226,35 +238,13 @@ class ErrorMin:
         """
         x = images.float() / 255
         for _ in range(self.steps):
-            part, view = x, self.view
+            part, view = x, self._step_view()
             if self.patch is not None:
                 places = draw_places(len(x), (x.shape[2], x.shape[3]), self.patch, rng).to(x.device)
-                part, view = cut(x, places, self.patch), _paste_first(x, places, self.view)
+                part, view = cut(x, places, self.patch), paste_first(x, places, view)
             delta, _ = step(
                 part, delta, lambda batch: losses(batch, labels), self.budget, alpha=self.alpha, sign=-1,
-                transform=view, generator=rng, shape=self.shape, in_range=self.update == "mean",
+                transform=view, generator=rng, shape=self.shape,
+                in_range=self.in_range and self.update == "mean",
             )  # fmt: skip
         return delta
-
-
-def _draw_subset(labels: Tensor, share: float, rng: Generator) -> Tensor:
-    """Indices of a ``share`` of the examples, in order: of each class its share, and one at least if there is room.
-
-    A class of which none were drawn would keep the noise 0.
-    """
-    order = torch.randperm(len(labels), generator=rng)
-    order = order[labels[order].argsort(stable=True)]  # class by class
-    sizes = labels.bincount()
-    place = torch.arange(len(labels)) - (sizes.cumsum(0) - sizes)[labels[order]]
-    first = torch.where(place == 0, 0, (place + 0.5) / sizes[labels[order]]).argsort(stable=True)
-    return order[first[: max(1, round(share * len(labels)))]].sort().values
-
-
-def _paste_first(images: Tensor, places: Tensor, view: Transform | None) -> Transform:
-    """The transform that puts noisy patches back into ``images`` and then applies ``view``, if any."""
-
-    def transform(patches: Tensor, rng: Generator) -> Tensor:
-        whole = paste(images, patches, places)
-        return whole if view is None else view(whole, rng)
-
-    return transform

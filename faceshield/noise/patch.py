@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from faceshield.core.errors import UsageError
+from faceshield.noise.pgd import Transform
 
 Size = tuple[int, int]  # (height, width) in pixels
 
@@ -56,3 +57,13 @@ def paste(images: Tensor, patches: Tensor, places: Tensor) -> Tensor:
 def spread(delta: Tensor, places: Tensor, picture: Size) -> Tensor:
     """(N, 3, H, W): δ (N, 3, h, w) at its place, zero elsewhere."""
     return paste(delta.new_zeros(len(delta), delta.shape[1], *picture), delta, places)
+
+
+def paste_first(images: Tensor, places: Tensor, view: Transform | None) -> Transform:
+    """The transform that puts noisy patches back into ``images`` and then applies ``view``, if any."""
+
+    def transform(patches: Tensor, rng: Generator) -> Tensor:
+        whole = paste(images, patches, places)
+        return whole if view is None else view(whole, rng)
+
+    return transform

@@ -11,17 +11,22 @@ from faceshield.core.budget import Budget
 from faceshield.core.errors import UsageError
 from faceshield.core.plugins import find_plugin, name_all
 from faceshield.core.types import Form
+from faceshield.noise.augmented import Augmented, Contrastive
 from faceshield.noise.autoregressive import Autoregressive
 from faceshield.noise.base import NoiseMethod
 from faceshield.noise.class_blur import ClassBlur
 from faceshield.noise.eq5 import Eq5
 from faceshield.noise.error_max import ErrorMax
 from faceshield.noise.error_min import ErrorMin
+from faceshield.noise.gray_aug import GrayAug
 from faceshield.noise.lsp import LinearlySeparable
 from faceshield.noise.mix import Added, Either
 from faceshield.noise.one_pixel import OnePixel
 from faceshield.noise.pil import Linearization
 from faceshield.noise.random import Random
+from faceshield.noise.robust import Robust
+from faceshield.noise.stable import Stable
+from faceshield.noise.targeted import Targeted
 from faceshield.noise.universal import Universal
 
 Variant = Literal["paper", "released-code"]
@@ -30,14 +35,15 @@ Build = Callable[[Form, Budget, Settings], NoiseMethod]
 
 GROUP: Final = "faceshield.noise"
 LEARNER_RATE: dict[str, float] = {"paper": 0.025, "released-code": 0.1}  # of SGD for θ, constant
-TRAINED = frozenset({"error-max"})  # these want a network that has been trained on the clean data
+TRAINED = frozenset({"error-max", "tap", "sep"})  # these want a network that has been trained on the clean data
 AT_ONCE = frozenset({"random", "lsp", "ar", "pil", "ops", "cuda"})  # made in one go, of no network that is handed in
 
 
 def build_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, **settings: Any) -> NoiseMethod:
     """The method ``name`` with the paper's settings (Appendix B, F, I), ``settings`` over them.
 
-    ``epsilon`` in (0, 1]; α is ε/10 unless given. ``settings`` are the fields of the method's class, and ``norm``.
+    ``epsilon`` in (0, 1]; unless given, α is ε/10, of em-grayaug three times and of rem and sem twice as much.
+    ``settings`` are the fields of the method's class, and ``norm``; aue's has also ``strength``.
     ``variant`` of error-min: "paper", or "released-code" (θ fitted on batches of 512 that are never shuffled, λ 0.01 in
     both forms; the rate for θ is :data:`LEARNER_RATE`'s, and the code's loss of negative noise happens later, in
     data.unlearnable). Mixtures take their settings for error-min, plus ``random_form`` and ``bound`` for mix-added.
@@ -122,12 +128,32 @@ def _build_error_max(form: Form, budget: Budget, settings: Settings) -> NoiseMet
     return ErrorMax(budget, **{"alpha": budget.epsilon / 10, **_check_settings(ErrorMax, settings)})
 
 
-def _build_error_min(form: Form, budget: Budget, settings: Settings) -> ErrorMin:
+def _build_error_min(form: Form, budget: Budget, settings: Settings, method: type[ErrorMin] = ErrorMin) -> ErrorMin:
     settings = dict(settings)
     variant = _require_known("variant", settings.pop("variant", "paper"), ("paper", "released-code"))
     released = {"shuffle": False, "batch": 512, "stop_error": 0.01} if variant == "released-code" else {}
-    given = {"budget": budget, "alpha": budget.epsilon / 10, **released, **_check_settings(ErrorMin, settings)}
-    return ErrorMin.sample_wise(**given) if form == "sample" else ErrorMin(form, **given)
+    given = {"budget": budget, "alpha": budget.epsilon / 10, **released, **_check_settings(method, settings)}
+    return method.sample_wise(**given) if form == "sample" else method(form, **given)
+
+
+def _build_gray_aug(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    return _build_error_min(form, budget, {"alpha": 3 * budget.epsilon / 10, **settings}, GrayAug)
+
+
+def _build_augmented(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+    settings = dict(settings)
+    view = Contrastive(settings.pop("strength", Contrastive.strength))
+    return _build_error_min(form, budget, {"view": view, **settings}, Augmented)
+
+
+def _build_robust(method: type[Robust]) -> Build:
+    def build(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+        _require_form(form, "sample", method.name)
+        given = _check_settings(method, settings)
+        radius = given.get("radius", budget.epsilon / 2)
+        return method(budget=budget, **{"alpha": budget.epsilon / 5, "radius": radius, "ascent": radius / 5, **given})
+
+    return build
 
 
 def _build_eq5(optimizer: Literal["adam", "lbfgs"]) -> Build:
@@ -166,9 +192,17 @@ def _build_added(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
     return Added(_build_error_min("class", budget, settings), uniform, bound)
 
 
+def _build_targeted(name: str, **defaults: Any) -> Build:
+    def build(form: Form, budget: Budget, settings: Settings) -> NoiseMethod:
+        _require_form(form, "sample", name)
+        return Targeted(budget, **{"alpha": budget.epsilon / 10, **defaults, **_check_settings(Targeted, settings)})
+
+    return build
+
+
 MethodName = Literal[
-    "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added", "lsp", "ar", "pil",
-    "ops", "cuda",
+    "random", "error-max", "error-min", "eq5-adam", "eq5-lbfgs", "patch", "mix-either", "mix-added",
+    "em-grayaug", "aue", "rem", "sem", "tap", "sep", "lsp", "ar", "pil", "ops", "cuda",
 ]  # fmt: skip
 METHODS: Mapping[str, Build] = {
     "random": _build_random,
@@ -179,6 +213,12 @@ METHODS: Mapping[str, Build] = {
     "patch": _build_patch,
     "mix-either": _build_either,
     "mix-added": _build_added,
+    "em-grayaug": _build_gray_aug,
+    "aue": _build_augmented,
+    "rem": _build_robust(Robust),
+    "sem": _build_robust(Stable),
+    "tap": _build_targeted("tap"),
+    "sep": _build_targeted("sep", checkpoints=30, steps=30, toward="features"),
     "lsp": _build_lsp,
     "ar": _build_ar,
     "pil": _build_pil,

@@ -29,6 +29,7 @@ def sweep(
     transform: Transform | None = None,
     generator: Generator | None = None,
     shape: Shape | None = None,
+    in_range: bool = True,
 ) -> int:
     """Take up to ``steps`` steps for each example; ``delta`` is changed in place. Returns the number of steps taken.
 
@@ -36,7 +37,7 @@ def sweep(
     An example whose loss has reached ``loss_threshold`` (at most, when minimising; at least, when maximising) keeps
     its δ and leaves the batch, and the next one takes its place, so that batches stay full. Examples that need no step
     are found first, by a pass without gradients. Examples are independent: in eval mode, without a random transform,
-    neither ``batch`` nor the order of the examples changes δ.
+    neither ``batch`` nor the order of the examples changes δ. ``in_range`` is :func:`faceshield.noise.pgd.step`'s.
     """
     if steps < 1:
         return 0
@@ -61,6 +62,7 @@ def sweep(
             transform=transform,
             generator=generator,
             shape=shape,
+            in_range=in_range,
         )
         going = (
             torch.ones_like(loss, dtype=torch.bool) if loss_threshold is None else sign * (loss_threshold - loss) > 0
@@ -102,3 +104,16 @@ def split_by_class(chosen: Tensor, labels: Tensor) -> list[Tensor]:
     lists = [chosen[labels[chosen] == label] for label in labels.unique()]
     longest = max(len(members) for members in lists)
     return [torch.cat([members[i : i + 1] for members in lists]) for i in range(longest)]
+
+
+def draw_subset(labels: Tensor, share: float, rng: Generator) -> Tensor:
+    """Indices of a ``share`` of the examples, in order: of each class its share, and one at least if there is room.
+
+    A class of which none were drawn would keep the noise 0.
+    """
+    order = torch.randperm(len(labels), generator=rng)
+    order = order[labels[order].argsort(stable=True)]  # class by class
+    sizes = labels.bincount()
+    place = torch.arange(len(labels)) - (sizes.cumsum(0) - sizes)[labels[order]]
+    first = torch.where(place == 0, 0, (place + 0.5) / sizes[labels[order]]).argsort(stable=True)
+    return order[first[: max(1, round(share * len(labels)))]].sort().values

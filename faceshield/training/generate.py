@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,20 @@ from faceshield.models.zoo import build
 from faceshield.noise.file import digest_data, write_noise
 from faceshield.noise.presets import find_preset
 from faceshield.noise.registry import AT_ONCE, LEARNER_RATE, METHODS, TRAINED, build_method
+from faceshield.noise.targeted import Targeted, choose_epochs
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
-RESUMED = METHODS.keys() - TRAINED - AT_ONCE  # made round by round; whether another package's is, is not known
+RESUMED = METHODS.keys() - AT_ONCE - {"error-max"}  # made round by round; whether another package's is, is not known
 
 
 @dataclass(frozen=True)
 class Request:
     """What noise is wanted. ``epsilon`` in [0, 1]; ``setting`` as :func:`faceshield.noise.presets.find_preset`'s.
 
-    ``width`` is the surrogate's, ``epochs`` the training of the network that error-max needs. What is None stays the
-    method's own.
+    ``width`` is the surrogate's, ``epochs`` the training of the network that error-max, tap and sep need. What is None
+    stays the method's own.
     """
 
     method: str = "error-min"
@@ -82,18 +83,24 @@ def generate_noise(
     network = build_seeded(
         lambda: build(request.model, len(data.classes), width=request.width), derive_seed(request.seed, "surrogate")
     )
+    wanted = choose_epochs(request.epochs, method.checkpoints) if isinstance(method, Targeted) else []
+    kept: list[dict[str, Tensor]] = []
+
+    def keep(epoch: int, loss: float) -> None:
+        if epoch in wanted:
+            kept.append({name: value.clone() for name, value in network.state_dict().items()})
+        progress("training", epoch + 1, request.epochs)
+
     if request.method in TRAINED:
-        train(
-            network, data, runtime, epochs=request.epochs, seed=request.seed,
-            on_epoch=lambda epoch, loss: progress("training", epoch + 1, request.epochs),
-        )  # fmt: skip
+        train(network, data, runtime, epochs=request.epochs, seed=request.seed, on_epoch=keep)
     most = int(getattr(method, "rounds", getattr(method, "passes", 1)))
 
     def tell(number: int, error: float, delta: Tensor) -> None:
         progress("rounds (most)", number + 1, most)
 
     rate = LEARNER_RATE["released-code" if request.setting == "released-code" else "paper"]
-    made = method.generate(data, learner(network, runtime, lr=rate), seed=request.seed, on_round=tell)
+    theta = replace(learner(network, runtime, lr=rate), checkpoints=kept)
+    made = method.generate(data, theta, seed=request.seed, on_round=tell)
     noise = Noise(made.delta, made.form, made.keys, made.budget, {**made.provenance, **_origin(request, data, version)})
 
     def write() -> None:

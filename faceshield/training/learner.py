@@ -8,6 +8,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from faceshield.models.classifier import Classifier
 from faceshield.noise.base import Learner
 from faceshield.training import checkpoint
 from faceshield.training.optim import MOMENTUM, sgd
@@ -45,4 +46,16 @@ def learner(
     def restore(tensors: Mapping[str, Tensor]) -> None:
         checkpoint.restore(model, optimizer, tensors)
 
-    return Learner(model, partial(runtime.freeze, model), fit, state, restore, runtime.device, ranks)
+    features = partial(runtime.freeze, _Features(model)) if isinstance(model, Classifier) else None
+    return Learner(model, partial(runtime.freeze, model), fit, state, restore, runtime.device, ranks, features)
+
+
+class _Features(nn.Module):
+    """A network without its head."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model.features(x)

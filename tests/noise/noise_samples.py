@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from faceshield.data.examples import Examples
+from faceshield.noise.base import Learner
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
 from faceshield.training.runtime import Runtime
@@ -55,3 +56,12 @@ def trained(data, steps=60, **of):
         made.fit(data.images.float() / 255, data.labels)
     made.model.eval()
     return made
+
+
+def unfitted(model):
+    """A learner that never changes its network: δ can be computed by hand."""
+
+    def refused(*_):
+        raise AssertionError("nobody asked to fit θ")
+
+    return Learner(model, model.eval, refused, dict, refused, torch.device("cpu"))

@@ -7,13 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from noise_samples import EPSILON, fresh, network, pictures, shuffled
+from noise_samples import EPSILON, fresh, network, pictures, shuffled, unfitted
 from torch import nn
 
 from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError, UsageError
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Learner
 from faceshield.noise.error_min import ErrorMin
 
 CLASS = ErrorMin(fit_steps=4, rounds=6, batch=8, subset=0.5, stop_error=-1.0)
@@ -21,15 +20,6 @@ SAMPLE = ErrorMin.sample_wise(fit_steps=4, rounds=6, batch=8, steps=5, stop_erro
 FORMS = pytest.mark.parametrize(
     "method", [CLASS, SAMPLE, replace(CLASS, update="sequential")], ids=["mean", "sample", "sequential"]
 )
-
-
-def unfitted(model):
-    """A learner that never changes its network: δ can be computed by hand."""
-
-    def refused(*_):
-        raise AssertionError("nobody asked to fit θ")
-
-    return Learner(model, model.eval, refused, dict, refused, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from faceshield.core.rng import derive_seed
 from faceshield.core.types import Noise
 from faceshield.data.unlearnable import unlearnable
 from faceshield.noise import Added, Either, ErrorMax, ErrorMin, Random, Universal, add, build_method, choose
-from faceshield.noise.registry import AT_ONCE, METHODS
+from faceshield.noise.registry import AT_ONCE, METHODS, TRAINED
 
 FAST = {"fit_steps": 2, "rounds": 2, "stop_error": -1.0, "batch": 8}
 
@@ -109,14 +109,25 @@ def test_every_method_makes_noise_inside_its_budget(name, form):
     data = pictures()
     if name in ("ops", "cuda"):
         pytest.skip("keeps no ε, which tests/noise/test_visible.py is about")
-    settings = {} if name in AT_ONCE else {"steps": 2, "batch": 8} if name == "error-max" else dict(FAST)
+    settings = {} if name in AT_ONCE else {"steps": 2, "batch": 8} if name in TRAINED else dict(FAST)
+    settings |= {"checkpoints": 2, "toward": "class"} if name == "sep" else {}
     settings |= {"patch": [4, 3]} if name == "patch" else {"steps": 2} if name.startswith("eq5") else {}
-    if form == {"eq5-adam": "class", "eq5-lbfgs": "class", "patch": "sample"}.get(name):
+    if form == {
+        "eq5-adam": "class",
+        "eq5-lbfgs": "class",
+        "patch": "sample",
+        "rem": "class",
+        "sem": "class",
+        "tap": "class",
+        "sep": "class",
+    }.get(name):
         with pytest.raises(UsageError, match="only"):
             build_method(name, form, **settings)
         return
     method = build_method(name, form, epsilon=4 / 255, **settings)
-    noise = method.generate(data, trained(data, 20) if name == "error-max" else fresh(), seed=0)
+    learner = trained(data, 20) if name in TRAINED else fresh()
+    learner = replace(learner, checkpoints=[learner.model.state_dict()])
+    noise = method.generate(data, learner, seed=0)
     assert 0 < noise.delta.abs().max() <= 4 / 255 + 1e-7
     assert noise.provenance["method"] == ("error-min" if name == "patch" else name)
     assert noise.delta.device.type == "cpu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -100,12 +101,18 @@ def describe_data(settings: TrainingSettings, context: Context) -> str:
     return context.content(settings.data)
 
 
-def fit_network(training: Training, context: Context, checkpoint: Path | None = None) -> TrainedNetwork:
+def fit_network(
+    training: Training,
+    context: Context,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[int, nn.Module], None] = lambda epoch, network: None,
+) -> TrainedNetwork:
     """The network of ``training``.
 
     Its first weights, the order of the pictures and the augmentation's draws depend on the seed alone: trained on other
     noise, it differs by the noise only. With a ``checkpoint`` a killed training goes on from that file, which is
-    written every :data:`CHECKPOINT_S` seconds at most. Raises StoreError for another training's checkpoint.
+    written every :data:`CHECKPOINT_S` seconds at most. ``on_epoch(epoch, network)`` is called at the end of each, from
+    0, before that. Raises StoreError for another training's checkpoint.
     """
     data, test, settings, seed = training.data, training.test, training.settings, training.seed
     change, mix = AUGMENT_AND_MIX[settings.augment]
@@ -117,9 +124,15 @@ def fit_network(training: Training, context: Context, checkpoint: Path | None = 
 
     last = training.epochs or settings.epochs
     own = {"augment": change, "mix": mix, "adversary": training.adversary}
+    say = context.epochs(last)
+
+    def tell(epoch: int, loss: float) -> None:
+        say(epoch, loss)
+        on_epoch(epoch, network)
+
     history = train(
         network, data, context.runtime, epochs=last, seed=seed, lr=settings.lr, batch=settings.batch,
-        schedule=settings.schedule, nesterov=settings.nesterov, test=test_network, on_epoch=context.epochs(last),
+        schedule=settings.schedule, nesterov=settings.nesterov, test=test_network, on_epoch=tell,
         checkpoint=checkpoint, every=CHECKPOINT_S, **{**own, **find_countermeasure(training.against).training()},
     )  # fmt: skip
     return TrainedNetwork(network, history)

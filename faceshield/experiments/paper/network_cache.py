@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+
+from torch import Tensor, nn
 
 from faceshield.core.cache import digest_json, load_or_make
 from faceshield.core.store import read_tensors, write_tensors
@@ -53,6 +56,26 @@ def load_or_train(path: Path, training: Training, context: Context) -> TrainedNe
         checkpoint.unlink(missing_ok=True)
 
     return load_or_make(path, load, lambda: fit_network(training, context, checkpoint), save, context.runtime.ranks)
+
+
+def load_or_train_epochs(
+    path: Path, training: Training, context: Context, epochs: Sequence[int]
+) -> list[dict[str, Tensor]]:
+    """The network's parameters and buffers at the ends of ``epochs`` of its training, from 0.
+
+    Each is kept in a file beside ``path``. Where one is missing, the network is trained, as by :func:`load_or_train`.
+    """
+    files = {epoch: path.with_suffix(f".epoch{epoch}.safetensors") for epoch in epochs}
+    checkpoint = path.with_suffix(".epochs.progress.safetensors")
+
+    def keep(epoch: int, network: nn.Module) -> None:
+        if epoch in files:
+            context.runtime.ranks.once(lambda: write_tensors(files[epoch], network.state_dict(), {}))
+
+    if not all(file.is_file() for file in files.values()):
+        fit_network(training, context, checkpoint, keep)
+        checkpoint.unlink(missing_ok=True)
+    return [read_tensors(file)[0] for file in files.values()]
 
 
 _PICTURES = ("data", "limit", "test_limit", "size")  # the pictures themselves are in the digest

@@ -22,13 +22,14 @@ from faceshield.data.unlearnable import Variant
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey
 from faceshield.experiments.paper.network import Training, TrainingSettings
-from faceshield.experiments.paper.network_cache import load_or_train
+from faceshield.experiments.paper.network_cache import load_or_train, load_or_train_epochs
 from faceshield.models.zoo import Network, build
 from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import digest_data, read_noise, write_noise
 from faceshield.noise.presets import Setting, find_preset
 from faceshield.noise.registry import GROUP, LEARNER_RATE, METHODS, TRAINED, build_method
+from faceshield.noise.targeted import Targeted, choose_epochs
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
 
@@ -66,7 +67,8 @@ class NoiseSettings(TrainingSettings):
     """``generate`` maps "NOISE FORM", such as "error-min sample", to settings of its method, over the paper's.
 
     The surrogate θ has ``surrogate_width`` (``width`` if not given) and learns at ``surrogate_lr`` (the setting's own
-    if not given); the network that error-max needs is trained for ``surrogate_epochs`` (``epochs`` if not given).
+    if not given); the network that error-max, tap and sep need is trained for ``surrogate_epochs`` (``epochs`` if not
+    given).
     """
 
     epsilon_255: float = 8
@@ -116,7 +118,7 @@ def load_or_make_noise(
 ) -> Noise:
     """The noise of a cell: read from the cache, or generated and cached. ``fresh`` generates it in any case.
 
-    ``test`` is used only to train the network that error-max needs. ``provenance["seconds"]`` is the time of the
+    ``test`` is used only to train the network that some methods need. ``provenance["seconds"]`` is the time of the
     generation without that training, ``provenance["peak_mb"]`` the process's most memory meanwhile, where it is known.
     """
     job = plan_noise(key, seed, data, settings, context)
@@ -124,16 +126,17 @@ def load_or_make_noise(
 
     def make() -> Noise:
         method = job.method
-        if isinstance(method, ErrorMin) and not fresh:
+        if isinstance(method, ErrorMin | Targeted) and not fresh:
             method = replace(method, checkpoint=checkpoint)
-        network = _surrogate(key.noise in TRAINED, data, test, seed, settings, context)
+        count = method.checkpoints if isinstance(method, Targeted) else int(key.noise in TRAINED)
+        network, checkpoints = _surrogate(count, data, test, seed, settings, context)
         begun = time.perf_counter()
 
         def tell(number: int, error: float, delta: Tensor) -> None:
             context.say(f"  round {number + 1}: error {error:.3f}, {time.perf_counter() - begun:.0f} s")
 
-        fitting = learner(network, context.runtime, lr=job.rate)
-        made, peak = measure_peak(lambda: method.generate(data, fitting, seed=seed, on_round=tell))
+        theta = replace(learner(network, context.runtime, lr=job.rate), checkpoints=checkpoints)
+        made, peak = measure_peak(lambda: method.generate(data, theta, seed=seed, on_round=tell))
         seconds = round(time.perf_counter() - begun, 4)
         measured = {"seconds": seconds, **({} if peak is None else {"peak_mb": round(peak, 1)})}
         return replace(made, provenance={**made.provenance, **measured})
@@ -161,15 +164,24 @@ def plan_noise(key: NoiseKey, seed: int, data: Examples, settings: NoiseSettings
 
 
 def _surrogate(
-    trained: bool, data: Examples, test: Examples, seed: int, settings: NoiseSettings, context: Context
-) -> nn.Module:
-    """The surrogate θ: with initial weights, or ``trained`` on clean pictures. The attacker trains another network."""
-    if not trained:
-        return build_surrogate(len(data.classes), seed, settings)
+    count: int, data: Examples, test: Examples, seed: int, settings: NoiseSettings, context: Context
+) -> tuple[nn.Module, list[dict[str, Tensor]]]:
+    """The surrogate θ, and with a ``count`` of 2 and more as many states along its training, the last of them its own.
+
+    With 0 it has its initial weights, else it is trained on clean pictures. The attacker trains another network.
+    """
+    network = build_surrogate(len(data.classes), seed, settings)
+    if not count:
+        return network, []
     training, path = plan_surrogate(seed, data, test, settings, context)
     if not path.is_file():
-        context.say("  training the network that error-maximizing noise is made against")
-    return load_or_train(path, training, context).model
+        context.say("  training the network that the noise is made against")
+    if count == 1:
+        return load_or_train(path, training, context).model, []
+    epochs = choose_epochs(training.epochs or settings.epochs, count)
+    states = load_or_train_epochs(path, training, context, epochs)
+    network.load_state_dict(states[-1])
+    return network, states
 
 
 def build_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Module:
@@ -181,7 +193,7 @@ def build_surrogate(classes: int, seed: int, settings: NoiseSettings) -> nn.Modu
 def plan_surrogate(
     seed: int, data: Examples, test: Examples, settings: NoiseSettings, context: Context
 ) -> tuple[Training, Path]:
-    """The training of the network that error-max noise is made against, and the path of the cached network."""
+    """The training of the network that noise such as error-max is made against, and the path of the cached network."""
     options = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
     changed = {"width": settings.surrogate_width or settings.width, "model": settings.surrogate}
     chosen = TrainingSettings.model_validate({**options, **changed})

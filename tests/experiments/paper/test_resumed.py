@@ -99,6 +99,21 @@ def test_the_network_for_error_max_goes_on_too(context, killed, monkeypatch):
     assert len(read_tensors(kept)[1]["train_loss"]) == 4
 
 
+def test_the_networks_along_a_training_are_kept_and_it_goes_on_too(context, killed, monkeypatch):
+    """SEP's: the second and the last of four epochs, against the training that was never killed; TAP's is the last."""
+    settings = {**SETTINGS, "limit": 4, "surrogate_epochs": 4, "epochs": 1, "generate": {
+        "sep sample": {"checkpoints": 2, "steps": 2}, "tap sample": {"steps": 1}}}  # fmt: skip
+    resumed(killed, monkeypatch, lambda: classify({"noise": "sep", "form": "sample"}, 0, settings, context))
+    assert killed == [2, 3, 0], "the surrogate's last two epochs, then the collector's training"
+    assert not list(context.work.glob("*.progress.*"))
+    kept = {path.name.split(".")[1]: read_tensors(path)[0] for path in context.work.glob("trained-*.epoch*")}
+    assert set(kept) == {"epoch1", "epoch3"}
+    classify({"noise": "tap", "form": "sample"}, 0, settings, context)
+    (last,) = (path for path in context.work.glob("trained-*.safetensors") if ".epoch" not in path.name)
+    assert digest(read_tensors(last)[0].values()) == digest(kept["epoch3"].values())
+    assert digest(kept["epoch1"].values()) != digest(kept["epoch3"].values())
+
+
 def test_a_small_network_is_not_written_after_each_epoch(context, monkeypatch):
     written = []
     monkeypatch.setattr("faceshield.training.checkpoint.write_tensors", lambda *of: written.append(of))
