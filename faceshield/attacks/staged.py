@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from faceshield.core.budget import split_colour
 from faceshield.data.augment import compose, crop_and_flip, to_device
 from faceshield.data.policy import brightness, contrast
-from faceshield.imaging.blend import LUMA
 
 SLOW = 0.1
 """What is left of a layer's rate once its stage is over."""
@@ -36,7 +36,7 @@ def jitter(images: Tensor, generator: Generator) -> Tensor:
     factors = to_device(0.6 + 0.8 * torch.rand(5, len(images), generator=generator), images.device)
     out = brightness(contrast(images.float() / 255, factors[0]), factors[1])
     out = (out * factors[2:].T[:, :, None, None]).clamp(0, 1)
-    grey = torch.einsum("c,nchw->nhw", torch.from_numpy(LUMA).to(images.device), out)[:, None].expand_as(out)
+    grey = split_colour(out)[0].unsqueeze(1).expand_as(out)
     colourless = to_device(torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5, images.device)
     return torch.where(colourless, grey, out).mul(255).round().to(images.dtype)
 

@@ -16,7 +16,7 @@ from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Form, Noise
 from faceshield.data.examples import Examples
-from faceshield.noise.base import Learner, OnRound
+from faceshield.noise.base import Learner, OnRound, find_misclassified
 from faceshield.noise.pgd import Loss, pgd
 
 
@@ -61,11 +61,11 @@ class Linearization:
                 members = labels == label
                 delta[label] = self._descend(images[members], labels[members], weights, shared=True)[0]
         own = delta if self.form == "sample" else delta[labels]
-        wrong = [
-            (x.float() / 255 + d).flatten(1) @ weights.T
-            for x, d in zip(images.split(1024), own.split(1024), strict=True)
-        ]
-        error = float((torch.cat(wrong).argmax(1) != labels).float().mean())
+        wrong = find_misclassified(
+            torch.arange(len(labels), device=labels.device), labels,
+            lambda index: images[index].float() / 255 + own[index], lambda x: x.flatten(1) @ weights.T, 1024,
+        )  # fmt: skip
+        error = float(wrong.float().mean())
         if on_round is not None:
             on_round(0, error, delta)
         keys = data.classes if self.form == "class" else data.ids
