@@ -28,7 +28,7 @@ from faceshield.noise.look import adjust
 from faceshield.noise.mask import mask
 
 CHROMA_BOUND = 1.5 / 255
-"""The bound of a mask's change of colour: more shows as a tint. An identity's noise beside it has no such bound."""
+"""The bound of a mask's change of colour: more shows as a tint."""
 
 CHROMA = {0: (1, 1), 1: (1, 2), 2: (2, 2)}  # rows and columns that share a chroma sample, by Pillow's number for it
 
@@ -124,7 +124,7 @@ class PhotoMasks:
         view = build_face_view(pixels, face, photo.grey, find_codec(photo, self.options))
         base = None if self.identity is None else self.identity.delta
         losses = [surrogate.feature_loss(view, rng) for surrogate in self.ensemble]
-        chroma = min(CHROMA_BOUND, self.epsilon / 2) if base is None else None
+        chroma = min(CHROMA_BOUND, self.epsilon / 2)
         return mask(view, losses, Budget(self.epsilon, chroma=chroma), rng, base=base).cpu()
 
     def measure_distances(self, written: Written, faces: Sequence[Face]) -> dict[str, float] | None:

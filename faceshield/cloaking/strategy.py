@@ -15,7 +15,7 @@ from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.weights import digest_files, find_file
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, draw_secret
-from faceshield.noise.surrogate import BANK, SURROGATE, SURROGATES
+from faceshield.noise.surrogate import BANK, SURROGATES
 from faceshield.training.runtime import Runtime
 
 SECRET = "FACESHIELD_SECRET"
@@ -129,8 +129,8 @@ STRATEGIES: dict[Against, Strategy] = {
         # mask itself has too little room for more than one recogniser.
         Strategy(
             "both",
-            surrogates=(SURROGATE,),
-            recognisers=(pretrained.RESNET29,),
+            surrogates=SURROGATES,
+            recognisers=pretrained.SURROGATES,
             about="The middle of each face was moved away from the person for one frozen recogniser (dlib's"
             " ResNet-29), and what lies around it carries the person's noise against training. Measured, each does"
             " less than alone: that recogniser still finds some of the photos, others most of them, and one trained on"

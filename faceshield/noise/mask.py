@@ -24,9 +24,6 @@ from faceshield.noise.smooth import smooth
 
 Embed = Callable[[Tensor], Tensor]
 
-MIDDLE = (0.5, 0.58, 0.203, 0.266)
-"""The ellipse from the brows to the mouth, as shares of the canvas: its centre (x, y) and its half axes."""
-
 
 @dataclass(frozen=True)
 class FeatureLoss:
@@ -94,18 +91,15 @@ def mask(
     ``ssim`` is the least similarity to the photo (:func:`likeness`): a penalty holds it during the steps, and a δ that
     still breaks it is scaled down at the end.
 
-    ``base`` (3, canvas, canvas) within ε is an identity's noise. Mask and noise would undo each other where they
-    overlap, so the mask gets the :data:`MIDDLE` of the face, where a frozen recogniser looks most, and the noise gets
-    the rest: a recogniser that is trained finds it anywhere. ``ssim`` bounds the mask alone.
+    ``base`` (3, canvas, canvas) within ε is an identity's noise, on which the mask is laid: their sum stays within
+    ``budget``. ``ssim`` bounds the mask alone.
     """
     transforms = transforms or PhotoTransforms()
     near = face_view.crop_near(canvas, [loss.spec for loss in losses])
     device = near.photo.device
-    place = torch.ones(1, canvas, canvas) if base is None else draw_middle(canvas)
-    start = (torch.zeros(3, canvas, canvas) if base is None else base.cpu() * (1 - place)).to(device)
+    start = torch.zeros(3, canvas, canvas, device=device) if base is None else base.to(device)
     noise = (2 * torch.rand(start.shape, generator=generator) - 1) * budget.epsilon / 4
-    place = place.to(device)
-    delta = budget.project(start + place * noise.to(device))
+    delta = budget.project(start + noise.to(device))
     plain = near.with_noise(start)
     direction = torch.zeros_like(delta)
     for step in range(steps):
@@ -121,7 +115,7 @@ def mask(
         (gradient,) = torch.autograd.grad(loss, delta)
         direction = momentum * direction + _broaden(gradient, broad)
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
-        delta = budget.project((delta - place * budget.step(direction, alpha)).detach())
+        delta = budget.project((delta - budget.step(direction, alpha)).detach())
     return start + _scale_to_bound(near, start, delta - start, ssim)
 
 
@@ -153,14 +147,6 @@ def _broaden(gradient: Tensor, broad: float) -> Tensor:
     return F.normalize(gradient.flatten(), dim=0).view_as(wide) + broad * F.normalize(wide.flatten(), dim=0).view_as(
         wide
     )
-
-
-def draw_middle(canvas: int) -> Tensor:
-    """(1, S, S): 1 in the :data:`MIDDLE` of the face, 0 around it, with a soft edge between."""
-    x, y, half_width, half_height = MIDDLE
-    place = (torch.arange(canvas) + 0.5) / canvas
-    radius = (((place - x) / half_width)[None] ** 2 + ((place - y) / half_height)[:, None] ** 2).sqrt()
-    return ((1 - radius) * 8 + 0.5).clamp(0, 1)[None]
 
 
 @torch.no_grad()

@@ -54,6 +54,7 @@ NAMES = {
     "test_accuracy_peak": "clean test accuracy, best epoch",
     "curve_test": "clean test accuracy",
     "curve_protected": "accuracy on protected people",
+    "curve_cloaked": "their cloaked photos known by the noise",
     "curve_others": "accuracy on everybody else",
     "curve_added": "accuracy on the added class",
     "curve_compared": "accuracy on the class compared",

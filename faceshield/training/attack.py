@@ -34,6 +34,7 @@ def attack(
     network: nn.Module | None = None,
     width: int = 64,
     augment: Augment = crop_and_flip,
+    cloaked: Examples | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_epoch: Callable[[int, float], None] | None = None,
     **training_settings: Any,
@@ -42,7 +43,7 @@ def attack(
 
     ``network`` is trained in place; by default it is a ResNet-18 of ``width``. ``training_settings`` go to
     :func:`faceshield.training.loop.train`. ``say`` gets a line every tenth epoch; ``on_epoch(epoch, loss)`` is called
-    after each epoch's test.
+    after each epoch's test. ``cloaked`` are held-out photos with noise: "curve_cloaked" tells when it is learned.
 
     Returns the final accuracy of both groups (a mean over photos; no ``others_accuracy`` where nobody else is tested),
     the peak over all epochs of the protected people's accuracy, which is the best epoch for a collector to stop at, and
@@ -51,11 +52,14 @@ def attack(
     who = torch.tensor(sorted(protected))
     target = torch.isin(clean.labels, who)
     curve: list[tuple[float, float]] = []
+    noise_curve: list[float] = []
     network = network or build_seeded(lambda: resnet18(len(clean.classes), width=width, stem="stride2"), seed)
 
     def test(epoch: int, loss: float) -> None:
         right = predict(network, clean.images, runtime) == clean.labels
         curve.append((_share(right[target]), _share(right[~target])))
+        if cloaked is not None:
+            noise_curve.append(_share(predict(network, cloaked.images, runtime) == cloaked.labels))
         if epoch % 10 == 9 or epoch == epochs - 1:
             say(f"  epoch {epoch + 1}: loss {loss:.3f}, protected {curve[-1][0]:.3f}, others {curve[-1][1]:.3f}")
         if on_epoch is not None:
@@ -84,6 +88,7 @@ def attack(
         "confusion": cells.view(len(clean.classes), -1).tolist(),
         "curve_protected": [round(value, 4) for value, _ in curve],
         "curve_others": [round(value, 4) for _, value in curve],
+        **({"curve_cloaked": [round(value, 4) for value in noise_curve]} if noise_curve else {}),
     }
     return found if (~target).any() else {name: found[name] for name in found if "others" not in name}
 

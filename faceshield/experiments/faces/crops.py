@@ -86,12 +86,13 @@ class CropsSettings(CloakedSettings):
 
 
 def crops(key: CropsKey, seed: int, settings: CropsSettings, context: Context) -> dict[str, Any]:
-    """One cell."""
+    """One cell. "curve_cloaked": protected people's held-out photos with their noise, known by it after each epoch."""
     made = cloak_people(key, seed, settings, context)
     training, clean = _crop(made.training(), settings), _crop(made.clean(), settings)
+    cloaked = _crop(made.cloaked(), settings) if made.deltas else None
     metrics = attack(
         training, clean, made.protected, seed, context.runtime, epochs=settings.epochs, lr=settings.lr,
-        width=settings.width, augment=AUGMENTS[key.augment], say=context.say,
+        width=settings.width, augment=AUGMENTS[key.augment], cloaked=cloaked, say=context.say,
     )  # fmt: skip
     return {**metrics, "bank_correlation": max(made.similar)} if made.similar else metrics
 
@@ -105,6 +106,7 @@ class Cloaked:
         images: (N, 3, S, S) uint8 on the canvas; training photos of protected people carry noise.
         held, used: (N,) bool, the photos for the test and those for training.
         protected: the labels of the protected people.
+        deltas: (3, S, S) by label, the noises of protected people, of each the last.
         similar: of each noise, its correlation with the most similar noise of the bank.
     """
 
@@ -113,6 +115,7 @@ class Cloaked:
     held: Tensor
     used: Tensor
     protected: range
+    deltas: dict[int, Tensor]
     similar: list[float]
 
     def training(self) -> Examples:
@@ -122,6 +125,12 @@ class Cloaked:
     def clean(self) -> Examples:
         """Photos that nobody trained on, without noise."""
         return self.people.select(self.held)
+
+    def cloaked(self) -> Examples:
+        """Of :meth:`clean`, the protected people's photos, each with its person's noise."""
+        chosen = self.people.select(self.held & torch.isin(self.people.labels, torch.tensor(list(self.deltas))))
+        own = torch.stack([self.deltas[label] for label in chosen.labels.tolist()])
+        return replace(chosen, images=add_rounded(chosen.images, own))
 
 
 def cloak_people(
@@ -135,6 +144,7 @@ def cloak_people(
     protected = _choose_protected(key, len(people.classes), settings)
     held = people.hold_out(HELD_OUT, seed=0)
     images, used = people.images.clone(), ~held
+    deltas: dict[int, Tensor] = {}
     similar: list[float] = []
     if key.noise == "left-out":
         used = used & (people.labels < protected.start)
@@ -150,9 +160,10 @@ def cloak_people(
                     photos = people.images[of_person][: key.photos]
                     delta = _load_or_fit(photos, bank, secret, view or Transforms(), settings, context)
                 similar.append(max(correlation(delta, other) for other in bank))
+                deltas[label] = delta
                 chosen = of_person & (carried == number)
                 images[chosen] = add_rounded(images[chosen], delta)
-    return Cloaked(people, images, held, used, protected, similar)
+    return Cloaked(people, images, held, used, protected, deltas, similar)
 
 
 def _choose_protected(key: CloakedKey, people: int, settings: CloakedSettings) -> range:

@@ -38,8 +38,8 @@ Recogniser = Literal["resnet29", "sface", "fr_feature", "faceres", "mobileface"]
 
 class TransferKey(CellKey):
     """``noise``: mask (made against all recognisers but ``recogniser``, who searches), shipped (as the command makes
-    masks), both, mask-16 (ε 16/255) … ``countermeasure``, of the cloaked sides only: none, jpeg-QUALITY, half (the
-    size), or yunet (the search finds and aligns all faces by another detector).
+    masks); both, mask-16 (ε 16/255) … are made against the same as mask. ``countermeasure``, of the cloaked sides only:
+    none, jpeg-QUALITY, half (the size), or yunet (the search finds and aligns all faces by another detector).
     """
 
     noise: Literal["none", "mask", "shipped", "both", "mask-4", "mask-12", "mask-16"]
@@ -145,8 +145,6 @@ def _choose_command(key: TransferKey) -> tuple[Cloak, list[str]]:
         raise UsageError("noise none cloaks nothing; query and gallery must be clean")
     if key.noise == "shipped":
         return "mask", []
-    if key.noise == "both":
-        return "both", []
     return key.noise, [name for name in PRETRAINED if name != key.recogniser]
 
 
