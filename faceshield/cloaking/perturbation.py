@@ -1,4 +1,4 @@
-"""What is added to a person's photos: one noise for all of them, or a mask for each, with or without the noise."""
+"""What is added to a person's photos: one noise for all of them, or a mask for each, on the noise or without it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class IdentityNoise:
 
 @dataclass(frozen=True)
 class PhotoMasks:
-    """Against search: a mask for each photo (``noise.mask``), around ``identity``'s noise where there is one.
+    """Against search: a mask for each photo (``noise.mask``), on ``identity``'s noise where there is one.
 
     Attributes:
         ensemble: the recognisers that masks are made against, with the person's features.

@@ -92,7 +92,6 @@ def list_notices(options: Options, identity: Identity | None) -> list[str]:
             f"identity {identity.name!r} carries a public noise (it was made with --fast);"
             " use another --identity name for a private one"
         )
-    notices += STRATEGIES[options.against].explain_surrogates(identity)
     if identity.kind == "private" and identity.photos < FEW:
         notices.append(
             f"the noise of {identity.name!r} was made from {identity.photos} of the person's photos; from about 20"

@@ -12,7 +12,7 @@ from faceshield.cloaking.perturbation import IdentityNoise, Perturbation, PhotoM
 from faceshield.evaluation.distractors import name_distractors
 from faceshield.models import pretrained
 from faceshield.models.inception_resnet import InceptionResnetV1
-from faceshield.models.weights import digest_files, find_file
+from faceshield.models.weights import find_file
 from faceshield.noise import vault
 from faceshield.noise.identity import Identity, draw_secret
 from faceshield.noise.surrogate import BANK, SURROGATES
@@ -63,15 +63,6 @@ class Strategy:
     def max_viewed(self, fast: bool) -> int:
         """How many photos with the person's face are looked at; a ready noise (``fast``) alone needs just one."""
         return 1 if fast and not self.makes_masks else MAX_VIEWED
-
-    def explain_surrogates(self, identity: Identity) -> list[str]:
-        """A notice where ``identity``'s noise was fitted to the surrogates of another strategy."""
-        return [
-            f"identity {identity.name!r} has a noise as it is made with --against {other.word}, which holds less with"
-            f" --against {self.word}; use another --identity name for one made for that"
-            for other in STRATEGIES.values()
-            if other is not self and other.needs_identity and identity.surrogate == digest_files(other.surrogates)
-        ]
 
     def build_perturbation(
         self,
@@ -125,17 +116,15 @@ STRATEGIES: dict[Against, Strategy] = {
             " recognisers and ones trained on these photos may still find it, and copies already online are not"
             f" covered. {_PRIVATE}",
         ),
-        # A mask takes the middle of the face. Beside it, noise that was fitted to all surrogates holds less, and the
-        # mask itself has too little room for more than one recogniser.
+        # The noise is broad waves of lightness and a mask is finer and has colour too: one hardly disturbs the other.
         Strategy(
             "both",
             surrogates=SURROGATES,
             recognisers=pretrained.SURROGATES,
-            about="The middle of each face was moved away from the person for one frozen recogniser (dlib's"
-            " ResNet-29), and what lies around it carries the person's noise against training. Measured, each does"
-            " less than alone: that recogniser still finds some of the photos, others most of them, and one trained on"
-            " them still knows the person in a part of the clean ones (faces/selfie). Copies already online are not"
-            f" covered. {_PRIVATE}",
+            about="Each face carries the person's noise against recognisers trained on these photos, and on it a mask"
+            " that moves it away from the person for the frozen recognisers that this report names. Others find it less"
+            " often than without, not never (faces/transfer); commercial services were not measured; later recognisers"
+            f" may still find it, and copies already online are not covered. {_PRIVATE}",
         ),
     )
 }

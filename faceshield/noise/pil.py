@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Form, Noise
+from faceshield.data.augment import crop_and_flip
 from faceshield.data.examples import Examples
 from faceshield.noise.base import Learner, OnRound, find_misclassified
 from faceshield.noise.pgd import Loss, pgd
@@ -28,8 +29,10 @@ class Linearization:
     [0, 1], fitted to the clean pictures for ``epochs`` by SGD with momentum 0.9. In the form "class" δ takes the sign
     of the gradient summed over the class.
 
-    Steps, α = ε/10, w and the epochs are the paper's; ``hidden`` (the rows of W₁), ``lr`` and ``batch`` are ours. Costs
-    seconds for 10,000 pictures of 32 pixels: W₂W₁ has as many rows as there are classes.
+    Steps, α = ε/10, w and the epochs are the paper's; ``hidden`` (the rows of W₁), ``lr`` and ``batch`` are ours, and so
+    is ``augment``: f is fitted under a random crop and flip, or else it finds, in few pictures, patterns so fine that
+    whoever trains on shifted pictures does not see them. Costs seconds for 10,000 pictures of 32 pixels: W₂W₁ has as
+    many rows as there are classes.
     """
 
     form: Form = "sample"
@@ -41,6 +44,7 @@ class Linearization:
     hidden: int = 64
     lr: float = 0.01
     batch: int = 128
+    augment: bool = True
 
     def generate(self, data: Examples, learner: Learner, *, seed: int, on_round: OnRound | None = None) -> Noise:
         """Noise keyed by class names or example ids. Of ``learner`` the device alone is used: f takes its place.
@@ -81,7 +85,8 @@ class Linearization:
         optimizer = torch.optim.SGD([first, second], lr=self.lr, momentum=0.9)
         for _ in range(self.epochs):
             for index in torch.randperm(len(images), generator=rng).to(images.device).split(self.batch):
-                batch = images[index].flatten(1).float() / 255
+                batch = images[index].float() / 255
+                batch = (crop_and_flip(batch, rng) if self.augment else batch).flatten(1)
                 optimizer.zero_grad()
                 F.cross_entropy(batch @ first.T @ second.T, labels[index]).backward()
                 optimizer.step()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from faceshield.cloaking import perturbation, strategy
 from faceshield.cloaking.ensemble import FACENET, AlignedCrops, build_ensemble
 from faceshield.cloaking.options import Options
 from faceshield.cloaking.perturbation import build_face_view
-from faceshield.cloaking.prepare import list_notices, load_identity
 from faceshield.cloaking.strategy import STRATEGIES
 from faceshield.core.budget import Budget
 from faceshield.core.errors import StoreError, UsageError
@@ -30,10 +28,8 @@ from faceshield.models import facenet, resnet29
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.pretrained import PRETRAINED
 from faceshield.models.pretrained import SURROGATES as RECOGNISERS
-from faceshield.models.weights import digest_files
 from faceshield.noise import vault
 from faceshield.noise.mask import mask
-from faceshield.noise.surrogate import SURROGATE, SURROGATES
 from faceshield.training.runtime import Runtime
 
 RUNTIME = Runtime(torch.device("cpu"), torch.float32)
@@ -244,7 +240,7 @@ def test_choices_that_make_no_sense_are_refused():
         Options(quality="high")
 
 
-def test_a_mask_beside_a_public_noise_knows_all_photos_of_the_person(source, tmp_path, monkeypatch):
+def test_a_mask_on_a_public_noise_knows_all_photos_of_the_person(source, tmp_path, monkeypatch):
     known = []
     monkeypatch.setattr(strategy, "build_ensemble", lambda names, faces, *rest, **more: known.append(len(faces)) or [])
     monkeypatch.setattr(strategy, "build_witnesses", lambda *given: [])
@@ -274,18 +270,6 @@ def test_the_default_makes_no_mask(cli, source, me, report, tmp_path, monkeypatc
     cli("cloak", source, "-o", tmp_path / "out")
     assert torch.equal(vault.load("me").delta, me.delta)
     assert report(tmp_path / "out")["photos"][0]["distances"] is None
-
-
-@pytest.mark.parametrize(("names", "made_for"), [(SURROGATES, "training"), ([SURROGATE], "both"), ([], "neither")])
-def test_noise_made_for_the_other_aim_is_used_and_told(names, made_for, me):
-    vault.save(replace(me, surrogate=digest_files(names), photos=20))
-    for against in ("training", "both"):
-        options = Options(against=against)
-        identity = load_identity(options)
-        notices = list_notices(options, identity)
-        assert identity.delta.equal(me.delta)
-        assert bool(notices) == (made_for not in (against, "neither"))
-        assert not notices or f"made with --against {made_for}" in notices[0]
 
 
 @pytest.mark.parametrize(
