@@ -91,7 +91,8 @@ def load_or_make(name: str, own: Examples, seed: int, settings: MadeSettings, co
 
     ``name`` is tailored, a method's, or two methods' joined by "+", each of which has half of ε.
     ``provenance`` has what :func:`faceshield.experiments.faces.equal_look.shrink` measures, noise_seconds_per_1000
-    photos and noise_peak_mb; the training of a network that a method wants is part of its cost.
+    photos, noise_cpu_seconds_per_1000 (the processor's, whatever else it does) and noise_peak_mb; the training of a
+    network that a method wants is part of its cost.
     """
     most = None
     if name != TAILORED:
@@ -100,9 +101,10 @@ def load_or_make(name: str, own: Examples, seed: int, settings: MadeSettings, co
 
     def make() -> Tensors:
         context.say(f"  making {name}, seed {seed}")
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         made, peak = measure_peak(lambda: _make(name, own, seed, settings, context))
-        cost = {"noise_seconds_per_1000": round((time.perf_counter() - begun) / len(own) * 1000, 3)}
+        spent = {"noise_seconds": time.perf_counter() - begun, "noise_cpu_seconds": time.process_time() - worked}
+        cost = {f"{what}_per_1000": round(value / len(own) * 1000, 3) for what, value in spent.items()}
         if peak is not None:
             cost["noise_peak_mb"] = round(peak, 1)
         noise = shrink(replace(made, provenance=cost), own, most)
