@@ -25,6 +25,7 @@ WHERE = {
     "recognition": "faces.recognition:EXPERIMENT",
     "selfie": "faces.selfie:EXPERIMENT",
     "surrogate": "faces.surrogates:EXPERIMENT",
+    "face-methods": "faces.methods:EXPERIMENT",
     "lfw-pretrained": "faces.lfw:EXPERIMENT",
     "linkable": "faces.linkable:EXPERIMENT",
     "mask-ablation": "faces.masks:EXPERIMENT",

@@ -59,6 +59,14 @@ def build_method(name: str, form: Form = "class", *, epsilon: float = 8 / 255, *
     return build(form, Budget(epsilon, settings.pop("norm", "linf")), settings)
 
 
+def parse_entry(entry: str) -> tuple[str, Form]:
+    """The name and the form of a recipe's entry such as "error-min sample". Raises UsageError for anything else."""
+    name, _, form = entry.partition(" ")
+    if form not in get_args(Form):
+        raise UsageError(f"{entry!r} names no noise and form; write it like 'error-min sample'")
+    return name, "sample" if form == "sample" else "class"
+
+
 def _require_known(what: str, name: str, names: Collection[str]) -> str:
     if name not in names:
         raise _unknown(what, name, names)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceshield.core.errors import UsageError
 from faceshield.core.outputs import check_new_file
@@ -15,6 +16,7 @@ from faceshield.core.types import Form, Noise, Progress
 from faceshield.data.examples import Examples
 from faceshield.data.sources import open_training_part
 from faceshield.models.zoo import build
+from faceshield.noise.base import NoiseMethod
 from faceshield.noise.file import digest_data, write_noise
 from faceshield.noise.presets import find_preset
 from faceshield.noise.registry import AT_ONCE, LEARNER_RATE, METHODS, TRAINED, build_method
@@ -83,16 +85,12 @@ def generate_noise(
     network = build_seeded(
         lambda: build(request.model, len(data.classes), width=request.width), derive_seed(request.seed, "surrogate")
     )
-    wanted = choose_epochs(request.epochs, method.checkpoints) if isinstance(method, Targeted) else []
     kept: list[dict[str, Tensor]] = []
-
-    def keep(epoch: int, loss: float) -> None:
-        if epoch in wanted:
-            kept.append({name: value.clone() for name, value in network.state_dict().items()})
-        progress("training", epoch + 1, request.epochs)
-
     if request.method in TRAINED:
-        train(network, data, runtime, epochs=request.epochs, seed=request.seed, on_epoch=keep)
+        kept = train_surrogate(
+            network, method, data, runtime, epochs=request.epochs, seed=request.seed,
+            on_epoch=lambda epoch: progress("training", epoch + 1, request.epochs),
+        )  # fmt: skip
     most = int(getattr(method, "rounds", getattr(method, "passes", 1)))
 
     def tell(number: int, error: float, delta: Tensor) -> None:
@@ -110,6 +108,26 @@ def generate_noise(
 
     runtime.ranks.once(write)
     return noise
+
+
+def train_surrogate(
+    network: nn.Module, method: NoiseMethod, data: Examples, runtime: Runtime, *, epochs: int, seed: int,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+) -> list[dict[str, Tensor]]:  # fmt: skip
+    """Train ``network``, in place, on clean pictures, for a method of ``noise.registry.TRAINED``.
+
+    Returns the states along the training that ``method`` asks for, the last of them as the network is at the end.
+    """
+    wanted = choose_epochs(epochs, method.checkpoints) if isinstance(method, Targeted) else []
+    kept: list[dict[str, Tensor]] = []
+
+    def keep(epoch: int, loss: float) -> None:
+        if epoch in wanted:
+            kept.append({name: value.clone() for name, value in network.state_dict().items()})
+        on_epoch(epoch)
+
+    train(network, data, runtime, epochs=epochs, seed=seed, on_epoch=keep)
+    return kept
 
 
 def _parts(checkpoint: Path) -> list[Path]:

@@ -73,13 +73,14 @@ def digest_config(recipe: Recipe, scale: Scale) -> str:
 def _keep_decisive(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
     """``settings`` without those that do not affect a cell of this ``key``.
 
-    These are the entries of ``generate`` ("NOISE FORM" → settings) for other noises, and ``trained`` where the cell
+    These are the entries of ``generate`` ("NOISE FORM" → settings) for other noises than the cell's, or those that it
+    joins by "+", and ``trained`` where the cell
     uses the shipped extractor. A finished cell thus stays valid when another noise's or extractor's settings change.
     """
     if key.get("extractor", "resnet29") == "resnet29":
         settings = {name: value for name, value in settings.items() if name != "trained"}
     if "generate" not in settings:
         return settings
-    noise, form = key.get("noise"), key.get("form")
-    names = [name for name in settings["generate"] if name.split()[0] == noise and form in (None, name.split()[-1])]
+    noises, form = str(key.get("noise")).split("+"), key.get("form")
+    names = [name for name in settings["generate"] if name.split()[0] in noises and form in (None, name.split()[-1])]
     return {**settings, "generate": {name: settings["generate"][name] for name in names}}

@@ -140,7 +140,7 @@ def cloak_people(
 
     Raises UsageError for a setting that the key needs and the recipe lacks.
     """
-    people = _read_people(settings, context)
+    people = read_people(settings, context)
     protected = _choose_protected(key, len(people.classes), settings)
     held = people.hold_out(HELD_OUT, seed=0)
     images, used = people.images.clone(), ~held
@@ -187,7 +187,8 @@ def _assign_noises(key: CloakedKey, people: Examples, held: Tensor, seed: int) -
     return carried
 
 
-def _read_people(settings: CloakedSettings, context: Context) -> Examples:
+def read_people(settings: CloakedSettings, context: Context) -> Examples:
+    """All people of the data, on the canvas."""
     if settings.people == "fabricated":
         return synthesize_people(settings.classes, settings.photos, seed=1)
     return read_tree(context.source(settings.people))
@@ -213,21 +214,33 @@ def _load_or_fit(
     photos: Tensor, bank: Tensor, secret: str, view: Transforms, settings: CloakedSettings, context: Context
 ) -> Tensor:
     """A private noise fitted to ``photos``, from the cache if it has been fitted before."""
-    runtime, steps = context.runtime, settings.steps
-    if steps is None:
-        raise UsageError("tailored noise needs the setting steps; 60 are enough")
+    runtime, steps = context.runtime, require_steps(settings)
     decides = [secret, steps, repr(view), weights.digest_files([*SURROGATES, BANK]), str(runtime.dtype)]
     digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
     path = context.cache_path(f"tailored-{digest[:16]}.safetensors")
 
     def make() -> Tensors:
-        ensemble = load_ensemble(SURROGATES, runtime.prepare, len(bank))
-        delta, _ = make_private_noise(
-            photos.to(runtime.device), bank, ensemble, bound_lightness(), view, secret, steps=steps
-        )  # fmt: skip
-        return {"delta": delta.cpu()}, {"secret": secret, "photos": len(photos)}
+        delta = fit(photos, bank, secret, view, steps, context)
+        return {"delta": delta}, {"secret": secret, "photos": len(photos)}
 
     return load_or_make_tensors(path, make, runtime.ranks)[0]["delta"]
+
+
+def require_steps(settings: CloakedSettings) -> int:
+    """The steps of tailored noise. Raises UsageError where the recipe has none."""
+    if settings.steps is None:
+        raise UsageError("tailored noise needs the setting steps; 60 are enough")
+    return settings.steps
+
+
+def fit(photos: Tensor, bank: Tensor, secret: str, view: Transforms, steps: int, context: Context) -> Tensor:
+    """A private noise (3, S, S) fitted to ``photos`` as the command does it."""
+    runtime = context.runtime
+    ensemble = load_ensemble(SURROGATES, runtime.prepare, len(bank))
+    delta, _ = make_private_noise(
+        photos.to(runtime.device), bank, ensemble, bound_lightness(), view, secret, steps=steps
+    )  # fmt: skip
+    return delta.cpu()
 
 
 def _crop(data: Examples, settings: CropsSettings) -> Examples:

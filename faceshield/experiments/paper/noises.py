@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import Field, field_validator
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import digest_data, read_noise, write_noise
 from faceshield.noise.presets import Setting, find_preset
-from faceshield.noise.registry import GROUP, LEARNER_RATE, METHODS, TRAINED, build_method
+from faceshield.noise.registry import GROUP, LEARNER_RATE, METHODS, TRAINED, build_method, parse_entry
 from faceshield.noise.targeted import Targeted, choose_epochs
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
@@ -83,11 +83,9 @@ class NoiseSettings(TrainingSettings):
     def _known_methods(cls, generate: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Raise ValueError for an entry that names no noise method or form, or has a setting that the method lacks."""
         for entry, options in generate.items():
-            name, _, form = entry.partition(" ")
-            if form not in get_args(Form):
-                raise ValueError(f"{entry!r} names no noise and form; write it like 'error-min sample'")
             try:
-                build_method(name, "sample" if form == "sample" else "class", **{**_SIZE.get(name, {}), **options})
+                name, form = parse_entry(entry)
+                build_method(name, form, **{**_SIZE.get(name, {}), **options})
             except UsageError as error:
                 raise ValueError(f"{entry}: {error}") from None
         return generate
