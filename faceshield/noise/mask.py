@@ -17,7 +17,6 @@ from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.imaging.crop import CropSpec
-from faceshield.noise.band import keep_band
 from faceshield.noise.face_view import FaceView
 from faceshield.noise.likeness import likeness
 from faceshield.noise.photo_transforms import PhotoTransforms
@@ -93,8 +92,7 @@ def mask(
     still breaks it is scaled down at the end.
 
     ``base`` (3, canvas, canvas) within ε is an identity's noise, on which the mask is laid: their sum stays within
-    ``budget``. The mask leaves out the band that is the noise's (``noise.band``), or it would undo it. ``ssim`` bounds
-    the mask alone.
+    ``budget``. ``ssim`` bounds the mask alone.
     """
     transforms = transforms or PhotoTransforms()
     near = face_view.crop_near(canvas, [loss.spec for loss in losses])
@@ -117,8 +115,7 @@ def mask(
         (gradient,) = torch.autograd.grad(loss, delta)
         direction = momentum * direction + _broaden(gradient, broad)
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
-        delta = (delta - budget.step(direction, alpha)).detach()
-        delta = budget.project(delta if base is None else delta - keep_band(delta - start))
+        delta = budget.project((delta - budget.step(direction, alpha)).detach())
     return start + _scale_to_bound(near, start, delta - start, ssim)
 
 

@@ -29,8 +29,8 @@ class Linearization:
     [0, 1], fitted to the clean pictures for ``epochs`` by SGD with momentum 0.9. In the form "class" δ takes the sign
     of the gradient summed over the class.
 
-    Steps, α = ε/10, w and the epochs are the paper's; ``hidden`` (the rows of W₁), ``lr`` and ``batch`` are ours, and so
-    is ``augment``: f is fitted under a random crop and flip, or else it finds, in few pictures, patterns so fine that
+    Steps, α = ε/10, w and the epochs are the paper's; ``hidden`` (the rows of W₁), ``lr`` and ``batch`` are ours. So is
+    ``augment``: f is fitted under a random crop and flip, or else it finds, in few pictures, patterns so fine that
     whoever trains on shifted pictures does not see them. Costs seconds for 10,000 pictures of 32 pixels: W₂W₁ has as
     many rows as there are classes.
     """
