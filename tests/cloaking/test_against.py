@@ -95,7 +95,7 @@ def test_the_same_secret_gives_the_same_masks(kept, source, ready, hashes, tmp_p
     assert made[0] == made[1]
 
 
-def test_both_carries_half_of_the_identitys_noise(source, me, pixels, portrait, detector, tmp_path):
+def test_both_carries_the_identitys_noise_under_a_mask(source, me, pixels, portrait, detector, tmp_path):
     cloak(source, tmp_path / "out", Options(against="both", jobs=1))
     first, _ = changes(source, tmp_path / "out", pixels)
     assert np.abs(first).max() <= 8
@@ -103,7 +103,7 @@ def test_both_carries_half_of_the_identitys_noise(source, me, pixels, portrait, 
     grey = np.full_like(portrait, 128)
     carried = align((grey + first).astype(np.uint8), face).image - align(grey, face).image
     inside = (slice(None), slice(24, 104), slice(24, 104))
-    assert np.corrcoef(carried[inside].flatten(), me.delta[inside].flatten())[0, 1] > 0.4
+    assert np.corrcoef(carried[inside].flatten(), me.delta[inside].flatten())[0, 1] > 0.2
     assert vault.load("me").delta.equal(me.delta)
 
 

