@@ -116,15 +116,16 @@ STRATEGIES: dict[Against, Strategy] = {
             " recognisers and ones trained on these photos may still find it, and copies already online are not"
             f" covered. {_PRIVATE}",
         ),
-        # The noise is broad waves of lightness and a mask is finer and has colour too: one hardly disturbs the other.
+        # A mask that spares the noise's band was tried: a search found more, for that is where recognisers look.
         Strategy(
             "both",
             surrogates=SURROGATES,
             recognisers=pretrained.SURROGATES,
             about="Each face carries the person's noise against recognisers trained on these photos, and on it a mask"
             " that moves it away from the person for the frozen recognisers that this report names. Others find it less"
-            " often than without, not never (faces/transfer); commercial services were not measured; later recognisers"
-            f" may still find it, and copies already online are not covered. {_PRIVATE}",
+            " often than without, not never (faces/transfer), and a mask undoes a part of the noise (faces/selfie);"
+            " commercial services were not measured; later recognisers may still find it, and copies already online are"
+            f" not covered. {_PRIVATE}",
         ),
     )
 }
