@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from faceshield.core.memory import give_back
 from faceshield.imaging.containers import read_jpeg_segments
 
 LARGE = 16_000_000  # pixels: below, a second copy is no matter
@@ -80,6 +81,7 @@ def decode(picture: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint8] | Non
 
     None, with ``picture`` decoded, where Pillow has not used the memory that it was lent. Raises what Pillow raises.
     """
+    give_back()
     width, height = picture.size
     window, pixels = Window(height, width), np.empty((height, width, 3), np.uint8)
     done, band = 0, _count_rows(width)
@@ -114,6 +116,7 @@ def encode(array: NDArray[np.uint8], save: Save) -> bytes | None:
     left behind, and which it may ask for next. None where what it wrote does not fit them: it has asked for rows that
     were not there.
     """
+    give_back()
     height, width = array.shape[:2]
     band = _count_rows(width)
     tops = range(0, height, band)
