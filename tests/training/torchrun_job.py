@@ -2,8 +2,8 @@
 
     torchrun --nproc-per-node 2 tests/training/torchrun_job.py CHECKPOINT RESULT [RANK BATCH]
 
-Process RANK ends as by kill -9 while batch number BATCH is made, unless torchrun has started it a second time. Each
-process writes the network it is left with to RESULT.RANK, and from which epoch on it has trained.
+Process RANK ends as by kill -9 while batch number BATCH is made. Each process writes the network it is left with to
+RESULT.RANK, and from which epoch on it has trained.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from faceshield.data.sources import open_data
 from faceshield.training.loop import build_seeded, train
 from faceshield.training.runtime import Runtime
 
-RANK, AGAIN = int(os.environ["RANK"]), int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+RANK = int(os.environ["RANK"])
 EPOCHS, BATCH = 6, 50
 _batches = 0
 
@@ -30,7 +30,7 @@ def augment(images, rng):
     """Flip some; the process that is to be killed is killed here."""
     global _batches
     _batches += 1
-    if [str(RANK), str(_batches)] == sys.argv[3:] and not AGAIN:
+    if [str(RANK), str(_batches)] == sys.argv[3:]:
         os.kill(os.getpid(), signal.SIGKILL)
     flipped = torch.rand(len(images), generator=rng) < 0.5
     return torch.where(flipped[:, None, None, None], images.flip(-1), images)
