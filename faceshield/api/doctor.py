@@ -156,6 +156,8 @@ def _cloak_portrait(device: str) -> str:
     from faceshield.cloaking.perturbation import IdentityNoise
     from faceshield.cloaking.photo import cloak_one
     from faceshield.cloaking.prepare import make_identity
+    from faceshield.core.store import sha256
+    from faceshield.imaging.photo import load
 
     started = time.monotonic()
     options = Options(identity="self-test", fast=True, jobs=1)
@@ -166,7 +168,7 @@ def _cloak_portrait(device: str) -> str:
         Image.fromarray(portrait).save(source)
         album = gather([source], out)
         items, names = plan_outputs(album, out, Journal(out, False))
-        report = cloak_one(source.read_bytes(), items[0], names, noise, Finder(options, device), options)
+        report = cloak_one(load(source), sha256(source), items[0], names, noise, Finder(options, device), options)
         written = (out / str(report.output)).read_bytes()
     with Image.open(io.BytesIO(written)) as picture:
         change = np.abs(np.asarray(picture).astype(int) - portrait)

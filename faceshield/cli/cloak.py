@@ -8,21 +8,22 @@ from typing import Any, Literal
 import click
 
 from faceshield.cli.engine import open_engine, with_engine
+from faceshield.cli.places import Place
 from faceshield.cli.progress import Bars
 from faceshield.core.budget import parse_epsilon
 from faceshield.core.errors import UsageError
 
 
 @click.command("cloak")
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the cloaked photos.")
+@click.argument("photos", nargs=-1, required=True, type=Place())
+@click.option("-o", "--out", required=True, type=Place(), help="Folder for the cloaked photos.")
 @click.option("--identity", default="me", show_default=True, help="Whose noise; made on first use, then reused.")
 @click.option("--epsilon", default="8/255", show_default=True, help="Largest change of any pixel value.")
 @click.option(
     "--face", default="largest", show_default=True,
     help="largest, all, a number from 'faceshield detect', X,Y,W,H, or several joined by +, such as 1+3.",
 )  # fmt: skip
-@click.option("--like", type=click.Path(path_type=Path), help="Take the face most like the one in this picture.")
+@click.option("--like", type=Place(), help="Take the face most like the one in this picture.")
 @click.option(
     "--against", default="training", type=click.Choice(["training", "search", "both"]), show_default=True,
     help="training: recognisers trained on the photos; search: one that compares them as it is; both share epsilon.",

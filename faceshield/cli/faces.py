@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from faceshield.cli.engine import open_engine, with_engine
+from faceshield.cli.places import Place
 
 
 @click.group("faces")
@@ -15,8 +16,8 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the crops.")
+@click.argument("source", type=Place())
+@click.option("-o", "--out", required=True, type=Place(), help="Folder for the crops.")
 @click.option(
     "--size", default="112", show_default=True, type=click.Choice(["112", "160"]), help="Side of a crop in pixels."
 )

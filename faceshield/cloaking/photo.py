@@ -1,4 +1,4 @@
-"""One photo: decode, find the face, add the perturbation, encode, check the encoded bytes, and write them."""
+"""One photo: find the face, add the perturbation, encode, check the encoded bytes, and write them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,23 @@ from faceshield.evaluation.tint import measure_patches
 from faceshield.evaluation.visibility import delta_e, linf_255, psnr, ssim
 from faceshield.faces.align import fit_canvas
 from faceshield.imaging.blend import Changed, Region, make_patches
-from faceshield.imaging.photo import Encoded, decode, encode
+from faceshield.imaging.photo import Encoded, encode
 
 
 def cloak_one(
-    data: bytes, item: Item, names: OutputNames, perturbation: Perturbation, finder: Finder, options: Options
+    photo: Photo,
+    digest: str,
+    item: Item,
+    names: OutputNames,
+    perturbation: Perturbation,
+    finder: Finder,
+    options: Options,
 ) -> PhotoReport:
-    """Cloak the photo ``data`` of ``item`` into ``names.out``.
+    """Cloak ``item``'s ``photo``, whose file has the SHA-256 ``digest``, into ``names.out``.
 
-    Raises UnprotectedError, and writes nothing, where the person's face is not found; PhotoError for a file that is
-    not a usable picture; StoreError where the folder cannot be written.
+    Raises UnprotectedError, and writes nothing, where the person's face is not found; PhotoError where it cannot be
+    written as ``options`` say; StoreError where the folder cannot be written.
     """
-    digest = sha256(data)
-    photo = decode(data, item.source, first=options.frames == "first")
     faces, seen = finder.recall(item.source, digest) or finder.find(photo.rgb8(), item.source)
     pixels = add_perturbation(photo, faces, perturbation, digest)
     regions = pixels.regions

@@ -17,7 +17,9 @@ from faceshield.cloaking.perturbation import Perturbation
 from faceshield.cloaking.photo import cloak_one, report_failed, report_unprotected
 from faceshield.cloaking.report import PhotoReport
 from faceshield.core.errors import FaceshieldError, PhotoError, StoreError, UnprotectedError
+from faceshield.core.store import sha256
 from faceshield.imaging.opening import read
+from faceshield.imaging.photo import decode
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Worker:
                 animation = open_moving(data, item.source, self.options)
                 if animation is not None:
                     return cloak_frames(animation, item, self.names, self.perturbation, self.finder, self.options)
-                return cloak_one(data, item, self.names, self.perturbation, self.finder, self.options)
+                photo, digest = decode(data, item.source, first=self.options.frames == "first"), sha256(data)
+                del data  # of a large photo every copy counts
+                return cloak_one(photo, digest, item, self.names, self.perturbation, self.finder, self.options)
         except StoreError:
             raise
         except UnprotectedError as error:

@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageFile, TiffImagePlugin
+from PIL import Image, ImageCms, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging import ifd
+from faceshield.imaging import ifd, window
 
 _UNUSUAL_DEEP = "holds 16-bit pixels of an unusual kind; save it as a 16-bit PNG or an 8-bit picture first"
 _BAND = 30_000  # pixels: less than the 128 KB from which allocators ask the system for fresh memory each time
@@ -40,6 +40,10 @@ def from_picture(picture: ImageFile.ImageFile, data: bytes) -> Raster:
 
     Raises PhotoError for pixels that are neither 8- nor 16-bit colours, and what the decoder raises for damage.
     """
+    if _is_large(picture):
+        pixels = window.decode(picture, data)
+        if pixels is not None:
+            return Raster(pixels)
     # decoding also where OpenCV does it again: OpenCV accepts cut-off files, Pillow does not
     picture.load()
     if _is_deep(picture, data):
@@ -64,6 +68,12 @@ def from_picture(picture: ImageFile.ImageFile, data: bytes) -> Raster:
     if shown.mode not in ("L", "LA", "RGB", "RGBA"):
         raise PhotoError(f"holds pixels of an unusual kind ({picture.mode}); save it as 8- or 16-bit RGB first")
     return split(_array(shown), changes)
+
+
+def _is_large(picture: ImageFile.ImageFile) -> bool:
+    width, height = picture.size
+    jpeg = isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.mode == "RGB"
+    return jpeg and width * height >= window.LARGE
 
 
 def _array(picture: Image.Image) -> NDArray[np.uint8]:

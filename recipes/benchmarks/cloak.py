@@ -29,6 +29,7 @@ from faceshield.cloaking.output_names import OutputNames
 from faceshield.cloaking.perturbation import IdentityNoise
 from faceshield.cloaking.photo import cloak_one
 from faceshield.cloaking.run import cloak
+from faceshield.core.store import sha256
 from faceshield.imaging.photo import load
 from faceshield.noise import vault
 from faceshield.reports.benchmark import Benchmark
@@ -78,7 +79,9 @@ def speed(folder: Path, runs: int) -> dict[str, float]:
 
     def ours() -> None:
         (folder / "again" / "photo.jpg").unlink(missing_ok=True)
-        cloak_one(photo.read_bytes(), item, OutputNames(folder / "again"), IdentityNoise(identity), finder, options)
+        cloak_one(
+            load(photo), sha256(photo), item, OutputNames(folder / "again"), IdentityNoise(identity), finder, options
+        )
 
     rounds = in_turn({"pillow": pillow, "detection": lambda: finder.find(rgb, photo), "cloak": ours}, runs)
     medians = {f"seconds_{name}": statistics.median(times[name] for times in rounds) for name in rounds[0]}

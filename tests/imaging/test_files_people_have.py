@@ -18,8 +18,8 @@ from faceshield.cloaking.perturbation import IdentityNoise
 from faceshield.cloaking.photo import cloak_one
 from faceshield.cloaking.report import PhotoReport
 from faceshield.core.errors import PhotoError
+from faceshield.core.store import sha256
 from faceshield.core.types import Face
-from faceshield.imaging.opening import read
 from faceshield.imaging.photo import load
 
 
@@ -67,7 +67,9 @@ def run(data: bytes, name: str, folder: Path, ready, finder) -> PhotoReport:
     (folder / "out").mkdir()
     source.write_bytes(data)
     item = Item(source, Path(name))
-    return cloak_one(read(source), item, OutputNames(folder / "out"), IdentityNoise(ready), finder, Options())
+    return cloak_one(
+        load(source), sha256(source), item, OutputNames(folder / "out"), IdentityNoise(ready), finder, Options()
+    )
 
 
 def shown(path: Path, deep: bool) -> np.ndarray:

@@ -1,0 +1,195 @@
+"""A large JPEG between Pillow's picture, four bytes a pixel, and an array of three, without both in memory.
+
+A panorama of 200 megapixels takes 600 MB as an array and 800 as Pillow holds it. Here Pillow's picture lies in memory
+that it is lent: what lies behind the codec is given back to the system, and what lies before it is not yet written.
+Pixels and bytes are the same. A system that cannot take back a part (Windows) saves no memory, that is all.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, BinaryIO, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+
+from faceshield.core.memory import give_back
+from faceshield.imaging.containers import read_jpeg_segments
+
+LARGE = 16_000_000  # pixels: below, a second copy is no matter
+_BAND = 1_000_000  # pixels at a time
+_SQUARE = 16  # rows: the most that JPEG codes together
+_CHUNK = 65536  # bytes: the least that Pillow lets an encoder write at a time
+_LOOSE = 16  # bytes: by how much a band's code may be longer or shorter beside its neighbours than alone
+
+Save = Callable[[Image.Image, BinaryIO], None]
+
+
+class Window:
+    """``picture`` (mode RGBX) and its ``rows`` (H, W, 4) uint8 are the same memory, zero at first.
+
+    It is taken from the system row by row, as they are written.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        alone = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+        self._memory = mmap.mmap(-1, 4 * width * height, **alone)
+        self._dropped = 0
+        self.rows = np.frombuffer(self._memory, np.uint8).reshape(height, width, 4)
+        lent: Any = self._memory
+        self.picture = Image.frombuffer("RGBX", (width, height), lent, "raw", "RGBX", 0, 1)
+
+    def drop(self, stop: int) -> None:
+        """Give back what holds the rows before ``stop``, which nobody will look at any more."""
+        end = stop * self.rows.strides[0] // mmap.PAGESIZE * mmap.PAGESIZE
+        if end > self._dropped and hasattr(mmap, "MADV_DONTNEED"):
+            self._memory.madvise(mmap.MADV_DONTNEED, self._dropped, end - self._dropped)
+            self._dropped = end
+
+
+class _Source(io.BytesIO):
+    """A file that says when more of it is read."""
+
+    def __init__(self, data: bytes, on_read: Callable[[], None]) -> None:
+        super().__init__(data)
+        self._on_read = on_read
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._on_read()
+        return super().read(size)
+
+
+class _Sink(io.BytesIO):
+    """A file that passes on what is written to it."""
+
+    def __init__(self, on_write: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._on_write = on_write
+
+    def write(self, data: Any, /) -> int:
+        self._on_write(data)
+        return super().write(data)
+
+
+def decode(picture: ImageFile.ImageFile, data: bytes) -> NDArray[np.uint8] | None:
+    """The pixels (H, W, 3) of ``picture``, a JPEG of mode RGB that was opened from ``data`` and is not decoded yet.
+
+    None, with ``picture`` decoded, where Pillow has not used the memory that it was lent. Raises what Pillow raises.
+    """
+    give_back()
+    width, height = picture.size
+    window, pixels = Window(height, width), np.empty((height, width, 3), np.uint8)
+    done, band = 0, _count_rows(width)
+
+    def take(stop: int) -> None:
+        nonlocal done
+        for top in range(done, stop, band):
+            end = min(stop, top + band)
+            cv2.cvtColor(window.rows[top:end], cv2.COLOR_RGBA2RGB, dst=pixels[top:end])
+            window.drop(end)
+        done = max(done, stop)
+
+    def take_finished() -> None:
+        stop = done
+        while stop < height and window.rows[stop, -1, 3]:  # Pillow fills the fourth byte
+            stop += 1
+        take(stop)
+
+    picture.fp = _Source(data, take_finished)
+    picture.im = window.picture.im
+    picture.load()
+    if picture.im is not window.picture.im:
+        return None
+    take(height)
+    return pixels
+
+
+def encode(array: NDArray[np.uint8], save: Save) -> bytes | None:
+    """``array`` (H, W, 3) as the baseline JPEG that ``save`` makes of a picture.
+
+    The encoder tells nothing of where it is. So each band is saved alone first: the sizes tell which rows it must have
+    left behind, and which it may ask for next. None where what it wrote does not fit them: it has asked for rows that
+    were not there.
+    """
+    give_back()
+    height, width = array.shape[:2]
+    band = _count_rows(width)
+    tops = range(0, height, band)
+    alone = [_save_alone(array[top : top + band], save) for top in tops]
+    if len({one.head for one in alone}) > 1:  # codes made to measure: the encoder reads everything before it writes
+        return None
+    least, most = ([*accumulate(one.coded + loose for one in alone)] for loose in (-_LOOSE, _LOOSE))
+    chunk = max(_CHUNK, 4 * width)
+    window, count = Window(height, width), _Count(alone[0].head_length)
+    filled = too_far = 0
+
+    def fill(written: bytes) -> None:
+        nonlocal filled, too_far
+        too_far = max(too_far, len(written) - chunk)
+        count.add(written)
+        window.drop(tops[_find(most, count.coded)])
+        wanted = min(len(tops), _find(least, count.coded + chunk) + 2)
+        for top in tops[filled:wanted]:
+            cv2.cvtColor(array[top : top + band], cv2.COLOR_RGB2RGBA, dst=window.rows[top : top + band])
+        filled = max(filled, wanted)
+
+    fill(b"")
+    sink = _Sink(fill)
+    save(window.picture, sink)
+    fits = too_far <= 0 and least[-1] <= count.coded <= most[-1]
+    return sink.getvalue() if fits else None
+
+
+def to_picture(array: NDArray[np.uint8]) -> Image.Image:
+    """RGB (H, W, 3) as Pillow stores it, four bytes a pixel; Pillow's own conversion takes four times as long."""
+    four: Any = cv2.cvtColor(array, cv2.COLOR_RGB2RGBA)
+    return Image.frombuffer("RGBX", array.shape[1::-1], four, "raw", "RGBX", 0, 1)
+
+
+class _Count:
+    """How many bytes of code are written after a head of ``head`` bytes; the zero after an 0xFF is none."""
+
+    def __init__(self, head: int) -> None:
+        self._head, self._last, self.coded = head, b"", 0
+
+    def add(self, written: bytes) -> None:
+        part = written[self._head :]
+        self._head -= len(written) - len(part)
+        self.coded += len(part) - (self._last + part).count(b"\xff\0")
+        self._last = part[-1:] or self._last
+
+
+def _count_rows(width: int) -> int:
+    return max(1, _BAND // width // _SQUARE) * _SQUARE
+
+
+def _find(limits: Sequence[int], reached: int) -> int:
+    """The first of the growing ``limits`` that is not yet ``reached``, or the last."""
+    return next((number for number, limit in enumerate(limits) if limit > reached), len(limits) - 1)
+
+
+class _Alone(NamedTuple):
+    """A JPEG's segments before its code without its height, how many bytes they take, and how many the code."""
+
+    head: bytes
+    head_length: int
+    coded: int
+
+
+def _save_alone(array: NDArray[np.uint8], save: Save) -> _Alone:
+    file = io.BytesIO()
+    save(to_picture(array), file)
+    data, head, length = file.getvalue(), b"", 2
+    for marker, content in read_jpeg_segments(data):
+        length += 4 + len(content)
+        head += content[:1] + content[3:] if marker in (0xC0, 0xC1) else content
+        if marker == 0xDA:
+            break
+    count = _Count(length)
+    count.add(data[:-2])  # the end marker comes once
+    return _Alone(head, length, count.coded)

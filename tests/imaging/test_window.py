@@ -1,0 +1,114 @@
+"""Through the window a large JPEG has the pixels and the bytes that it has without."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image, JpegImagePlugin
+
+from faceshield.core.errors import PhotoError
+from faceshield.imaging import encoders, window
+from faceshield.imaging.photo import decode, encode
+
+STEPS = [[16 + n // 4 for n in range(64)], [20 + n for n in range(64)]]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """A picture of some megapixels counts as large, and goes through the window in many steps."""
+    monkeypatch.setattr(window, "_BAND", 40_000)
+    monkeypatch.setattr(window, "LARGE", 100_000)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """(1801, 1003, 3): noise whose code is long, flat parts whose code is as short as can be, and noise again."""
+    picture = np.random.default_rng(0).integers(0, 256, (1801, 1003, 3), np.uint8)
+    picture[500:700] = 255
+    picture[900:1300] = (0, 90, 200)
+    return picture
+
+
+def saved(array, **options):
+    return encoders._save(window.to_picture(array), "JPEG", **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quality": 90, "subsampling": 0},
+        {"quality": 95, "subsampling": 1},
+        {"quality": 60, "subsampling": 2},
+        {"qtables": STEPS, "subsampling": 2, "exif": b"Exif\0\0" + bytes(range(256)) * 9, "dpi": (300, 300)},
+        {"quality": 100, "subsampling": 0, "keep_rgb": True},
+        {"quality": 1, "subsampling": 2},
+    ],
+    ids=str,
+)
+def test_encoded_bytes_are_the_same(scene, options):
+    whole = saved(scene, **options)
+    assert window.encode(scene, partial(encoders._save_to, format="JPEG", **options)) == whole
+    picture = JpegImagePlugin.JpegImageFile(io.BytesIO(whole))
+    pixels = window.decode(picture, whole)
+    assert np.array_equal(pixels, np.asarray(Image.open(io.BytesIO(whole))))
+
+
+def test_all_of_one_colour():
+    """The encoder runs as far ahead as it ever does."""
+    flat = np.full((6000, 640, 3), 255, np.uint8)
+    save = partial(encoders._save_to, format="JPEG", quality=90, subsampling=2)
+    assert window.encode(flat, save) == saved(flat, quality=90, subsampling=2)
+
+
+def test_an_encoder_that_reads_everything_beforehand_is_noticed(scene):
+    assert window.encode(scene, partial(encoders._save_to, format="JPEG", quality=90, optimize=True)) is None
+
+
+def test_an_encoder_that_runs_ahead_is_noticed(scene):
+    """Its output is that of rows which were not there."""
+
+    def save(picture, file):
+        encoded = io.BytesIO()
+        picture.save(encoded, "JPEG", quality=90, subsampling=0)
+        for start in range(0, len(encoded.getvalue()), 1000):
+            file.write(encoded.getvalue()[start : start + 1000])
+
+    assert window.encode(scene, save) is None
+
+
+def test_rows_behind_the_codec_are_given_back(scene, monkeypatch):
+    dropped = []
+    drop = window.Window.drop
+    monkeypatch.setattr(window.Window, "drop", lambda self, stop: dropped.append(stop) or drop(self, stop))
+    data = window.encode(scene, partial(encoders._save_to, format="JPEG", quality=90))
+    assert data is not None
+    assert len(set(dropped)) > 10
+    assert dropped[-1] > 1700
+    dropped.clear()
+    window.decode(JpegImagePlugin.JpegImageFile(io.BytesIO(data)), data)
+    assert len(set(dropped)) > 10
+    assert dropped[-1] == 1801
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("progressive", [False, True])
+def test_photos_are_as_without_it(scene, orientation, progressive, tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(scene[300:1000], quality=80, exif=exif.tobytes(), progressive=progressive)
+    seen = []
+    for large in (window.LARGE, 10**9):
+        monkeypatch.setattr(window, "LARGE", large)
+        photo = decode(data, tmp_path / "a.jpg")
+        seen.append((photo.pixels.tobytes(), encode(photo, photo.pixels).data))
+    assert seen[0] == seen[1]
+
+
+def test_a_large_photo_that_is_cut_off_is_refused(scene, tmp_path):
+    data = saved(scene, quality=80)
+    for kept in (len(data) // 2, len(data) - 2000):
+        with pytest.raises(PhotoError, match="cut off"):
+            decode(data[:kept], tmp_path / "a.jpg")
