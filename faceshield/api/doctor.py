@@ -157,7 +157,7 @@ def _cloak_portrait(device: str) -> str:
     from faceshield.cloaking.photo import cloak_one
     from faceshield.cloaking.prepare import make_identity
     from faceshield.core.store import sha256
-    from faceshield.imaging.photo import load
+    from faceshield.imaging.photo import decode
 
     started = time.monotonic()
     options = Options(identity="self-test", fast=True, jobs=1)
@@ -168,7 +168,8 @@ def _cloak_portrait(device: str) -> str:
         Image.fromarray(portrait).save(source)
         album = gather([source], out)
         items, names = plan_outputs(album, out, Journal(out, False))
-        report = cloak_one(load(source), sha256(source), items[0], names, noise, Finder(options, device), options)
+        content, finder = source.read_bytes(), Finder(options, device)
+        report = cloak_one(decode(content, source), sha256(content), items[0], names, noise, finder, options)
         written = (out / str(report.output)).read_bytes()
     with Image.open(io.BytesIO(written)) as picture:
         change = np.abs(np.asarray(picture).astype(int) - portrait)

@@ -29,9 +29,7 @@ def delta_e(a: NDArray[Any], b: NDArray[Any], *, everywhere: bool = False) -> tu
 
     step = max(1, math.isqrt(a.shape[0] * a.shape[1] // 65536))
     a, b = a[::step, ::step], b[::step, ::step]
-    changed = (a != b).any(-1)
-    if everywhere and a.size:
-        changed[:] = True
+    changed = (a != b).any(-1) | everywhere
     if not changed.any():
         return 0.0, 0.0
     found = deltaE_ciede2000(rgb2lab(a[changed][None]), rgb2lab(b[changed][None]))

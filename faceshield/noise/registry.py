@@ -67,6 +67,20 @@ def parse_entry(entry: str) -> tuple[str, Form]:
     return name, "sample" if form == "sample" else "class"
 
 
+def check_entries(entries: dict[str, Settings], **assumed: Settings) -> dict[str, Settings]:
+    """``entries``, "NOISE FORM" → settings, if all can be built; ``assumed`` are settings, by name, that come later.
+
+    For a validator: raises ValueError for an entry that names no method and form, or has a setting that it lacks.
+    """
+    for entry, options in entries.items():
+        try:
+            name, form = parse_entry(entry)
+            build_method(name, form, **{**assumed.get(name, {}), **options})
+        except UsageError as error:
+            raise ValueError(f"{entry}: {error}") from None
+    return entries
+
+
 def _require_known(what: str, name: str, names: Collection[str]) -> str:
     if name not in names:
         raise _unknown(what, name, names)

@@ -1,11 +1,11 @@
-"""The result file of a benchmark, in the format of all others (``reports.results``)."""
+"""What benchmarks share: jobs timed in turn, and the result file in the format of all others (``reports.results``)."""
 
 from __future__ import annotations
 
 import datetime
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,18 @@ def read_versions(**peers: str) -> dict[str, str]:
     """Versions that every result names, and those of the ``peers`` measured beside."""
     ours = {"faceshield": faceshield.__version__, "torch": torch.__version__, "python": platform.python_version()}
     return {**ours, **peers}
+
+
+def in_turn(jobs: Mapping[str, Callable[[], object]], runs: int) -> list[dict[str, float]]:
+    """Seconds of each job in each of ``runs`` rounds, one after the other, after a round that is not counted."""
+    rounds: list[dict[str, float]] = []
+    for _ in range(runs + 1):
+        rounds.append({})
+        for name, job in jobs.items():
+            begun = time.perf_counter()
+            job()
+            rounds[-1][name] = time.perf_counter() - begun
+    return rounds[1:]
 
 
 class Benchmark:

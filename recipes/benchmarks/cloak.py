@@ -14,8 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +28,9 @@ from faceshield.cloaking.perturbation import IdentityNoise
 from faceshield.cloaking.photo import cloak_one
 from faceshield.cloaking.run import cloak
 from faceshield.core.store import sha256
-from faceshield.imaging.photo import load
+from faceshield.imaging.photo import decode, load
 from faceshield.noise import vault
-from faceshield.reports.benchmark import Benchmark
+from faceshield.reports.benchmark import Benchmark, in_turn
 from faceshield.training.runtime import Runtime
 
 SIZE = (4000, 3000)
@@ -46,18 +44,6 @@ def portrait(path: Path) -> None:
     canvas.paste(scene, (800, 300))
     grainy = np.clip(np.asarray(canvas) + grain, 0, 255).astype(np.uint8)
     Image.fromarray(grainy).save(path, quality=92)
-
-
-def in_turn(jobs: dict[str, Callable[[], object]], runs: int) -> list[dict[str, float]]:
-    """Seconds of each job in each of ``runs`` rounds, one after the other, after a round that is not counted."""
-    rounds: list[dict[str, float]] = []
-    for _ in range(runs + 1):
-        rounds.append({})
-        for name, job in jobs.items():
-            begun = time.perf_counter()
-            job()
-            rounds[-1][name] = time.perf_counter() - begun
-    return rounds[1:]
 
 
 def speed(folder: Path, runs: int) -> dict[str, float]:
@@ -79,9 +65,9 @@ def speed(folder: Path, runs: int) -> dict[str, float]:
 
     def ours() -> None:
         (folder / "again" / "photo.jpg").unlink(missing_ok=True)
-        cloak_one(
-            load(photo), sha256(photo), item, OutputNames(folder / "again"), IdentityNoise(identity), finder, options
-        )
+        data = photo.read_bytes()
+        names, noise = OutputNames(folder / "again"), IdentityNoise(identity)
+        cloak_one(decode(data, photo), sha256(data), item, names, noise, finder, options)
 
     rounds = in_turn({"pillow": pillow, "detection": lambda: finder.find(rgb, photo), "cloak": ours}, runs)
     medians = {f"seconds_{name}": statistics.median(times[name] for times in rounds) for name in rounds[0]}

@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from faceshield.cloaking.ensemble import AlignedCrops, FeatureSurrogate, build_ensemble, build_witnesses
 from faceshield.cloaking.options import Options
@@ -32,8 +32,8 @@ from faceshield.imaging.photo import load
 from faceshield.imaging.warp import from_rgb
 from faceshield.models.pretrained import PRETRAINED, SURROGATES
 from faceshield.noise.face_view import FaceView
-from faceshield.noise.mask import mask
-from faceshield.reports.benchmark import Benchmark
+from faceshield.noise.mask import FeatureLoss, mask
+from faceshield.reports.benchmark import Benchmark, in_turn
 from faceshield.training.runtime import Runtime
 
 EPSILON = 8 / 255
@@ -71,18 +71,25 @@ def main() -> None:
         raise UsageError(f"{choice.photos}: holds {len(views)} photos; give a folder of at least 2")
     ensemble = build_ensemble(SURROGATES, crops, runtime)
     judges = [*ensemble, *build_witnesses(ensemble, crops, runtime)]
-    seconds: dict[str, list[float]] = {name: [] for name in LOOPS}
-    measured: dict[str, list[dict[str, float]]] = {name: [] for name in LOOPS}
+    asked: dict[str, list[tuple[FaceView, list[FeatureLoss], Generator]]] = {name: [] for name in LOOPS}
+    made: dict[str, list[Tensor]] = {name: [] for name in LOOPS}
     for number, view in enumerate([views[0], *views]):  # the first is not counted
-        for name, loop in LOOPS.items():
+        for name in LOOPS:
             rng = generator("benchmark", number)
-            losses = [surrogate.feature_loss(view, rng) for surrogate in ensemble]
-            begun = time.perf_counter()
-            delta = loop(view, losses, rng)
-            if number:
-                seconds[name].append(time.perf_counter() - begun)
-                measured[name].append(measure(view, delta, judges, number - 1))
-    cells = [{"key": {"loop": name}, "seed": 0, "metrics": summarise(seconds[name], measured[name])} for name in LOOPS]
+            asked[name].append((view, [surrogate.feature_loss(view, rng) for surrogate in ensemble], rng))
+
+    def run(name: str) -> None:
+        made[name].append(LOOPS[name](*asked[name][len(made[name])]))
+
+    rounds = in_turn({name: partial(run, name) for name in LOOPS}, len(views))
+    cells = []
+    for name in LOOPS:
+        seconds = [times[name] for times in rounds]
+        measured = [
+            measure(view, delta, judges, own)
+            for own, (view, delta) in enumerate(zip(views, made[name][1:], strict=True))
+        ]
+        cells.append({"key": {"loop": name}, "seed": 0, "metrics": summarise(seconds, measured)})
     for cell in cells:
         print(cell)
     benchmark.write(

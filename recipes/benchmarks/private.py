@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,7 +32,7 @@ from faceshield.noise.identity import (
 )
 from faceshield.noise.surrogate import SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
-from faceshield.reports.benchmark import Benchmark
+from faceshield.reports.benchmark import Benchmark, in_turn
 from faceshield.training.runtime import Runtime
 
 TRIES, STEPS, BATCH = 4, 60, 24
@@ -59,21 +59,24 @@ def main() -> None:
         "before": lambda secret: fit_after_tries(crops, len(bank), forward, secret),
         "ours": lambda secret: make_private_noise(crops, bank, forward, bound_lightness(), Transforms(), secret),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in loops}
-    losses: dict[str, list[float]] = {name: [] for name in loops}
-    for number in range(choice.rounds + 1):  # the first is not counted
-        for name, loop in loops.items():
-            begun = time.perf_counter()
-            delta, chosen = loop(f"secret {number}")
-            if number:
-                seconds[name].append(time.perf_counter() - begun)
-                losses[name].append(measure_mean_loss(crops, delta, chosen, forward, Transforms(), "judged"))
+    made: dict[str, list[tuple[Tensor, int]]] = {name: [] for name in loops}
+
+    def run(name: str) -> None:
+        made[name].append(loops[name](f"secret {len(made[name])}"))
+
+    rounds = in_turn({name: partial(run, name) for name in loops}, choice.rounds)
+    losses = {
+        name: [
+            measure_mean_loss(crops, delta, chosen, forward, Transforms(), "judged") for delta, chosen in made[name][1:]
+        ]
+        for name in loops
+    }
     cells = [
         {
             "key": {"loop": name},
             "seed": 0,
             "metrics": {
-                "seconds": round(statistics.median(seconds[name]), 2),
+                "seconds": round(statistics.median(times[name] for times in rounds), 2),
                 "loss_mean": round(statistics.fmean(losses[name]), 3),
             },
         }

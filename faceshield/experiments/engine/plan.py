@@ -74,8 +74,8 @@ def _keep_decisive(key: Key, settings: dict[str, Any]) -> dict[str, Any]:
     """``settings`` without those that do not affect a cell of this ``key``.
 
     These are the entries of ``generate`` ("NOISE FORM" → settings) for other noises than the cell's, or those that it
-    joins by "+", and ``trained`` where the cell
-    uses the shipped extractor. A finished cell thus stays valid when another noise's or extractor's settings change.
+    joins by "+", and ``trained`` where the cell uses the shipped extractor. A finished cell thus stays valid when
+    another noise's or extractor's settings change.
     """
     if key.get("extractor", "resnet29") == "resnet29":
         settings = {name: value for name, value in settings.items() if name != "trained"}

@@ -22,7 +22,7 @@ from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.experiments.faces.bank import VIEWS, BankSettings, Channels, ViewName, make_bank, read_source
 from faceshield.models import weights
-from faceshield.noise.base import add_rounded
+from faceshield.noise.base import Forward, add_rounded
 from faceshield.noise.identity import bound_lightness, choose_class, correlation, make_private_noise
 from faceshield.noise.surrogate import BANK, SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
@@ -220,7 +220,8 @@ def _load_or_fit(
     path = context.cache_path(f"tailored-{digest[:16]}.safetensors")
 
     def make() -> Tensors:
-        delta = fit(photos, bank, secret, view, steps, context)
+        ensemble = load_ensemble(SURROGATES, runtime.prepare, len(bank))
+        delta = fit(photos, bank, ensemble, secret, view, steps, context)
         return {"delta": delta}, {"secret": secret, "photos": len(photos)}
 
     return load_or_make_tensors(path, make, runtime.ranks)[0]["delta"]
@@ -233,13 +234,12 @@ def require_steps(settings: CloakedSettings) -> int:
     return settings.steps
 
 
-def fit(photos: Tensor, bank: Tensor, secret: str, view: Transforms, steps: int, context: Context) -> Tensor:
+def fit(
+    photos: Tensor, bank: Tensor, ensemble: Forward, secret: str, view: Transforms, steps: int, context: Context
+) -> Tensor:
     """A private noise (3, S, S) fitted to ``photos`` as the command does it."""
-    runtime = context.runtime
-    ensemble = load_ensemble(SURROGATES, runtime.prepare, len(bank))
-    delta, _ = make_private_noise(
-        photos.to(runtime.device), bank, ensemble, bound_lightness(), view, secret, steps=steps
-    )  # fmt: skip
+    own = photos.to(context.runtime.device)
+    delta, _ = make_private_noise(own, bank, ensemble, bound_lightness(), view, secret, steps=steps)
     return delta.cpu()
 
 

@@ -29,8 +29,8 @@ from faceshield.models import weights
 from faceshield.models.resnet import resnet18
 from faceshield.noise.file import digest_data
 from faceshield.noise.mix import add
-from faceshield.noise.registry import TRAINED, build_method, parse_entry
-from faceshield.noise.surrogate import BANK, SURROGATES, load_bank
+from faceshield.noise.registry import TRAINED, build_method, check_entries, parse_entry
+from faceshield.noise.surrogate import BANK, SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import PlainCrop, Transforms
 from faceshield.training.generate import train_surrogate
 from faceshield.training.learner import learner
@@ -61,14 +61,8 @@ class MadeSettings(CropsSettings):
     @field_validator("generate")
     @classmethod
     def _known_methods(cls, generate: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Raise ValueError for an entry that names no method and form, or has a setting that the method lacks."""
-        for entry, options in generate.items():
-            try:
-                name, form = parse_entry(entry)
-                build_method(name, form, **options)
-            except UsageError as error:
-                raise ValueError(f"{entry}: {error}") from None
-        return generate
+        """Raise ValueError as :func:`~faceshield.noise.registry.check_entries`."""
+        return check_entries(generate)
 
     def find_form(self, name: str) -> Form:
         """The form in which the recipe makes a method's noise. Raises UsageError where ``generate`` has none or two."""
@@ -94,12 +88,12 @@ def load_or_make(name: str, own: Examples, seed: int, settings: MadeSettings, co
     photos, noise_cpu_seconds_per_1000 (the processor's, whatever else it does) and noise_peak_mb; the training of a
     network that a method wants is part of its cost.
     """
-    most = None
-    if name != TAILORED:
-        most = load_or_make(TAILORED, own, seed, settings, context).provenance["delta_e_mean"]
     path = context.cache_path(f"worn-{_digest(name, own, seed, settings, context)[:16]}.safetensors")
 
     def make() -> Tensors:
+        most = None
+        if name != TAILORED:
+            most = load_or_make(TAILORED, own, seed, settings, context).provenance["delta_e_mean"]
         context.say(f"  making {name}, seed {seed}")
         begun, worked = time.perf_counter(), time.process_time()
         made, peak = measure_peak(lambda: _make(name, own, seed, settings, context))
@@ -142,8 +136,9 @@ def _make(name: str, own: Examples, seed: int, settings: MadeSettings, context: 
 def _make_tailored(own: Examples, seed: int, settings: MadeSettings, context: Context) -> Noise:
     """What the command makes for each person, from the secrets of the other face recipes."""
     bank = load_bank()
+    ensemble = load_ensemble(SURROGATES, context.runtime.prepare, len(bank.delta))
     each = [
-        fit(own.images[own.labels == label][:PHOTOS], bank.delta, f"{seed}-{name}", Transforms(),
+        fit(own.images[own.labels == label][:PHOTOS], bank.delta, ensemble, f"{seed}-{name}", Transforms(),
             require_steps(settings), context)
         for label, name in enumerate(own.classes)
     ]  # fmt: skip

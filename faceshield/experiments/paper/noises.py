@@ -11,7 +11,6 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from faceshield.core.cache import digest_json, load_or_make
-from faceshield.core.errors import UsageError
 from faceshield.core.memory import measure_peak
 from faceshield.core.plugins import name_all
 from faceshield.core.rng import derive_seed
@@ -28,7 +27,7 @@ from faceshield.noise.base import NoiseMethod
 from faceshield.noise.error_min import ErrorMin
 from faceshield.noise.file import digest_data, read_noise, write_noise
 from faceshield.noise.presets import Setting, find_preset
-from faceshield.noise.registry import GROUP, LEARNER_RATE, METHODS, TRAINED, build_method, parse_entry
+from faceshield.noise.registry import GROUP, LEARNER_RATE, METHODS, TRAINED, build_method, check_entries
 from faceshield.noise.targeted import Targeted, choose_epochs
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
@@ -81,14 +80,8 @@ class NoiseSettings(TrainingSettings):
     @field_validator("generate")
     @classmethod
     def _known_methods(cls, generate: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Raise ValueError for an entry that names no noise method or form, or has a setting that the method lacks."""
-        for entry, options in generate.items():
-            try:
-                name, form = parse_entry(entry)
-                build_method(name, form, **{**_SIZE.get(name, {}), **options})
-            except UsageError as error:
-                raise ValueError(f"{entry}: {error}") from None
-        return generate
+        """Raise ValueError as :func:`~faceshield.noise.registry.check_entries`."""
+        return check_entries(generate, **_SIZE)
 
 
 _SIZE = {"patch": {"patch": [8, 8]}}  # a patch needs a size to be checked; a cell's key gives the real one

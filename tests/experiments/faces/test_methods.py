@@ -51,7 +51,7 @@ def attacked(monkeypatch):
 def tailored(monkeypatch):
     """Private noises that take no time."""
 
-    def fit(photos, bank, secret, view, steps, context):
+    def fit(photos, bank, ensemble, secret, view, steps, context):
         assert len(photos) <= making.PHOTOS
         return torch.full((3, 128, 128), 3 / 255)
 
