@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from readme_methods import write_methods
 from readme_paper import ladder, mean, paper_scale
 from readme_today import answer_today
 
@@ -250,7 +251,11 @@ def _speed(result: dict[str, Any]) -> str:
     )
 
 
-DOCUMENTS: dict[str, Callable[[Path], str]] = {"docs/results.md": write_results, "README.md": answer_today}
+DOCUMENTS: dict[str, Callable[[Path], str]] = {
+    "docs/results.md": write_results,
+    "docs/methods.md": write_methods,
+    "README.md": answer_today,
+}
 
 
 def main() -> None:
