@@ -111,13 +111,25 @@ class Stage:
             _write(place / OPEN, f"{_read(place / OPEN)}\n{opened}")
 
     def put(self, say: Progress) -> None:
-        """Bring what is new to the store: outputs, then the accounts that name them."""
+        """Bring what is new to the store: outputs, then the accounts that name them.
+
+        Raises StoreError where somebody else has put a file in the place of an output since; the others are stored.
+        """
         found = self._list_outputs()
         new = [name for name, state in found.items() if self._stored.get(name) != state]
         outputs = [name for name in new if name not in _ACCOUNTS]
-        for done, name in enumerate(do_at_once(self._put_output, outputs), 1):
-            self._stored[name] = found[name]
+        taken: list[str] = []
+
+        def put_output(name: str) -> None:
+            if name not in self._stored and self._store.exists(self._out / name):
+                taken.append(name)
+            else:
+                self._store.put(self._mirror.place(self._out / name), self._out / name)
+
+        for done, name in enumerate(do_at_once(put_output, outputs), 1):
             say("storing", done, len(outputs))
+            if name not in taken:
+                self._stored[name] = found[name]
         for name in _ACCOUNTS:
             if name in new:
                 named = self._mirror.folder / "account" / name
@@ -127,6 +139,8 @@ class Stage:
             elif name in self._stored and name not in found:
                 self._store.remove(self._out / name)
                 del self._stored[name]
+        if taken:
+            raise StoreError(f"{self._out / taken[0]}: was put there while this run worked; --resume goes on beside it")
 
     def watch(self, say: Progress) -> Progress:
         """``say``, which also brings what is finished to the store from time to time."""
@@ -174,12 +188,6 @@ class Stage:
     def _fetch(self, address: Address, size: int) -> None:
         self._store.fetch(address, self._mirror.place(address), size)
 
-    def _put_output(self, name: str) -> None:
-        address = self._out / name
-        if name not in self._stored and self._store.exists(address):
-            raise StoreError(f"{address}: was put there while this run worked; move it, then --resume goes on")
-        self._store.put(self._mirror.place(address), address)
-
     def _list_outputs(self) -> dict[str, tuple[int, ...]]:
         """What tells a file from one that was written in its place later, by name below ``out``."""
         place = self._mirror.place(self._out)
@@ -204,8 +212,8 @@ def _refuse_addresses(photos: Sequence[Path | Address], out: Address) -> None:
 
 def _choose(folder: Address, there: Mapping[str, int]) -> dict[str, int]:
     """The pictures in ``there``, names below ``folder``, but hidden ones. Raises UsageError where one is not plain."""
-    shown = [name for name in there if not any(part.startswith(".") for part in name.split("/"))]
-    pictures = [name for name in shown if PurePosixPath(name).suffix.lower() in PICTURES]
+    named = [name for name in there if PurePosixPath(name).suffix.lower() in PICTURES]
+    pictures = [name for name in named if not any(part.strip(".") and part[0] == "." for part in name.split("/"))]
     for name in pictures:
         if not is_plain(name):
             raise UsageError(f"{folder}: holds {name!a}, which is no plain name; rename it, or name the others singly")
