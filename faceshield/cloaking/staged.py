@@ -194,7 +194,7 @@ class Stage:
         states: dict[str, tuple[int, ...]] = {}
         for path in place.rglob("*"):
             name = path.relative_to(place).as_posix()
-            if name in _ACCOUNTS or path.suffix.lower() in PICTURES:
+            if path.is_file() and (name in _ACCOUNTS or path.suffix.lower() in PICTURES):
                 status = path.stat()
                 states[name] = (status.st_ino, status.st_mtime_ns, status.st_size)
         return states
