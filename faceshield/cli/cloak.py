@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from faceshield.cli.engine import open_engine, with_engine
 from faceshield.cli.places import Place
 from faceshield.cli.progress import Bars
+from faceshield.core.address import Address
 from faceshield.core.budget import parse_epsilon
 from faceshield.core.errors import UsageError
 
+if TYPE_CHECKING:
+    from faceshield.cloaking.report import CloakReport
+
 
 @click.command("cloak")
-@click.argument("photos", nargs=-1, required=True, type=Place())
-@click.option("-o", "--out", required=True, type=Place(), help="Folder for the cloaked photos.")
+@click.argument("photos", nargs=-1, required=True, type=Place(stores=True))
+@click.option("-o", "--out", required=True, type=Place(stores=True), help="Folder for the cloaked photos.")
 @click.option("--identity", default="me", show_default=True, help="Whose noise; made on first use, then reused.")
 @click.option("--epsilon", default="8/255", show_default=True, help="Largest change of any pixel value.")
 @click.option(
@@ -57,14 +62,19 @@ from faceshield.core.errors import UsageError
 @click.option("--jobs", default=0, help="Photos at a time; 0 is one per core, at most 4.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run in the same output folder.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option(
+    "--work", type=click.Path(path_type=Path),
+    help="Folder for the copies of photos at an s3:// address; they are deleted in the end.",
+)  # fmt: skip
 @with_engine
 def command(
-    photos: tuple[Path, ...],
-    out: Path,
+    photos: tuple[Path | Address, ...],
+    out: Path | Address,
     format_: Any,
     quality: str,
     epsilon: str,
     device: str,
+    work: Path | None,
     engine: str,
     address: str | None,
     **rest: Any,
@@ -73,19 +83,33 @@ def command(
 
     By default acts on recognisers trained on the cloaked photos, and only if few uncloaked photos of the person are in
     their training set; --against search acts on recognisers that compare photos instead. OUT/faceshield.json says
-    what happened to each photo.
+    what happened to each photo. PHOTOS and OUT may be s3:// addresses (docs/cluster.md).
     """
     with Bars() as bars:
         bars("starting", 0, 1)  # torch takes seconds to load
         from faceshield.cloaking.options import Options
-        from faceshield.cloaking.run import cloak
 
         options = Options(epsilon=parse_epsilon(epsilon), format=format_, quality=_parse_quality(quality), **rest)
         bars("starting", 1, 1)
         with open_engine(engine, address) as cluster:
-            report = cloak(photos, out, options, device=device, progress=bars, cluster=cluster)
+            report = _cloak(photos, out, options, work, device=device, progress=bars, cluster=cluster)
     _print_summary(report, out)
     click.get_current_context().exit(report.exit_code)
+
+
+def _cloak(
+    photos: Sequence[Path | Address], out: Path | Address, options: Any, work: Path | None, **how: Any
+) -> CloakReport:
+    """Cloak where the photos are, or in copies where they or ``out`` are in a store."""
+    from faceshield.cloaking.run import cloak
+    from faceshield.cloaking.staged import cloak_staged
+
+    paths = [each for each in photos if isinstance(each, Path)]
+    if isinstance(out, Address) or len(paths) < len(photos):
+        return cloak_staged(photos, out, options, work=work, **how)
+    if work is not None:
+        raise UsageError(f"work {str(work)!r} is for copies of photos at an address; leave it out")
+    return cloak(paths, out, options, **how)
 
 
 def _parse_quality(text: str) -> Literal["same"] | int:
@@ -97,7 +121,7 @@ def _parse_quality(text: str) -> Literal["same"] | int:
         raise UsageError(f"quality {text!r} is not a number; use 'same' or 1 to 100") from None
 
 
-def _print_summary(report: Any, out: Path) -> None:
+def _print_summary(report: Any, out: Path | Address) -> None:
     """Print what was cloaked, what was left unprotected and why, and the private facts that the files still hold."""
     from faceshield.models.pretrained import PRETRAINED
 

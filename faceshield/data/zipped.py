@@ -10,13 +10,10 @@ from threading import Lock
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from faceshield.core.errors import UsageError
+from faceshield.core.safe_names import is_safe
 from faceshield.data.pictures import LARGEST_FILE
 
 _UNIX = 3  # the system whose file modes a member's attributes hold
-_DEVICES = frozenset(
-    {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
-)
-"""What Windows opens instead of a file of this name, whatever its suffix."""
 
 
 class ZipTree:
@@ -61,8 +58,7 @@ class ZipTree:
 
     def _add(self, name: str, is_folder: bool) -> None:
         parts = name.removesuffix("/").split("/")
-        devices = _DEVICES.intersection(part.split(".")[0].rstrip().lower() for part in parts)
-        if "\\" in name or ":" in parts[0] or not {"", ".", ".."}.isdisjoint(parts) or devices:
+        if not is_safe("/".join(parts)):
             raise UsageError(f"{self._path}: member {name!r} has an unsafe name; do not use this archive")
         if any(part.startswith(".") or part == "__MACOSX" for part in parts):
             return
