@@ -20,7 +20,8 @@ from faceshield.training.adversarial import Adversary
 
 Name = Literal[
     "none", "jpeg-90", "jpeg-75", "jpeg-50", "jpeg-10", "half-size", "blur", "grey", "recrop", "strong-augmentation",
-    "mixup", "cutmix", "adversarial-training", "ueraser", "staged-training", "projection", "d-vae", "bridge", "purify",
+    "mixup", "cutmix", "adversarial-training", "ueraser", "ueraser-lite", "staged-training", "projection", "d-vae",
+    "bridge", "purify",
 ]  # fmt: skip
 GROUP: Final = "faceshield.attacks"
 FAST = Adversary(Budget(8 / 255), alpha=10 / 255, steps=1)
@@ -42,6 +43,7 @@ COUNTERMEASURES: dict[str, Countermeasure] = {
     "cutmix": Countermeasure("CutMix", mix=cutmix),
     "adversarial-training": Countermeasure("adversarial training, one step, ε = 8/255", adversary=FAST),
     "ueraser": Countermeasure("UEraser: the hardest of 3 strong augmentations", adversary=HardestOf(POLICY)),
+    "ueraser-lite": Countermeasure("UEraser-lite: one such augmentation", adversary=HardestOf(POLICY, tries=1)),
     "staged-training": Countermeasure("staged training: shallow layers stop first", augment=STAGED, pace=slow_shallow),
     "projection": Countermeasure("orthogonal projection", undo=project_out),
     "d-vae": Countermeasure("D-VAE: what an autoencoder finds to be a class's noise is taken off", undo=disentangle),

@@ -25,7 +25,8 @@ SHARE = 0.5
 class HardestOf:
     """Of ``tries`` draws of ``augment`` each picture's own of largest loss: argmax over T of L(f(T(x)), y).
 
-    The paper draws 5; each costs a forward pass more a step.
+    The paper draws 5; each costs a forward pass more a step. One is its UEraser-lite, for trainings too short to learn
+    from the hardest of several.
     """
 
     augment: Augment

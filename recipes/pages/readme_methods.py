@@ -77,8 +77,13 @@ def _list_noises(board: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _write_counters(board: dict[str, Any]) -> list[str]:
     """What the slower counter-measures leave of a clean and of an unlearnable data set."""
-    names = ("none", "ueraser", "staged-training", "d-vae", "bridge")
-    titles = {"none": "plain training", "ueraser": "UEraser", "staged-training": "staged training"}
+    names = ("none", "ueraser", "ueraser-lite", "staged-training", "d-vae", "bridge")
+    titles = {
+        "none": "plain training",
+        "ueraser": "UEraser",
+        "ueraser-lite": "UEraser-lite",
+        "staged-training": "staged training",
+    }
     titles |= {"d-vae": "D-VAE", "bridge": "bridge from 10% of clean pairs"}
     rows = ({"noise": "none"}, {"noise": "error-min", "form": "class"})
     lines = [
