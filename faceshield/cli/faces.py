@@ -52,7 +52,7 @@ def align(
     click.echo(f"{source}: {index.kind}, {len(index)} photos of {len(set(index.people))} people", err=True)
     for note in index.notes:
         click.echo(f"  {note}", err=True)
-    with Bars() as bars, open_engine(engine, address) as cluster:
+    with Bars() as bars, open_engine(engine, address, jobs) as cluster:
         frame = Frame(int(size), margin)
         done = align_dataset(index, out, detector, frame, jobs=jobs, progress=bars, cluster=cluster)
     click.echo(f"{done.aligned} of {done.photos} photos are aligned")

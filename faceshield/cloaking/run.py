@@ -23,8 +23,8 @@ from faceshield.cloaking.prepare import list_notices, load_identity, make_identi
 from faceshield.cloaking.report import CloakReport, PhotoReport, describe_identity, hash_noise
 from faceshield.cloaking.strategy import STRATEGIES, Strategy
 from faceshield.cloaking.worker import Worker, build_worker, report_crash
-from faceshield.core.cluster import Cluster
 from faceshield.core.outputs import lock_folder, open_folder
+from faceshield.core.processes import Workers
 from faceshield.core.store import CLOAKED, write_json
 from faceshield.core.types import Progress
 from faceshield.models import facenet
@@ -41,7 +41,7 @@ def cloak(
     *,
     device: str = "cpu",
     progress: Progress | None = None,
-    cluster: Cluster | None = None,
+    cluster: Workers | None = None,
 ) -> CloakReport:
     """Cloak ``photos`` (files or folders) into the folder ``out`` and write ``out/faceshield.json``.
 
@@ -94,7 +94,7 @@ class _Job:
     journal: Journal
     opened: OpenPhotos
     say: Progress
-    cluster: Cluster | None
+    cluster: Workers | None
 
 
 def _plan(
@@ -103,7 +103,7 @@ def _plan(
     options: Options,
     device: str,
     progress: Progress | None,
-    cluster: Cluster | None,
+    cluster: Workers | None,
 ) -> _Job:
     """Refuse what cannot be done; writes nothing."""
     album = gather(photos, out)

@@ -21,8 +21,8 @@ from faceshield.cloaking.options import Options
 from faceshield.cloaking.report import CloakReport
 from faceshield.cloaking.run import cloak
 from faceshield.core.address import Address, is_plain
-from faceshield.core.cluster import Cluster
 from faceshield.core.errors import FaceshieldError, StoreError, UsageError
+from faceshield.core.processes import Processes, Workers
 from faceshield.core.remote import Store, do_at_once
 from faceshield.core.store import CLOAKED, write_bytes
 from faceshield.core.types import Progress
@@ -43,7 +43,7 @@ def cloak_staged(
     work: Path | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
-    cluster: Cluster | None = None,
+    cluster: Workers | None = None,
 ) -> CloakReport:
     """As :func:`cloaking.run.cloak`, with ``photos`` or ``out`` or both in a store.
 
@@ -55,7 +55,7 @@ def cloak_staged(
     if not isinstance(out, Address):
         raise UsageError(f"{out}: photos at an address come out at one; give -o an address, or copy them here before")
     _refuse_addresses(photos, out)
-    if cluster is not None and work is None:
+    if cluster is not None and not isinstance(cluster, Processes) and work is None:
         raise UsageError("engine 'ray' needs a folder for copies that all machines see; name it by --work")
     say = progress or (lambda stage, done, total: None)
     store = Store(out.scheme)

@@ -68,11 +68,7 @@ class Cluster:
         crashed: Callable[[Task], Answer],
         batch: int = BATCH,
     ) -> Iterator[Answer]:
-        """What a worker says of each task, in their order.
-
-        ``make_worker()`` is called once in each of Ray's processes, each of which has one core. ``crashed(task)``
-        answers for a task that ends every process it is given to. What a worker raises is raised here.
-        """
+        """See :class:`core.processes.Workers`."""
         ray = self._ray
         run = ray.remote(num_cpus=1, max_retries=_RETRIES)(_run_batch)
         job, maker = uuid.uuid4().hex, ray.put(make_worker)

@@ -5,9 +5,7 @@ A photo without a face, or one that cannot be read, is listed with its reason: n
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from faceshield.core.cluster import Cluster
 from faceshield.core.errors import PhotoError, UsageError
+from faceshield.core.processes import Processes, Workers
 from faceshield.core.store import read_json, write_bytes, write_json
 from faceshield.core.types import Face, Progress
 from faceshield.data.layouts import FaceIndex
@@ -33,7 +30,7 @@ REPORT = "align.json"
 NO_FACE = "no face was found"
 CRASH = "crashes the codec that reads it"
 QUALITY = 95  # of the JPEG crops, at full colour resolution
-_AT_ONCE = 8  # photos a process takes at a time
+_FEW = 8  # photos for which no process is started
 
 Points = NDArray[np.float32]
 
@@ -78,7 +75,7 @@ def align_dataset(
     *,
     jobs: int = 1,
     progress: Progress | None = None,
-    cluster: Cluster | None = None,
+    cluster: Workers | None = None,
 ) -> AlignReport:
     """Write the crop of each photo of ``index`` to ``out``/PERSON/NAME.jpg and an account of it all to align.json.
 
@@ -146,33 +143,13 @@ class _Worker:
 
 
 def _run_tasks(
-    tasks: list[Task], worker: Callable[[], _Worker], jobs: int, cluster: Cluster | None
+    tasks: list[Task], worker: Callable[[], _Worker], jobs: int, cluster: Workers | None
 ) -> Generator[str | None, None, None]:
     """What a worker says of each task, in their order."""
-    if cluster is not None:
-        yield from cluster.map(worker, tasks, lambda task: CRASH)
-        return
-    if jobs == 1 or len(tasks) <= _AT_ONCE:
+    if cluster is None and (jobs == 1 or len(tasks) <= _FEW):
         yield from map(worker(), tasks)
-        return
-    # processes are started afresh: one that is forked while torch computes may wait for ever
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (worker,))
-    try:
-        yield from pool.map(_run, tasks, chunksize=_AT_ONCE)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_own: dict[str, _Worker] = {}  # this process's worker, where it is one of several
-
-
-def _begin(worker: Callable[[], _Worker]) -> None:
-    torch.set_num_threads(1)
-    _own["worker"] = worker()
-
-
-def _run(task: Task) -> str | None:
-    return _own["worker"](task)
+    else:
+        yield from (cluster or Processes(jobs)).map(worker, tasks, lambda task: CRASH)
 
 
 def _choose_nearest(faces: list[Face], rgb: NDArray[np.uint8], known: Points | None) -> Face:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pytest
 
 from faceshield import Options, cloak
+from faceshield.core.processes import Processes
 
 
 class Elsewhere:
@@ -42,3 +44,16 @@ def test_a_photo_that_ends_its_process_is_a_failure(put, portrait, me, tmp_path)
     assert [photo.status for photo in report.photos] == ["failed", "cloaked"]
     assert "crashes the codec that reads it" in report.photos[0].reason
     assert not (tmp_path / "out/deadly.png").exists()
+
+
+@pytest.mark.slow
+def test_processes_of_this_machine_give_what_one_gives(put, portrait, me, hashes, tmp_path):
+    for number in range(6):
+        put(tmp_path / f"in/{number}.png", np.roll(portrait, number, axis=1))
+    (tmp_path / "in/6.png").write_bytes(b"no picture")
+    here = cloak(tmp_path / "in", tmp_path / "here", Options(fast=True))
+    there = cloak(tmp_path / "in", tmp_path / "there", Options(fast=True), cluster=Processes(2))
+    assert [photo.status for photo in here.photos] == [photo.status for photo in there.photos]
+    a, b = hashes(tmp_path / "here"), hashes(tmp_path / "there")
+    a.pop("faceshield.json"), b.pop("faceshield.json")
+    assert a == b

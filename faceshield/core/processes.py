@@ -1,0 +1,140 @@
+"""Work in several processes of this machine: workers that load their models once, results in order.
+
+A task that ends its process (a codec that crashes on a hostile file) is that task's failure: the processes are
+started anew, and the others' work goes on.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing.connection import wait
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+from faceshield.core.errors import UsageError
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+BATCH = 4  # tasks that a process takes at a time
+_AHEAD = 2  # batches that wait for each process
+
+
+class Workers(Protocol):
+    """What does tasks elsewhere: processes of this machine, or a cluster's."""
+
+    def map(
+        self,
+        make_worker: Callable[[], Callable[[Task], Answer]],
+        tasks: Sequence[Task],
+        crashed: Callable[[Task], Answer],
+    ) -> Iterator[Answer]:
+        """What a worker says of each task, in their order.
+
+        ``make_worker()`` is called once in each process, which has one core. ``crashed(task)`` answers for a task that
+        ends every process it is given to. What a worker raises is raised here.
+        """
+
+
+class Processes:
+    """:class:`Workers` on this machine, each with one core and a memory of its own.
+
+    They are started afresh, since one that is forked while torch computes may wait for ever. So a script that uses them
+    needs the usual ``if __name__ == "__main__":``.
+    """
+
+    def __init__(self, count: int = 0) -> None:
+        """``count`` processes; 0 for one per core. Raises UsageError for a negative count."""
+        if count < 0:
+            raise UsageError(f"{count} processes cannot do anything; use 1 or more, or 0 for one per core")
+        self._count = count or os.cpu_count() or 1
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """They end with each ``map``."""
+
+    def map(
+        self,
+        make_worker: Callable[[], Callable[[Task], Answer]],
+        tasks: Sequence[Task],
+        crashed: Callable[[Task], Answer],
+        batch: int = BATCH,
+    ) -> Iterator[Answer]:
+        """See :class:`Workers`; all that goes there and back is pickled."""
+        batches = [tasks[start : start + batch] for start in range(0, len(tasks), batch)]
+        pool = self._start(make_worker, len(batches))
+        done = 0
+        try:
+            while done < len(batches):
+                try:
+                    for answers in _answer(pool, batches[done:], _AHEAD * self._count):
+                        done += 1
+                        yield from answers
+                except BrokenProcessPool:
+                    pool.shutdown(cancel_futures=True)
+                    for task in batches[done]:  # one of them may have done it, or one of another batch
+                        yield self._do_alone(make_worker, task, crashed)
+                    done += 1
+                    pool = self._start(make_worker, len(batches) - done)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _start(self, make_worker: Callable[[], Callable[[Any], Any]], most: int) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(max(1, min(self._count, most)), context, _begin, (make_worker,))
+
+    def _do_alone(
+        self, make_worker: Callable[[], Callable[[Task], Answer]], task: Task, crashed: Callable[[Task], Answer]
+    ) -> Answer:
+        with self._start(make_worker, 1) as pool:
+            try:
+                answers: list[Answer] = pool.submit(_run, [task]).result()
+                return answers[0]
+            except BrokenProcessPool:
+                return crashed(task)
+
+
+def _answer(pool: ProcessPoolExecutor, batches: Sequence[Sequence[Any]], ahead: int) -> Iterator[list[Any]]:
+    """The answers to ``batches`` in their order, of which at most ``ahead`` are on their way."""
+    waiting = iter(batches)
+    running: list[Future[list[Any]]] = [pool.submit(_run, part) for part in islice(waiting, ahead)]
+    while running:
+        yield running.pop(0).result()
+        running += [pool.submit(_run, part) for part in islice(waiting, 1)]
+
+
+_own: dict[str, Callable[..., Any]] = {}  # in a process of ours: what makes its worker, and the worker once it is made
+
+
+def _begin(make_worker: Callable[[], Callable[[Any], Any]]) -> None:
+    """In a new process: it is told by its parent when to end, and ends with it however that dies."""
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _own["make"] = make_worker
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _run(tasks: Sequence[Any]) -> list[Any]:
+    if "worker" not in _own:  # here, so that what making it raises reaches the caller
+        _own["worker"] = _own["make"]()
+    return [_own["worker"](task) for task in tasks]
