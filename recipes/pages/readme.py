@@ -10,6 +10,7 @@ from typing import Any
 from readme_methods import write_methods
 from readme_paper import ladder, mean, paper_scale
 from readme_today import answer_today
+from readme_trained import write_alone, write_undone, write_washed
 
 from faceshield.core.store import read_json
 from faceshield.models.pretrained import JUDGE, PRETRAINED
@@ -61,14 +62,14 @@ def write_results(results: Path = RESULTS) -> str:
         "",
         "Left out: no noise can do more; everybody else is recognised less too, for fewer faces are learned from.",
         "",
-        *_write_alone(read_json(results / "faces" / "alone.mini.json")),
+        *write_alone(read_json(results / "faces" / "alone.mini.json")),
         f"Measured on: {selfie['device']}. Chance is {mean(selfie, {'noise': 'none'}, 'chance'):.1%} and"
         f" {mean(crops, {'noise': 'none'}, 'chance'):.1%}.",
         "",
         "## What a collector can do",
         "",
-        *_write_undone(read_json(results / "faces" / "undone.mini.json")),
-        *_write_washed(read_json(results / "faces" / "battery.mini.json")),
+        *write_undone(read_json(results / "faces" / "undone.mini.json")),
+        *write_washed(read_json(results / "faces" / "battery.mini.json"), results),
         "",
         "## Face search",
         "",
@@ -122,75 +123,6 @@ def _people(result: dict[str, Any]) -> str:
             shares.append([rows[person][person] / sum(rows[person]) for person in last])
     text = ", ".join(f"{statistics.fmean(runs):.1%}" for runs in zip(*shares, strict=True))
     return f"Person by person, with a private noise: {text}. **It does not hold equally well on everybody.**"
-
-
-def _write_alone(result: dict[str, Any]) -> list[str]:
-    cells = [cell for cell in result["cells"] if cell["key"]["noise"] == "tailored"]
-    if not cells:
-        return []
-    noisy = [cell["metrics"] for cell in cells]
-    final = [metrics["protected_accuracy"] for metrics in noisy]
-    people, seeds = {cell["key"]["person"] for cell in cells}, {cell["seed"] for cell in cells}
-    text = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds, another noise in each"
-    return [
-        f"**Alone it holds less.** With each of {len(people)} people the only one to wear a noise, and a longer"
-        f" training (`recipes/faces/alone.yaml`, {text}), {statistics.fmean(final):.1%} of their clean crops are"
-        f" recognised ({min(final):.1%} to {max(final):.1%}), at the best epoch"
-        f" {statistics.fmean(metrics['protected_accuracy_peak'] for metrics in noisy):.1%}; without a noise"
-        f" {mean(result, {'noise': 'none'}, 'protected_accuracy'):.1%}.",
-        "",
-    ]
-
-
-def _write_undone(result: dict[str, Any]) -> list[str]:
-    """What uncloaked photos among the cloaked ones teach."""
-    left = {cell["key"]["percent"]: cell["metrics"] for cell in result["cells"] if cell["key"]["noise"] == "tailored"}
-    text = ", ".join(
-        f"{100 - percent}%: {left[percent]['protected_accuracy']:.1%}" for percent in sorted(left, reverse=True)
-    )
-    return [
-        "**Uncloaked photos undo it.** Recognised by the share of the six people's training crops without a noise"
-        f" (`recipes/faces/undone.yaml`, one seed): {text}.",
-        "",
-    ] * bool(left)
-
-
-_WASHED = {
-    "none": "trains as usual",
-    "jpeg-75": "saves the photos as JPEG 75",
-    "half-size": "halves their size",
-    "recrop": "cuts faces out otherwise",
-    "strong-augmentation": "augments strongly",
-    "grey": "trains and tests without colour",
-    "purify": "trains a purifier on pairs made with this tool",
-    "adversarial-training": "trains adversarially",
-}
-
-
-def _write_washed(result: dict[str, Any]) -> list[str]:
-    """What a collector's counter-measures win back of people with a private noise."""
-    lines = ["| the collector | recognised in clean crops | at the best epoch |", "|---|---|---|"]
-    for name, text in _WASHED.items():
-        key = {"noise": "tailored", "attacker": "scratch", "countermeasure": name}
-        final, peak = (read_values(result, key, metric) for metric in ("protected_accuracy", "protected_accuracy_peak"))
-        if not final:
-            continue
-        seeds = f" (mean of {len(final)} seeds)" if len(final) > 1 else ""
-        lines.append(f"| {text} | {statistics.fmean(final):.1%}{seeds} | {statistics.fmean(peak):.1%} |")
-    for attacker, text in (
-        ("frozen-resnet29", "takes a ready-made recogniser, which compares"),
-        ("fine-tuned-resnet29", "trains a ready-made recogniser further, all layers"),
-    ):
-        key = {"noise": "tailored", "attacker": attacker, "countermeasure": "none"}
-        if read_values(result, key, "protected_accuracy"):
-            lines.append(f"| {text} | {mean(result, key, 'protected_accuracy'):.1%} | – |")
-    clean = mean(result, {"noise": "none", "attacker": "scratch", "countermeasure": "none"}, "protected_accuracy")
-    return [
-        "What a collector can do about a private noise, on the same crops (`recipes/faces/battery.yaml`, one seed"
-        f" unless said; without noise {clean:.1%} are recognised):",
-        "",
-        *lines,
-    ]
 
 
 _SEARCHES = {
