@@ -166,7 +166,27 @@ def _write_searched(result: dict[str, Any]) -> list[str]:
         f"|---|{'---|' * len(_SEARCHES)}",
         *(f"| {PRETRAINED[name].title} | {_format_shares(found)} |" for name, found in shares.items()),
         f"| mean | {_format_shares(over)} |",
+        *_write_both(result),
     ]
+
+
+def _write_both(result: dict[str, Any]) -> list[str]:
+    """What the noise costs the mask where both share one ε, seed by seed on the same photos."""
+    found = {
+        noise: {
+            (cell["key"]["recogniser"], cell["seed"]): cell["metrics"]["rank1"]
+            for cell in result["cells"]
+            if {"noise": noise, "query": "clean", "gallery": "cloaked", "countermeasure": "none"}.items()
+            <= cell["key"].items()
+        }
+        for noise in ("both", "shipped")
+    }
+    rows = [
+        f"{PRETRAINED[name].title} {found['both'][name, seed]:.1%} ({found['shipped'][name, seed]:.1%})"
+        for name, seed in sorted(found["both"])
+        if (name, seed) in found["shipped"]
+    ]
+    return ["", f"**`--against both` hides less.** With the mask alone in brackets, same photos: {', '.join(rows)}."]
 
 
 def _format_shares(found: Sequence[tuple[float, ...]]) -> str:

@@ -25,7 +25,9 @@ _COSTS = {"scale": ".2f", "delta_e_mean": ".2f", "noise_cpu_seconds_per_1000": "
 def write_methods(results: Path) -> str:
     """The tables of docs/methods.md, in Markdown."""
     board, faces = (read_json(results / "methods" / f"{name}.mini.json") for name in ("leaderboard", "faces"))
-    return "\n".join([*_write_board(board), "", *_write_counters(board), "", *write_faces(faces)])
+    return "\n".join(
+        [*_write_board(board), "", _write_linear(results), "", *_write_counters(board), "", *write_faces(faces)]
+    )
 
 
 def _write_board(board: dict[str, Any]) -> list[str]:
@@ -52,6 +54,17 @@ def _write_board(board: dict[str, Any]) -> list[str]:
         form = {"class": ", one a class", "sample": ", one a picture"}.get(words.get("form", ""), "")
         lines.append(f"| {NAMES[words['noise']]}{form} | {' | '.join(cells)} |")
     return lines
+
+
+def _write_linear(results: Path) -> str:
+    """What the two cheapest take at their defaults; the leaderboard fits PIL for longer to its few pictures."""
+    timed = read_json(results / "benchmarks" / "linear.mini.json")
+    pil, lsp = (read_values(timed, {"method": name}, "seconds")[0] for name in ("pil", "lsp"))
+    count = timed["cells"][0]["key"]["pictures"]
+    return (
+        f"At their defaults PIL takes {pil:.0f} s for {count} pictures and LSP {lsp:.1f} s"
+        f" (`recipes/benchmarks/linear.py`, {timed['device']})."
+    )
 
 
 def _beside(board: dict[str, Any], key: dict[str, Any]) -> str:
