@@ -59,8 +59,8 @@ def _write_board(board: dict[str, Any]) -> list[str]:
 def _write_linear(results: Path) -> str:
     """What the two cheapest take at their defaults; the leaderboard fits PIL for longer to its few pictures."""
     timed = read_json(results / "benchmarks" / "linear.mini.json")
-    pil, lsp = (read_values(timed, {"method": name}, "seconds")[0] for name in ("pil", "lsp"))
     count = timed["cells"][0]["key"]["pictures"]
+    pil, lsp = (mean(timed, {"method": name, "pictures": count}, "seconds") for name in ("pil", "lsp"))
     return (
         f"At their defaults PIL takes {pil:.0f} s for {count} pictures and LSP {lsp:.1f} s"
         f" (`recipes/benchmarks/linear.py`, {timed['device']})."
