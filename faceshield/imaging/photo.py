@@ -181,8 +181,7 @@ def _refuse_unfit(photo: Photo, pixels: NDArray[Any]) -> None:
             f"pixels must be {photo.pixels.shape} {photo.pixels.dtype} like the photo's, "
             f"but got {pixels.shape} {pixels.dtype}"
         )
-    first = pixels[..., 0]
-    if photo.grey and not all(np.array_equal(first, pixels[..., other]) for other in (1, 2)):
+    if photo.grey and not raster.is_grey(pixels):
         raise ValueError("the photo is grey, so the three planes of its new pixels must be equal")
 
 

@@ -97,6 +97,11 @@ def split(array: NDArray[Any], changes: list[str] | None = None) -> Raster:
     return Raster(pixels, alpha, colours == 1, changes or [])
 
 
+def is_grey(pixels: NDArray[Any]) -> bool:
+    """Whether the three planes of ``pixels`` (H, W, 3) are equal."""
+    return all(np.array_equal(pixels[..., 0], pixels[..., other]) for other in (1, 2))
+
+
 def join(pixels: NDArray[Any], alpha: NDArray[Any] | None, grey: bool) -> NDArray[Any]:
     """The inverse of :func:`split`: (H, W) for grey, else (H, W, 2–4)."""
     if alpha is not None:
