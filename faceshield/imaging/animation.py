@@ -12,7 +12,6 @@ from faceshield.core.types import Photo
 from faceshield.imaging import containers, formats, raster
 from faceshield.imaging import metadata as exif_rules
 from faceshield.imaging.opening import MAX_PIXELS, refuse_undecodable
-from faceshield.imaging.orientation import turn_upright
 
 MAX_FRAMES = 10_000
 MAX_FRAME_PIXELS = 4096 * 2160  # cinema's 4K: a decoder keeps two pictures, and three decoders run at once in the check
@@ -55,13 +54,11 @@ class Animation:
             with refuse_undecodable(self.path):
                 picture = picture or formats.open_picture(self.data, self.format)
                 picture.seek(number)
-                planes = raster.from_picture(picture, self.data)
+                planes = raster.from_picture(picture, self.data, self.orientation)
                 lasts = float(picture.info.get("duration") or 0)
-                pixels = turn_upright(planes.pixels, self.orientation)
-                alpha = None if planes.alpha is None else turn_upright(planes.alpha, self.orientation)
             # a palette of greys is colour to the decoder
-            grey = planes.grey or (self.format == "GIF" and raster.is_grey(pixels))
-            photo = Photo(pixels, self.path, self.format, grey, alpha, orientation=self.orientation)
+            grey = planes.grey or (self.format == "GIF" and raster.is_grey(planes.pixels))
+            photo = Photo(planes.pixels, self.path, self.format, grey, planes.alpha, orientation=self.orientation)
             yield photo, lasts
 
 

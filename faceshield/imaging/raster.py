@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from faceshield.core.errors import PhotoError
 from faceshield.imaging import ifd, window
+from faceshield.imaging.orientation import turn_upright
 
 _UNUSUAL_DEEP = "holds 16-bit pixels of an unusual kind; save it as a 16-bit PNG or an 8-bit picture first"
 _BAND = 30_000  # pixels: less than the 128 KB from which allocators ask the system for fresh memory each time
@@ -35,21 +36,32 @@ class Raster:
     changes: list[str] = field(default_factory=list)
 
 
-def from_picture(picture: ImageFile.ImageFile, data: bytes) -> Raster:
-    """The planes of a picture that was opened from ``data``, in the orientation in which it is decoded.
+def from_picture(picture: ImageFile.ImageFile, data: bytes, orientation: int = 1) -> Raster:
+    """The planes of a picture that was opened from ``data``, turned upright as EXIF's ``orientation`` says.
 
     Raises PhotoError for pixels that are neither 8- nor 16-bit colours, and what the decoder raises for damage.
     """
     if _is_large(picture):
-        pixels = window.decode(picture, data)
+        pixels = window.decode(picture, data, orientation)
         if pixels is not None:
-            return Raster(pixels)
+            return Raster(pixels, grey=picture.mode == "L")
     # decoding also where OpenCV does it again: OpenCV accepts cut-off files, Pillow does not
     picture.load()
     if _is_deep(picture, data):
-        return _read_deep(data, picture)
+        return _turn(_read_deep(data, picture), orientation)
+    # Pillow turns 8-bit TIFF pictures upright by itself
+    return _turn(_read_plain(picture), 1 if picture.format == "TIFF" else orientation)
+
+
+def _turn(planes: Raster, orientation: int) -> Raster:
+    alpha = None if planes.alpha is None else turn_upright(planes.alpha, orientation)
+    return replace(planes, pixels=turn_upright(planes.pixels, orientation), alpha=alpha)
+
+
+def _read_plain(picture: Image.Image) -> Raster:
+    """The planes of a decoded picture of 8 bits a colour or less."""
     changes = []
-    shown: Image.Image = picture
+    shown = picture
     see_through = "transparency" in picture.info
     if picture.mode == "1":
         shown = picture.convert("LA" if see_through else "L")
@@ -72,7 +84,7 @@ def from_picture(picture: ImageFile.ImageFile, data: bytes) -> Raster:
 
 def _is_large(picture: ImageFile.ImageFile) -> bool:
     width, height = picture.size
-    jpeg = isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.mode == "RGB"
+    jpeg = isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.mode in ("RGB", "L")
     return jpeg and width * height >= window.LARGE
 
 

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 from faceshield.core.errors import PhotoError
-from faceshield.imaging import encoders, window
+from faceshield.imaging import encoders, raster, window
+from faceshield.imaging import photo as photo_module
+from faceshield.imaging.orientation import turn_back, turn_upright, view_back, view_upright
 from faceshield.imaging.photo import decode, encode
 
 STEPS = [[16 + n // 4 for n in range(64)], [20 + n for n in range(64)]]
@@ -95,16 +97,43 @@ def test_rows_behind_the_codec_are_given_back(scene, monkeypatch):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("progressive", [False, True])
-def test_photos_are_as_without_it(scene, orientation, progressive, tmp_path, monkeypatch):
+@pytest.mark.parametrize("grey", [False, True])
+def test_photos_are_as_without_it(scene, orientation, progressive, grey, tmp_path, monkeypatch):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = saved(scene[300:1000], quality=80, exif=exif.tobytes(), progressive=progressive)
+    shown = scene[300:1000, :, 1] if grey else scene[300:1000]
+    data = saved(shown, quality=80, exif=exif.tobytes(), progressive=progressive)
+    assert decode(data, tmp_path / "a.jpg").grey is grey
     seen = []
     for large in (window.LARGE, 10**9):
         monkeypatch.setattr(window, "LARGE", large)
         photo = decode(data, tmp_path / "a.jpg")
         seen.append((photo.pixels.tobytes(), encode(photo, photo.pixels).data))
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_view_is_turned_as_a_copy_is(orientation):
+    numbered = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    assert np.array_equal(view_upright(numbered, orientation), turn_upright(numbered, orientation))
+    assert np.array_equal(view_back(numbered, orientation), turn_back(numbered, orientation))
+    assert np.shares_memory(view_back(numbered, orientation), numbered)
+
+
+def test_a_turned_photo_is_never_copied_whole(scene, tmp_path, monkeypatch):
+    """Neither where it is turned upright nor where it is turned back."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(scene, quality=80, exif=exif.tobytes())
+    turned = []
+    turn = window.turn_upright
+    monkeypatch.setattr(window, "turn_upright", lambda rows, by: turned.append(len(rows)) or turn(rows, by))
+    monkeypatch.setattr(photo_module, "turn_back", None)
+    monkeypatch.setattr(raster, "turn_upright", None)
+    photo = decode(data, tmp_path / "a.jpg")
+    assert photo.pixels.shape == (1003, 1801, 3)
+    assert max(turned) < 100
+    encode(photo, photo.pixels)
 
 
 def test_a_large_photo_that_is_cut_off_is_refused(scene, tmp_path):
