@@ -2,7 +2,8 @@
 
     python recipes/reliability/panorama.py [--megapixels 200] [--kind plain|turned|grey|progressive|png]
 
-``turned``: its EXIF says that it was taken with the camera on its side. Its cell is panorama-turned, and so on. The command runs as it is, in a process of its own. ``base_mb`` is the peak of the same command over a photo of 0.06
+``turned``: its EXIF says that it was taken with the camera on its side. Its cell is panorama-turned, and so on.
+The command runs as it is, in a process of its own. ``base_mb`` is the peak of the same command over a photo of 0.06
 megapixels: Python, PyTorch and the networks.
 """
 
@@ -27,7 +28,7 @@ KINDS = ("plain", "turned", "grey", "progressive", "png")
 
 
 def paint(path: Path, megapixels: float, kind: str) -> None:
-    """A JPEG, or a PNG, twice as wide as high: a still life again and again, and a portrait of 1,000 pixels and more."""
+    """A picture twice as wide as high: a still life again and again, and a portrait of 1,000 pixels and more."""
     height = round((megapixels * 1e6 / 2) ** 0.5)
     tile = skimage.data.coffee()
     rows, columns = -(-height // tile.shape[0]), -(-2 * height // tile.shape[1])
