@@ -18,6 +18,8 @@ from faceshield.imaging.orientation import turn_upright
 _UNUSUAL_DEEP = "holds 16-bit pixels of an unusual kind; save it as a 16-bit PNG or an 8-bit picture first"
 _BAND = 30_000  # pixels: less than the 128 KB from which allocators ask the system for fresh memory each time
 
+_ROWS = 256
+
 
 @dataclass(frozen=True)
 class Raster:
@@ -110,8 +112,9 @@ def split(array: NDArray[Any], changes: list[str] | None = None) -> Raster:
 
 
 def is_grey(pixels: NDArray[Any]) -> bool:
-    """Whether the three planes of ``pixels`` (H, W, 3) are equal."""
-    return all(np.array_equal(pixels[..., 0], pixels[..., other]) for other in (1, 2))
+    """Whether the three planes of ``pixels`` (H, W, 3) are equal, looked at in bands: numpy notes a byte for each."""
+    bands = (pixels[top : top + _ROWS] for top in range(0, len(pixels), _ROWS))
+    return all(np.array_equal(band[..., 0], band[..., other]) for band in bands for other in (1, 2))
 
 
 def join(pixels: NDArray[Any], alpha: NDArray[Any] | None, grey: bool) -> NDArray[Any]:

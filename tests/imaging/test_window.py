@@ -112,6 +112,14 @@ def test_photos_are_as_without_it(scene, orientation, progressive, grey, tmp_pat
     assert seen[0] == seen[1]
 
 
+@pytest.mark.parametrize("place", [(0, 0, 1), (255, 1, 2), (256, 0, 0), (600, 2, 1)])
+def test_one_pixel_of_colour_makes_a_picture_no_grey_one(place):
+    pixels = np.zeros((601, 3, 3), np.uint8)
+    assert raster.is_grey(pixels)
+    pixels[place] = 1
+    assert not raster.is_grey(pixels)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_view_is_turned_as_a_copy_is(orientation):
     numbered = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
