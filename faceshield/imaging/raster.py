@@ -43,7 +43,7 @@ def from_picture(picture: ImageFile.ImageFile, data: bytes, orientation: int = 1
 
     Raises PhotoError for pixels that are neither 8- nor 16-bit colours, and what the decoder raises for damage.
     """
-    if _is_large(picture):
+    if _is_large(picture, data):
         pixels = window.decode(picture, data, orientation)
         if pixels is not None:
             return Raster(pixels, grey=picture.mode == "L")
@@ -84,10 +84,13 @@ def _read_plain(picture: Image.Image) -> Raster:
     return split(_array(shown), changes)
 
 
-def _is_large(picture: ImageFile.ImageFile) -> bool:
+def _is_large(picture: ImageFile.ImageFile, data: bytes) -> bool:
     width, height = picture.size
     jpeg = isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.mode in ("RGB", "L")
-    return jpeg and width * height >= window.LARGE
+    info = picture.info
+    in_order = "transparency" not in info and not info.get("interlace") and not getattr(picture, "is_animated", False)
+    png = picture.format == "PNG" and picture.mode == "RGB" and in_order and not _is_deep(picture, data)
+    return (jpeg or png) and width * height >= window.LARGE
 
 
 def _array(picture: Image.Image) -> NDArray[np.uint8]:

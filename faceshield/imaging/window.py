@@ -1,4 +1,6 @@
-"""A large JPEG between Pillow's picture, four bytes a pixel, and an array of three, without both in memory.
+"""A large picture between Pillow's, four bytes a pixel, and an array of three, without both in memory.
+
+A JPEG on both ways, a PNG where it is read.
 
 A panorama of 200 megapixels takes 600 MB as an array and 800 as Pillow holds it. Here Pillow's picture lies in memory
 that it is lent: what lies behind the codec is given back to the system, and what lies before it is not yet written.
@@ -18,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, PngImagePlugin
 
 from faceshield.core.memory import give_back
 from faceshield.imaging.containers import read_jpeg_segments
@@ -81,9 +83,9 @@ class _Sink(io.BytesIO):
 
 
 def decode(picture: ImageFile.ImageFile, data: bytes, orientation: int = 1) -> NDArray[np.uint8] | None:
-    """The pixels (H, W, 3) of ``picture``, a JPEG of mode RGB or L opened from ``data`` and not decoded yet.
+    """The pixels (H, W, 3) of ``picture``, a JPEG of mode RGB or L, or a PNG of mode RGB, opened from ``data``.
 
-    They are turned upright as EXIF's ``orientation`` says.
+    Nothing of it is decoded yet. They are turned upright as EXIF's ``orientation`` says.
     None, with ``picture`` decoded, where Pillow has not used the memory that it was lent. Raises what Pillow raises.
     """
     give_back()
@@ -112,6 +114,8 @@ def decode(picture: ImageFile.ImageFile, data: bytes, orientation: int = 1) -> N
         take(stop)
 
     picture.fp = _Source(data, take_finished)
+    if isinstance(picture, PngImagePlugin.PngImageFile) and picture.png is not None:
+        picture.png.fp = picture.fp  # it reads the chunks
     picture.im = window.picture.im
     picture.load()
     if picture.im is not window.picture.im:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from functools import partial
 
+import cv2
 import numpy as np
 import pytest
+from photo_samples import chunk
 from PIL import Image, JpegImagePlugin
 
 from faceshield.core.errors import PhotoError
@@ -110,6 +114,48 @@ def test_photos_are_as_without_it(scene, orientation, progressive, grey, tmp_pat
         photo = decode(data, tmp_path / "a.jpg")
         seen.append((photo.pixels.tobytes(), encode(photo, photo.pixels).data))
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("kind", ["plain", "one chunk", "interlaced", "see-through", "alpha", "cut off", "damaged"])
+def test_a_png_is_as_without_it(scene, kind, tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    shown = np.dstack([scene, scene[..., :1]]) if kind == "alpha" else scene
+    data = cv2.imencode(".png", shown)[1].tobytes() if kind == "one chunk" else with_png(shown, exif, kind)
+    data = data[: len(data) // 2] if kind == "cut off" else data
+    if kind == "damaged":
+        data = data[:200_000] + bytes(64) + data[200_064:]
+    seen, passed = [], []
+    through = window.decode
+    monkeypatch.setattr(window, "decode", lambda *given: passed.append(through(*given)) or passed[-1])
+    for large in (window.LARGE, 10**9):
+        monkeypatch.setattr(window, "LARGE", large)
+        try:
+            photo = decode(data, tmp_path / "a.png")
+            seen.append((photo.pixels.tobytes(), photo.alpha is None, photo.exif, photo.details, photo.icc))
+        except PhotoError as error:
+            seen.append(str(error))
+    assert seen[0] == seen[1]
+    assert [pixels is not None for pixels in passed] == [True] * (kind in ("plain", "one chunk"))
+    assert isinstance(seen[0], str) == (kind in ("cut off", "damaged"))
+
+
+def with_png(shown, exif, kind):
+    if kind == "interlaced":
+        return interlaced(shown)
+    buffer = io.BytesIO()
+    options = {"transparency": (0, 90, 200)} if kind == "see-through" else {}
+    Image.fromarray(shown).save(buffer, "PNG", exif=exif, dpi=(300, 300), **options)
+    return buffer.getvalue()
+
+
+def interlaced(shown):
+    """In Adam7's seven passes, which Pillow reads and does not write."""
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    rows = [row.tobytes() for x, y, across, down in passes for row in shown[y::down, x::across]]
+    head = struct.pack(">IIBBBBB", shown.shape[1], shown.shape[0], 8, 2, 0, 0, 1)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows), 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("place", [(0, 0, 1), (255, 1, 2), (256, 0, 0), (600, 2, 1)])
