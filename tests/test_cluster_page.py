@@ -20,7 +20,7 @@ def measured():
 
 def test_measured_figures_are_those_of_the_files():
     found = list(measured())
-    assert len(found) == 2
+    assert len(found) == 4
     assert all(figure == value for _, figure, value in found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -30,3 +31,11 @@ def test_files_that_documents_name_are_there():
         if document in ("docs/architecture.md", "CONTRIBUTING.md"):
             for name in re.findall(r"`(\w+(?:/\w+)+\.py)`", text):
                 assert (ROOT / name).is_file() or (ROOT / "faceshield" / name).is_file(), f"{document}: {name}"
+
+
+def test_the_memory_of_large_pictures_is_what_was_measured():
+    cells = json.loads((ROOT / "recipes/results/reliability.json").read_text(encoding="utf-8"))["cells"]
+    peaks = {c["key"]["check"]: c["metrics"]["peak_mb"] for c in cells if c["metrics"].get("megapixels") == 200}
+    text = (ROOT / "docs/selfies.md").read_text(encoding="utf-8")
+    told = {check: float(peak) for peak, check in re.findall(r"\| ([\d.]+) MB \(`([\w-]+)`\) \|", text)}
+    assert told == peaks

@@ -67,5 +67,7 @@ def _reopen(animation: Animation, encoded: Encoded) -> Animation:
 
 def _difference(one: Photo, other: Photo) -> NDArray[Any]:
     """(H, W) largest difference of two frames over the colours, in levels; 0 where ``one`` is transparent."""
-    worst: NDArray[Any] = np.abs(one.pixels.astype(np.int16) - other.pixels).max(axis=2)
+    # no wider integers, and plane by plane: ``max(axis=2)`` takes ten times as long
+    apart = np.maximum(one.pixels, other.pixels) - np.minimum(one.pixels, other.pixels)
+    worst: NDArray[Any] = np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2])
     return worst if one.alpha is None else worst * (one.alpha > 0)

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from faceshield.core.errors import PhotoError
 from faceshield.core.types import Photo
 from faceshield.imaging import containers, formats, raster
 from faceshield.imaging import metadata as exif_rules
 from faceshield.imaging.opening import MAX_PIXELS, refuse_undecodable
-from faceshield.imaging.orientation import turn_upright
 
 MAX_FRAMES = 10_000
+MAX_FRAME_PIXELS = 4096 * 2160  # cinema's 4K: a decoder keeps two pictures, and three decoders run at once in the check
 # of all frames together, in pictures of the largest size; Pillow's AVIF writer holds all frames in memory
 _PICTURES = {"AVIF": 1}
 _PICTURES_ELSE = 4
@@ -56,13 +54,11 @@ class Animation:
             with refuse_undecodable(self.path):
                 picture = picture or formats.open_picture(self.data, self.format)
                 picture.seek(number)
-                planes = raster.from_picture(picture, self.data)
+                planes = raster.from_picture(picture, self.data, self.orientation)
                 lasts = float(picture.info.get("duration") or 0)
-                pixels = turn_upright(planes.pixels, self.orientation)
-                alpha = None if planes.alpha is None else turn_upright(planes.alpha, self.orientation)
             # a palette of greys is colour to the decoder
-            grey = planes.grey or (self.format == "GIF" and bool(np.ptp(pixels, axis=2).max() == 0))
-            photo = Photo(pixels, self.path, self.format, grey, alpha, orientation=self.orientation)
+            grey = planes.grey or (self.format == "GIF" and raster.is_grey(planes.pixels))
+            photo = Photo(planes.pixels, self.path, self.format, grey, planes.alpha, orientation=self.orientation)
             yield photo, lasts
 
 
@@ -70,7 +66,8 @@ def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> 
     """Open ``data`` as an animation; None for a still picture and for what is not a picture, which ``decode`` refuses.
 
     Raises PhotoError, in one line that names ``path``, for one that is damaged at its beginning, has more than
-    ``max_pixels`` in a frame, too many in all frames or more than :data:`MAX_FRAMES`, or 16 bits a colour.
+    ``max_pixels`` or :data:`MAX_FRAME_PIXELS` in a frame, too many in all frames or more than :data:`MAX_FRAMES`, or 16
+    bits a colour. Nothing is decoded for that: a damaged file may state a canvas far larger than its frames.
     """
     format = formats.sniff(data)
     if format not in formats.MOVING:
@@ -82,6 +79,11 @@ def open_animation(data: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> 
         formats.refuse_unsafe(picture, data, max_pixels, moving=True)
         count: int = getattr(picture, "n_frames", 1)
         width, height = picture.size
+        if width * height > MAX_FRAME_PIXELS:
+            raise PhotoError(
+                f"moves and has {width}×{height} pixels, more than the {MAX_FRAME_PIXELS / 1e6:.1f} million of a 4K"
+                " frame; make it smaller, or use --frames first"
+            )
         most = max_pixels * _PICTURES.get(format, _PICTURES_ELSE)
         if count > MAX_FRAMES or width * height * count > most:
             raise PhotoError(

@@ -23,7 +23,7 @@ TIFF_LOSSLESS = (*_TIFF_CODES, "zstd", "lzma")
 
 
 def jpeg(array: NDArray[Any], quality: int | None, settings: Mapping[str, Any], **common: Any) -> bytes:
-    """``array`` (H, W) or (H, W, 3) uint8. ``quality`` None repeats the quantisation tables in ``settings``."""
+    """``array`` (H, W) or (H, W, 3) uint8, maybe a view. ``quality`` None repeats the tables in ``settings``."""
     options: dict[str, Any] = {"progressive": settings.get("progressive", False)}
     if array.ndim == 3:
         options["subsampling"] = settings.get("subsampling", 0)
@@ -33,9 +33,7 @@ def jpeg(array: NDArray[Any], quality: int | None, settings: Mapping[str, Any], 
     else:
         options["quality"] = quality
     options |= common
-    if array.ndim == 2:
-        return _pillow(array, "JPEG", **options)
-    if array.size >= 3 * window.LARGE and not options["progressive"]:
+    if array.shape[0] * array.shape[1] >= window.LARGE and not options["progressive"]:
         data = window.encode(array, partial(_save_to, format="JPEG", **options))
         if data is not None:
             return data

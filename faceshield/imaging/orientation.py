@@ -24,10 +24,26 @@ def turn_upright(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(turned)
 
 
+def view_upright(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """:func:`turn_upright` as a view of ``stored``, for a picture too large to be copied whole."""
+    turned: NDArray[Any] = stored.swapaxes(0, 1) if orientation >= 5 else stored
+    down, across = flips(orientation)
+    return turned[:: -1 if down else 1, :: -1 if across else 1]
+
+
+def view_back(upright_pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """:func:`turn_back` as a view of ``upright_pixels``."""
+    return view_upright(upright_pixels, _undo(orientation))
+
+
 def turn_back(upright_pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """The inverse of :func:`turn_upright`: the raster that shows ``upright_pixels`` under the tag ``orientation``."""
+    return turn_upright(upright_pixels, _undo(orientation))
+
+
+def _undo(orientation: int) -> int:
     # every orientation undoes itself but the two quarter turns, which undo each other
-    return turn_upright(upright_pixels, {6: 8, 8: 6}.get(orientation, orientation))
+    return {6: 8, 8: 6}.get(orientation, orientation)
 
 
 def flips(orientation: int) -> tuple[bool, bool]:

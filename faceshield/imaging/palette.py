@@ -39,10 +39,10 @@ def index_colours(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None
     packed = (rgb[..., 0].astype(np.uint32) << 16) | (rgb[..., 1].astype(np.uint32) << 8) | rgb[..., 2]
     if hidden is not None:
         packed[hidden] = packed[~hidden][0] if not hidden.all() else 0
-    colours, places = np.unique(packed, return_inverse=True)
+    colours = np.unique(packed)
     exact = len(colours) <= most
     if exact:
-        indices = places.reshape(packed.shape).astype(np.uint8)
+        indices = np.searchsorted(colours, packed).astype(np.uint8)
         palette = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], 1).astype(np.uint8)
     else:
         shown = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 2).astype(np.uint8)

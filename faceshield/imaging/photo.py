@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from faceshield.core.errors import PhotoError, UsageError
 from faceshield.core.types import Photo, to_uint8
-from faceshield.imaging import containers, encoders, formats, heif, jpeg_end, raster
+from faceshield.imaging import containers, encoders, formats, heif, jpeg_end, raster, window
 from faceshield.imaging import metadata as exif_rules
 from faceshield.imaging.opening import MAX_PIXELS, read, refuse_undecodable
-from faceshield.imaging.orientation import turn_back, turn_upright
+from faceshield.imaging.orientation import turn_back, view_back
 
 JPEG_QUALITY = 95  # for pictures that were not JPEG before
 LOSSY_QUALITY = 90  # WebP, HEIF and AVIF do not record the quality they were made with
@@ -92,7 +92,9 @@ def encode(
     if target == "JPEG" and alpha is not None:
         pixels, alpha = _flatten_on_white(pixels, alpha), None
         changes.append("transparency becomes white: JPEG has none")
-    array = turn_back(raster.join(pixels, alpha, grey), photo.orientation)
+    # a large JPEG is turned as it is encoded
+    turn = view_back if target == "JPEG" and pixels.size >= 3 * window.LARGE else turn_back
+    array = turn(raster.join(pixels, alpha, grey), photo.orientation)
     icc = exif_rules.check_profile(photo.icc, grey)
     carried = exif_rules.carry(photo.exif, photo.orientation, metadata)
     try:
@@ -113,7 +115,7 @@ def _decode(data: bytes, path: Path, max_pixels: int, first: bool) -> Photo:
     if format == "HEIF":
         planes, details, beside = heif.read(data, max_pixels)
         exif, icc = details.pop("exif"), details.pop("icc")
-        orientation = turned = 1  # HEIF has another way to state it, which the decoder has applied
+        orientation = 1  # HEIF has another way to state it, which the decoder has applied
     else:
         picture = formats.open_picture(data, format)
         formats.refuse_unsafe(picture, data, max_pixels, moving=first)
@@ -131,19 +133,17 @@ def _decode(data: bytes, path: Path, max_pixels: int, first: bool) -> Photo:
         orientation = (
             exif_rules.read_orientation(exif) or containers.read_xmp_orientation(data, format, picture.info) or 1
         )
-        planes = raster.from_picture(picture, data)
+        planes = raster.from_picture(picture, data, orientation)
         planes.changes.extend([jpeg_end.MISSING_END] if repaired else [])
-        # Pillow turns 8-bit TIFF pictures upright by itself
-        turned = 1 if format == "TIFF" and planes.pixels.dtype == np.uint8 else orientation
         if picture.mode == "CMYK":
             icc = None  # the conversion to RGB has used it
         del picture  # a large one takes more memory than all that follows
     return Photo(
-        pixels=turn_upright(planes.pixels, turned),
+        pixels=planes.pixels,
         path=path,
         format=format,
         grey=planes.grey,
-        alpha=None if planes.alpha is None else turn_upright(planes.alpha, turned),
+        alpha=planes.alpha,
         exif=exif,
         icc=icc,
         orientation=orientation,
@@ -181,8 +181,7 @@ def _refuse_unfit(photo: Photo, pixels: NDArray[Any]) -> None:
             f"pixels must be {photo.pixels.shape} {photo.pixels.dtype} like the photo's, "
             f"but got {pixels.shape} {pixels.dtype}"
         )
-    first = pixels[..., 0]
-    if photo.grey and not all(np.array_equal(first, pixels[..., other]) for other in (1, 2)):
+    if photo.grey and not raster.is_grey(pixels):
         raise ValueError("the photo is grey, so the three planes of its new pixels must be equal")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -13,9 +13,12 @@ from PIL import Image, ImageCms, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from faceshield.core.errors import PhotoError
 from faceshield.imaging import ifd, window
+from faceshield.imaging.orientation import turn_upright
 
 _UNUSUAL_DEEP = "holds 16-bit pixels of an unusual kind; save it as a 16-bit PNG or an 8-bit picture first"
 _BAND = 30_000  # pixels: less than the 128 KB from which allocators ask the system for fresh memory each time
+
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -35,21 +38,32 @@ class Raster:
     changes: list[str] = field(default_factory=list)
 
 
-def from_picture(picture: ImageFile.ImageFile, data: bytes) -> Raster:
-    """The planes of a picture that was opened from ``data``, in the orientation in which it is decoded.
+def from_picture(picture: ImageFile.ImageFile, data: bytes, orientation: int = 1) -> Raster:
+    """The planes of a picture that was opened from ``data``, turned upright as EXIF's ``orientation`` says.
 
     Raises PhotoError for pixels that are neither 8- nor 16-bit colours, and what the decoder raises for damage.
     """
-    if _is_large(picture):
-        pixels = window.decode(picture, data)
+    if _is_large(picture, data):
+        pixels = window.decode(picture, data, orientation)
         if pixels is not None:
-            return Raster(pixels)
+            return Raster(pixels, grey=picture.mode == "L")
     # decoding also where OpenCV does it again: OpenCV accepts cut-off files, Pillow does not
     picture.load()
     if _is_deep(picture, data):
-        return _read_deep(data, picture)
+        return _turn(_read_deep(data, picture), orientation)
+    # Pillow turns 8-bit TIFF pictures upright by itself
+    return _turn(_read_plain(picture), 1 if picture.format == "TIFF" else orientation)
+
+
+def _turn(planes: Raster, orientation: int) -> Raster:
+    alpha = None if planes.alpha is None else turn_upright(planes.alpha, orientation)
+    return replace(planes, pixels=turn_upright(planes.pixels, orientation), alpha=alpha)
+
+
+def _read_plain(picture: Image.Image) -> Raster:
+    """The planes of a decoded picture of 8 bits a colour or less."""
     changes = []
-    shown: Image.Image = picture
+    shown = picture
     see_through = "transparency" in picture.info
     if picture.mode == "1":
         shown = picture.convert("LA" if see_through else "L")
@@ -70,10 +84,13 @@ def from_picture(picture: ImageFile.ImageFile, data: bytes) -> Raster:
     return split(_array(shown), changes)
 
 
-def _is_large(picture: ImageFile.ImageFile) -> bool:
+def _is_large(picture: ImageFile.ImageFile, data: bytes) -> bool:
     width, height = picture.size
-    jpeg = isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.mode == "RGB"
-    return jpeg and width * height >= window.LARGE
+    jpeg = isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.mode in ("RGB", "L")
+    info = picture.info
+    in_order = "transparency" not in info and not info.get("interlace") and not getattr(picture, "is_animated", False)
+    png = picture.format == "PNG" and picture.mode == "RGB" and in_order and not _is_deep(picture, data)
+    return (jpeg or png) and width * height >= window.LARGE
 
 
 def _array(picture: Image.Image) -> NDArray[np.uint8]:
@@ -95,6 +112,12 @@ def split(array: NDArray[Any], changes: list[str] | None = None) -> Raster:
     alpha = np.ascontiguousarray(array[..., -1]) if array.shape[2] in (2, 4) else None
     pixels = np.repeat(array[..., :1], 3, axis=2) if colours == 1 else np.ascontiguousarray(array[..., :3])
     return Raster(pixels, alpha, colours == 1, changes or [])
+
+
+def is_grey(pixels: NDArray[Any]) -> bool:
+    """Whether the three planes of ``pixels`` (H, W, 3) are equal, looked at in bands: numpy notes a byte for each."""
+    bands = (pixels[top : top + _ROWS] for top in range(0, len(pixels), _ROWS))
+    return all(np.array_equal(band[..., 0], band[..., other]) for band in bands for other in (1, 2))
 
 
 def join(pixels: NDArray[Any], alpha: NDArray[Any] | None, grey: bool) -> NDArray[Any]:

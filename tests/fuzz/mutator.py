@@ -12,6 +12,8 @@ import numpy as np
 from photo_samples import SRGB, camera_exif, chunk, saved, segment, smooth, thumbnail_exif, xmp_with
 from PIL import Image
 
+from faceshield.imaging.muxers import clear_times
+
 Rng = np.random.Generator
 EXTREMES = (0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 SIZES = ((0, 0), (0, 96), (1, 65535), (65535, 1), (65535, 65535), (31623, 31623), (1, 1), (96, 128), (1200, 900))
@@ -56,7 +58,7 @@ def originals() -> dict[str, bytes]:
     ):
         buffer = io.BytesIO()
         frames[0].save(buffer, format, save_all=True, append_images=frames[1:], duration=40)
-        made[name] = buffer.getvalue()
+        made[name] = clear_times(buffer.getvalue()) if format == "AVIF" else buffer.getvalue()
     try:
         import pillow_heif
     except ImportError:

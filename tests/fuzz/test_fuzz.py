@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from mutator import WAYS, mutate, originals
@@ -54,3 +57,13 @@ def test_a_number_always_gives_the_same_file():
 def test_every_way_is_taken():
     taken = {way for seed in range(FILES) for way in mutate(seed)[1].split(" + ")}
     assert taken == set(WAYS)
+
+
+def test_a_number_gives_the_same_file_in_another_process_and_second():
+    code = (
+        "import sys, hashlib, time; sys.path[:0] = sys.argv[1:]; time.sleep(1.1); from mutator import mutate;"
+        "print(*(hashlib.sha256(mutate(seed)[2]).hexdigest() for seed in range(28)))"
+    )
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "imaging")]
+    done = subprocess.run([sys.executable, "-c", code, *folders], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [hashlib.sha256(mutate(seed)[2]).hexdigest() for seed in range(28)]

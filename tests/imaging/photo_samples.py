@@ -16,7 +16,8 @@ from PIL import Image, ImageCms
 SHARED = Path(os.environ.get("FACESHIELD_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 ODD = SHARED / "data" / "odd"
 
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+SRGB = _PROFILE[:24] + bytes(12) + _PROFILE[36:]  # without the time of its making: the same in every process
 # Pillow's name for bringing a stored picture upright, for each EXIF orientation
 TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,27 @@ def test_the_pixels_of_all_frames_are_bounded(format: str) -> None:
     assert open_animation(data, PATH, max_pixels=600 * 3).count == 9
     with pytest.raises(PhotoError, match=r"30×20 pixels, more than"):
         open_animation(data, PATH, max_pixels=599)
+
+
+def stating(format: str, width: int, height: int) -> bytes:
+    """A moving picture of 30×20 pixels whose canvas is said to be larger."""
+    data = moving(format)
+    if format == "GIF":
+        return data[:6] + struct.pack("<HH", width, height) + data[10:]
+    return data[:24] + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little") + data[30:]
+
+
+@pytest.mark.parametrize(("format", "width", "height"), [("GIF", 65535, 136), ("WEBP", 64, 1_048_624)])
+def test_a_canvas_of_more_than_a_4k_frame_is_refused_before_it_is_decoded(
+    format: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(animation.raster, "from_picture", None)
+    with pytest.raises(PhotoError, match=rf"face\.gif: moves and has {width}×{height} pixels, more than the 8\.8 mill"):
+        open_animation(stating(format, width, height), PATH)
+
+
+def test_a_canvas_of_a_4k_frame_is_taken() -> None:
+    assert open_animation(stating("GIF", 4096, 2160), PATH).count == 3
 
 
 def test_the_number_of_frames_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
