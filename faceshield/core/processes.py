@@ -119,9 +119,14 @@ _own: dict[str, Callable[..., Any]] = {}  # in a process of ours: what makes its
 
 def _begin(make_worker: Callable[[], Callable[[Any], Any]]) -> None:
     """In a new process: it is told by its parent when to end, and ends with it however that dies."""
+    import cv2
     import torch
+    from threadpoolctl import threadpool_limits
 
+    # several processes of which each computes on all cores wait for each other most of the time
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    threadpool_limits(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _own["make"] = make_worker
