@@ -99,7 +99,7 @@ class Processes:
     ) -> Answer:
         with self._start(make_worker, 1) as pool:
             try:
-                answers: list[Answer] = pool.submit(_run, [task]).result()
+                answers: list[Answer] = _submit(pool, [task]).result()
                 return answers[0]
             except BrokenProcessPool:
                 return crashed(task)
@@ -108,17 +108,31 @@ class Processes:
 def _answer(pool: ProcessPoolExecutor, batches: Sequence[Sequence[Any]], ahead: int) -> Iterator[list[Any]]:
     """The answers to ``batches`` in their order, of which at most ``ahead`` are on their way."""
     waiting = iter(batches)
-    running: list[Future[list[Any]]] = [pool.submit(_run, part) for part in islice(waiting, ahead)]
+    running: list[Future[list[Any]]] = [_submit(pool, part) for part in islice(waiting, ahead)]
     while running:
         yield running.pop(0).result()
-        running += [pool.submit(_run, part) for part in islice(waiting, 1)]
+        running += [_submit(pool, part) for part in islice(waiting, 1)]
+
+
+def _submit(pool: ProcessPoolExecutor, tasks: Sequence[Any]) -> Future[list[Any]]:
+    """Hand ``tasks`` over. A process that is started by this never hears Ctrl-C, whose answer is this process's own.
+
+    A signal's mask goes to a process with its start; to ignore the signal there would leave out the seconds of imports.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        return pool.submit(_run, tasks)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_run, tasks)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _own: dict[str, Callable[..., Any]] = {}  # in a process of ours: what makes its worker, and the worker once it is made
 
 
 def _begin(make_worker: Callable[[], Callable[[Any], Any]]) -> None:
-    """In a new process: it is told by its parent when to end, and ends with it however that dies."""
+    """In a new process, which ends with its parent, however that dies."""
     import cv2
     import torch
     from threadpoolctl import threadpool_limits
@@ -127,7 +141,6 @@ def _begin(make_worker: Callable[[], Callable[[Any], Any]]) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     threadpool_limits(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _own["make"] = make_worker
 
