@@ -115,7 +115,7 @@ def test_resume_does_only_what_the_store_has_not(cli, source, store, home, monke
     monkeypatch.setattr(worker_module, "cloak_one", lambda photo, digest, item, *rest: (
         done.append(item.source.name), real(photo, digest, item, *rest))[1])  # fmt: skip
     shutting(store, lambda: cli("cloak", IN, "-o", OUT, "--resume", code=4))
-    assert done == ["a.png", "b [1].jpg", "no face.png"]
+    assert sorted(done) == ["a.png", "b [1].jpg", "no face.png"]  # threads finish as they like
     whole = {f"/bucket/out/{name}" for name in ("a.png", "deep.png/b [1].jpg", CLOAKED)}
     assert set(held(store, "/bucket/out/")) == whole
     monkeypatch.setattr(remote.Store, "put", lambda self, path, address: wrote.append(address.path))
