@@ -15,10 +15,10 @@ from faceshield.reports.results import read_values
 
 def answer_today(results: Path) -> str:
     """The lines between README's markers, in Markdown."""
-    selfie, battery, transfer = (
-        read_json(results / "faces" / f"{name}.mini.json") for name in ("selfie", "battery", "transfer")
+    selfie, battery, longer, transfer = (
+        read_json(results / "faces" / f"{name}.mini.json") for name in ("selfie", "battery", "longer", "transfer")
     )
-    days = sorted(result["started"][:10] for result in (selfie, battery, transfer))
+    days = sorted(result["started"][:10] for result in (selfie, battery, longer, transfer))
     shipped, none = ([_find_first(transfer, noise, name) for name in SURROGATES] for noise in ("shipped", "none"))
     return "\n".join(
         [
@@ -28,7 +28,8 @@ def answer_today(results: Path) -> str:
             " channels wide) recognises the four people in"
             f" {mean(selfie, {'noise': 'tailored'}, 'protected_accuracy'):.1%} of their clean photos;"
             f" {mean(selfie, {'noise': 'none'}, 'protected_accuracy'):.1%} without a cloak (`faces/selfie`).",
-            f"- *A collector who resists* recognises, {_list_resisting(battery)} (`faces/battery`).",
+            f"- *A collector who resists* recognises, {_list_resisting(longer, battery)} (`faces/battery`,"
+            " `faces/longer`).",
             f"- *Face search*: the default does nothing. With `--against search`, {PRETRAINED[JUDGE].title}, which no"
             f" mask is made against, puts the person first in {_find_first(transfer, 'shipped', JUDGE):.1%} of searches"
             f" with a clean photo, of {_find_first(transfer, 'none', JUDGE):.1%} without a mask. {_name_surrogates()},"
@@ -44,12 +45,13 @@ _RESISTING = {
 }
 
 
-def _list_resisting(result: dict[str, Any]) -> str:
-    """What each way gains, as far as it was measured with the noise of today."""
+def _list_resisting(*results: dict[str, Any]) -> str:
+    """What each way gains, by the first of the ``results`` in which it was measured with the noise of today."""
     found = []
     for (attacker, countermeasure), text in _RESISTING.items():
         key = {"noise": "tailored", "attacker": attacker, "countermeasure": countermeasure}
-        if values := read_values(result, key, "protected_accuracy"):
+        measured = (read_values(result, key, "protected_accuracy") for result in results)
+        if values := next(filter(None, measured), None):
             found.append(f"{text}, {statistics.fmean(values):.1%}")
     return "; ".join(found)
 
