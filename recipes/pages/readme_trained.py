@@ -82,7 +82,8 @@ def write_washed(result: dict[str, Any], results: Path) -> list[str]:
     if longer.exists():
         found = read_json(longer)
         for name in ("strong-augmentation", "adversarial-training"):
-            clean = read_values(found, {"noise": "none", "countermeasure": name}, "protected_accuracy")
+            key = {"noise": "none", "attacker": "scratch", "countermeasure": name}
+            clean = read_values(found, key, "protected_accuracy")
             beside = f" (without noise {statistics.fmean(clean):.1%})" if clean else ""
             lines += _write_row(found, name, f"{_WASHED[name]}, three times as long{beside}")
     for attacker, text in (
