@@ -91,7 +91,7 @@ def command(
 
         options = Options(epsilon=parse_epsilon(epsilon), format=format_, quality=_parse_quality(quality), **rest)
         bars("starting", 1, 1)
-        with open_engine(engine, address, options.jobs) as cluster:
+        with open_engine(engine, address, options.workers) as cluster:
             report = _cloak(photos, out, options, work, device=device, progress=bars, cluster=cluster)
     _print_summary(report, out)
     click.get_current_context().exit(report.exit_code)

@@ -29,5 +29,5 @@ def open_engine(engine: str, address: str | None, jobs: int) -> AbstractContextM
     if engine != "ray" and address is not None:
         raise UsageError(f"address {address!r} is that of a cluster; use it with --engine ray")
     if engine == "processes":
-        return Processes(jobs)
+        return nullcontext(Processes(jobs))
     return Cluster(address) if engine == "ray" else nullcontext()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 from faceshield.cloaking.album import Album, Item, gather, refuse_foreign
@@ -24,7 +24,7 @@ from faceshield.cloaking.report import CloakReport, PhotoReport, describe_identi
 from faceshield.cloaking.strategy import STRATEGIES, Strategy
 from faceshield.cloaking.worker import Worker, build_worker, report_crash
 from faceshield.core.outputs import lock_folder, open_folder
-from faceshield.core.processes import Workers
+from faceshield.core.processes import Workers, answer_in_order
 from faceshield.core.store import CLOAKED, write_json
 from faceshield.core.types import Progress
 from faceshield.models import facenet
@@ -215,15 +215,7 @@ def _map(
 def _map_in_order(work: Callable[[Item], PhotoReport], items: Sequence[Item], jobs: int) -> Iterator[PhotoReport]:
     """Results in input order, at most ``jobs`` photos in memory at a time."""
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = iter(items)
-        running: list[Future[PhotoReport]] = [pool.submit(work, item) for item in islice(waiting, jobs)]
-        try:
-            while running:
-                yield running.pop(0).result()
-                running += [pool.submit(work, item) for item in islice(waiting, 1)]
-        finally:
-            for future in running:
-                future.cancel()
+        yield from answer_in_order(lambda item: pool.submit(work, item), items, jobs)
 
 
 def _write_report(job: _Job, identity: Identity | None, photos: tuple[PhotoReport, ...], started: str) -> CloakReport:

@@ -11,12 +11,10 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from faceshield.core.errors import UsageError
-
-Task = TypeVar("Task")
-Answer = TypeVar("Answer")
+from faceshield.core.processes import Answer, Task, use_one_core
 
 BATCH = 16  # tasks: seconds of work, so that little is lost with a machine and Ray's own milliseconds do not count
 _RETRIES = 3  # of a batch whose worker died
@@ -108,9 +106,7 @@ _own: dict[str, Callable[[Any], Any]] = {}  # this process's worker, by job
 def _run_batch(job: str, make_worker: Callable[[], Callable[[Any], Any]], tasks: Sequence[Any]) -> list[Any]:
     """In a process of Ray's."""
     if job not in _own:
-        import torch
-
-        torch.set_num_threads(1)
+        use_one_core()
         _own.clear()
         _own[job] = make_worker()
     return [_own[job](task) for task in tasks]

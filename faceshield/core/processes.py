@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import islice
 from multiprocessing.connection import wait
-from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from faceshield.core.errors import UsageError
@@ -50,19 +50,11 @@ class Processes:
     needs the usual ``if __name__ == "__main__":``.
     """
 
-    def __init__(self, count: int = 0) -> None:
-        """``count`` processes; 0 for one per core. Raises UsageError for a negative count."""
-        if count < 0:
-            raise UsageError(f"{count} processes cannot do anything; use 1 or more, or 0 for one per core")
-        self._count = count or os.cpu_count() or 1
-
-    def __enter__(self) -> Processes:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """They end with each ``map``."""
+    def __init__(self, count: int) -> None:
+        """``count`` processes, which end with each ``map``. Raises UsageError for less than 1."""
+        if count < 1:
+            raise UsageError(f"{count} processes cannot do anything; use 1 or more")
+        self._count = count
 
     def map(
         self,
@@ -78,7 +70,7 @@ class Processes:
         try:
             while done < len(batches):
                 try:
-                    for answers in _answer(pool, batches[done:], _AHEAD * self._count):
+                    for answers in answer_in_order(partial(_submit, pool), batches[done:], _AHEAD * self._count):
                         done += 1
                         yield from answers
                 except BrokenProcessPool:
@@ -105,13 +97,31 @@ class Processes:
                 return crashed(task)
 
 
-def _answer(pool: ProcessPoolExecutor, batches: Sequence[Sequence[Any]], ahead: int) -> Iterator[list[Any]]:
-    """The answers to ``batches`` in their order, of which at most ``ahead`` are on their way."""
-    waiting = iter(batches)
-    running: list[Future[list[Any]]] = [_submit(pool, part) for part in islice(waiting, ahead)]
-    while running:
-        yield running.pop(0).result()
-        running += [_submit(pool, part) for part in islice(waiting, 1)]
+def answer_in_order(submit: Callable[[Task], Future[Answer]], tasks: Sequence[Task], ahead: int) -> Iterator[Answer]:
+    """The answers to ``tasks`` in their order, of which at most ``ahead`` are handed to ``submit`` and not answered."""
+    waiting = iter(tasks)
+    running = [submit(task) for task in islice(waiting, ahead)]
+    try:
+        while running:
+            yield running.pop(0).result()
+            running += [submit(task) for task in islice(waiting, 1)]
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def use_one_core() -> None:
+    """Let every library of this process compute in one thread.
+
+    Several processes of which each computes on all cores wait for each other most of the time.
+    """
+    import cv2
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    threadpool_limits(1)
 
 
 def _submit(pool: ProcessPoolExecutor, tasks: Sequence[Any]) -> Future[list[Any]]:
@@ -133,14 +143,7 @@ _own: dict[str, Callable[..., Any]] = {}  # in a process of ours: what makes its
 
 def _begin(make_worker: Callable[[], Callable[[Any], Any]]) -> None:
     """In a new process, which ends with its parent, however that dies."""
-    import cv2
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    # several processes of which each computes on all cores wait for each other most of the time
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    threadpool_limits(1)
+    use_one_core()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _own["make"] = make_worker
 

@@ -41,18 +41,9 @@ def main() -> None:
         fill(Path(folder, "in"), choice.photos, (800, 600))
         for number in range(choice.rounds):
             for count, way in WAYS.items():
-                command = [
-                    "-m",
-                    "faceshield",
-                    "cloak",
-                    f"{folder}/in",
-                    "-o",
-                    f"{folder}/{number}-{count}",
-                    "--fast",
-                    *way,
-                ]
+                command = ["-m", "faceshield", "cloak", f"{folder}/in", "-o", f"{folder}/{number}-{count}", "--fast"]
                 begun = time.monotonic()
-                _start(command, cores[:count]).communicate()
+                _read(_start([*command, *way], cores[:count]))
                 best[count] = min(best[count], time.monotonic() - begun)
     alone = _count_loops(cores[:1])
     check.store(
@@ -75,7 +66,15 @@ def _start(command: Sequence[str], cores: Sequence[int]) -> subprocess.Popen[str
 
 def _count_loops(cores: Sequence[int]) -> int:
     running = [_start(["-c", LOOP], [core]) for core in cores]
-    return sum(int(process.communicate()[0]) for process in running)
+    return sum(int(_read(process)) for process in running)
+
+
+def _read(process: subprocess.Popen[str]) -> str:
+    """What it prints. Raises CalledProcessError where it fails, since a failure would count as fast."""
+    text, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return text
 
 
 if __name__ == "__main__":

@@ -27,8 +27,10 @@ BARS: dict[str, list[dict[str, Any]]] = {
     "crash": [{"metric": "broken", "at_most": 0}, {"metric": "kills", "at_least": 100}],
     "fuzz": [{"metric": "findings", "at_most": 0}, {"metric": "peak_mb", "at_most": 1500}],
     "panorama": [{"metric": "peak_mb", "at_most": 1500}],
-    "panorama-turned": [{"metric": "peak_mb", "at_most": 1500}],
-    "panorama-grey": [{"metric": "peak_mb", "at_most": 1500}],
+    **{
+        f"panorama-{kind}": [{"metric": "peak_mb", "at_most": 1500}]
+        for kind in ("turned", "grey", "progressive", "png")
+    },
     "cluster": [{"metric": "different_files", "at_most": 0}],
 }
 
