@@ -11,9 +11,10 @@ from faceshield.core.rng import derive_seed
 from faceshield.data.examples import Examples
 
 
-def synthesize_people(people: int | None, photos: int | None, seed: int, size: int = 128) -> Examples:
+def synthesize_people(people: int | None, photos: int | None, seed: int, size: int = 128, prefix: str = "") -> Examples:
     """``people`` classes of ``photos`` drawings each: features fixed a person, pose, light and background varied.
 
+    ``prefix`` opens the names of the people and their ids: sets that are brought together need names of their own.
     images (people · photos, 3, size, size) uint8 RGB. Raises UsageError where a number is None: a recipe lacks it.
     """
     if people is None or photos is None:
@@ -25,10 +26,10 @@ def synthesize_people(people: int | None, photos: int | None, seed: int, size: i
         shape = look.uniform(0.8, 1.2, 6)
         for photo in range(photos):
             images.append(_draw(skin, hair, shape, np.random.default_rng(derive_seed(seed, person, photo)), size))
-            ids.append(f"f{person:02d}/{photo:03d}")
+            ids.append(f"{prefix}f{person:02d}/{photo:03d}")
     stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
     labels = torch.arange(people).repeat_interleave(photos)
-    return Examples(stacked, labels, tuple(ids), tuple(f"f{person:02d}" for person in range(people)))
+    return Examples(stacked, labels, tuple(ids), tuple(f"{prefix}f{person:02d}" for person in range(people)))
 
 
 def _draw(skin: np.ndarray, hair: np.ndarray, shape: np.ndarray, pose: np.random.Generator, size: int) -> np.ndarray:

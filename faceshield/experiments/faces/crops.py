@@ -14,7 +14,7 @@ from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.core.store import sha256
 from faceshield.data.canvas import crop_canvas
-from faceshield.data.examples import HELD_OUT, Examples
+from faceshield.data.examples import HELD_OUT, Examples, concatenate
 from faceshield.data.exposure import Exposure
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
@@ -30,9 +30,13 @@ from faceshield.training.attack import AUGMENTS, AugmentName, attack
 
 
 class CloakedSettings(Settings):
-    """``classes`` and ``photos`` are for fabricated people only, ``steps`` for tailored noise, ``bank`` for views."""
+    """``classes`` and ``photos`` are for fabricated people only, ``steps`` for tailored noise, ``bank`` for views.
+
+    ``crowd``: more people in the collection, none of whom is protected.
+    """
 
     people: Source
+    crowd: Source | None = None
     classes: int | None = None
     photos: int | None = None
     protect: int
@@ -188,10 +192,13 @@ def _assign_noises(key: CloakedKey, people: Examples, held: Tensor, seed: int) -
 
 
 def read_people(settings: CloakedSettings, context: Context) -> Examples:
-    """All people of the data, on the canvas."""
+    """All people of the data, on the canvas; the crowd comes first."""
     if settings.people == "fabricated":
-        return synthesize_people(settings.classes, settings.photos, seed=1)
-    return read_tree(context.source(settings.people))
+        drawn = [synthesize_people(settings.classes, settings.photos, seed=1)]
+        if settings.crowd is not None:
+            drawn.insert(0, synthesize_people(settings.classes, settings.photos, seed=2, prefix="crowd-"))
+        return concatenate(drawn)
+    return concatenate([read_tree(context.source(name)) for name in (settings.crowd, settings.people) if name])
 
 
 def _load_bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> Tensor:

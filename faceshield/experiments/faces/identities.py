@@ -109,9 +109,8 @@ def read_others(settings: IdentitySettings, context: Context) -> Examples:
 
 def synthesize_faces(settings: IdentitySettings, classes: int | None, seed: int) -> Examples:
     """``classes`` drawn people with ``photos`` each, framed; other seeds draw others of other names."""
-    drawn = synthesize_people(classes, settings.photos, seed)
-    named, ids = ([f"{seed}-{name}" for name in names] for names in (drawn.classes, drawn.ids))
-    return replace(drawn, images=crop_canvas(drawn.images, settings.size), classes=tuple(named), ids=tuple(ids))
+    drawn = synthesize_people(classes, settings.photos, seed, prefix=f"{seed}-")
+    return replace(drawn, images=crop_canvas(drawn.images, settings.size))
 
 
 def _read(
