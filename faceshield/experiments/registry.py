@@ -22,6 +22,7 @@ WHERE = {
     "cost": "paper.cost:EXPERIMENT",
     "crops": "faces.crops:EXPERIMENT",
     "detection": "faces.detection:EXPERIMENT",
+    "pattern": "faces.pattern:EXPERIMENT",
     "recognition": "faces.recognition:EXPERIMENT",
     "selfie": "faces.selfie:EXPERIMENT",
     "surrogate": "faces.surrogates:EXPERIMENT",

@@ -16,13 +16,15 @@ LOWEST = 2.0  # cycles per picture: below, there is little but its light
 SHORTEST, LONGEST = 13.0, 40.0  # wavelengths of a person's noise, in canvas pixels
 
 
-def keep_pattern(delta: Tensor) -> Tensor:
+def keep_pattern(delta: Tensor, shortest: float = SHORTEST, longest: float = LONGEST) -> Tensor:
     """What a person's noise may be: (…, H, W) planes in one band, left and right alike. A projection, and linear.
+
+    The band is of wavelengths, in pixels, from ``shortest`` to ``longest``.
 
     Most training mirrors half of all pictures: of a pattern that has no mirror image of its own, a network has one to
     learn instead of two.
     """
-    kept = keep_band(delta)
+    kept = keep_band(delta, shortest, longest)
     return (kept + kept.flip(-1)) / 2
 
 

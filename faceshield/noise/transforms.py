@@ -1,6 +1,6 @@
 """Random transforms of a face in a collector's pipeline; δ is optimised under them (EOT, Athalye et al. 2018).
 
-The paper's Algorithm 1 has none; recipes/faces/views.yaml compares noise made with and without. Every transform is
+The paper's Algorithm 1 has none; recipes/faces/pattern.yaml compares noise made with and without. Every transform is
 differentiable, drawn for each example, and seeded.
 """
 

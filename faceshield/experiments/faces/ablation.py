@@ -19,7 +19,7 @@ from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.faces.bank import CLOSE
 from faceshield.experiments.faces.battery import describe_data
-from faceshield.experiments.faces.crops import CloakedKey, CropsSettings, cloak_people
+from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CropsSettings, cloak_people
 from faceshield.models.resnet import resnet18
 from faceshield.noise.transforms import Transforms
 from faceshield.training.attack import attack
@@ -50,12 +50,16 @@ class AblationKey(CloakedKey):
 
 
 def ablation(key: AblationKey, seed: int, settings: CropsSettings, context: Context) -> dict[str, Any]:
-    """One cell.
+    """One cell; see :func:`measure_ways` for its metrics."""
+    return measure_ways(cloak_people(key, seed, settings, context, VIEWS[key.views]), seed, settings, context)
+
+
+def measure_ways(made: Cloaked, seed: int, settings: CropsSettings, context: Context) -> dict[str, Any]:
+    """What one collector who handles photos in many ways knows of the people.
 
     Every photo, training or test, is handled in one of :data:`WAYS`, drawn by its id. Beside the metrics of
     :func:`faceshield.training.attack.attack`, protected_accuracy_WAY: all test photos of the protected handled so.
     """
-    made = cloak_people(key, seed, settings, context, VIEWS[key.views])
     training, clean, size = made.training(), made.clean(), settings.size
     network = build_seeded(lambda: resnet18(len(clean.classes), width=settings.width, stem="stride2"), seed)
     metrics = attack(

@@ -22,7 +22,7 @@ from faceshield.experiments.engine.experiment import CellKey, Experiment, Settin
 from faceshield.models.resnet import resnet18
 from faceshield.noise.band import amplify, keep_pattern
 from faceshield.noise.error_min import ErrorMin
-from faceshield.noise.pgd import Transform
+from faceshield.noise.pgd import Shape, Transform
 from faceshield.noise.transforms import PlainCrop, Transforms
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
@@ -49,19 +49,24 @@ class NetworkSettings(Settings):
     lr: float
 
 
-class BankSettings(NetworkSettings):
+class Algorithm1Settings(NetworkSettings):
     """And of the noises beside it: Algorithm 1's, see ``noise.error_min``.
 
     ``slots``: so many noises; several people share one, so that a surrogate has nothing to learn from their faces.
     """
 
     slots: int
-    epsilon_255: float
     fit_steps: int
     subset: float
     redraw: bool
     stop_error: float
     rounds: int
+
+
+class BankSettings(Algorithm1Settings):
+    """And of what the noises may be, beside their band."""
+
+    epsilon_255: float
 
 
 class BankKey(CellKey):
@@ -73,9 +78,15 @@ class BankKey(CellKey):
 def bank(key: BankKey, seed: int, settings: BankSettings, context: Context) -> dict[str, Any]:
     """Make and keep a bank."""
     data = read_source(settings, context)
-    made = make_bank(data, VIEWS[key.views], seed, settings, context)
+    budget = build_budget(settings.epsilon_255, "equal")
+    made = make_bank(data, VIEWS[key.views], seed, settings, context, budget)
     file = write_made(f"bank-{key.views}-{seed}", made.content, context)
     return {**made.metrics, "file": file, "identities": len(data.classes), "photos": len(data)}
+
+
+def build_budget(epsilon_255: float, channels: Channels) -> Budget:
+    """The budget of a bank's noises."""
+    return Budget(epsilon_255 / 255, chroma=CHROMA[channels])
 
 
 def share_slots(data: Examples, slots: int) -> Examples:
@@ -114,13 +125,14 @@ def make_bank(
     data: Examples,
     views: Sequence[Transform],
     seed: int,
-    settings: BankSettings,
+    settings: Algorithm1Settings,
     context: Context,
-    channels: Channels = "equal",
+    budget: Budget,
+    shape: Shape = keep_pattern,
 ) -> Bank:
-    """Run Algorithm 1 on ``data`` under each of ``views`` in turn, for noise in one band and from a random start."""
+    """Run Algorithm 1 on ``data`` under each of ``views`` in turn, for noise of one ``shape``, from a random start."""
     data = share_slots(data, settings.slots)
-    classes, budget = len(data.classes), Budget(settings.epsilon_255 / 255, chroma=CHROMA[channels])
+    classes = len(data.classes)
     surrogate = build_seeded(lambda: resnet18(classes, width=settings.width, stem="stride2"), seed)
     theta, begun = learner(surrogate, context.runtime, lr=settings.lr), time.monotonic()
     noise: Noise | None = None
@@ -139,7 +151,7 @@ def make_bank(
         rounds=settings.rounds,
         subset=settings.subset,
         redraw=settings.redraw,
-        shape=keep_pattern,
+        shape=shape,
         start="random",
     )
     for view in views:
@@ -148,7 +160,7 @@ def make_bank(
         )
         errors += noise.provenance["errors"]
     assert noise is not None, "views are not empty"
-    delta = amplify(keep_pattern(noise.delta), budget, GAIN)
+    delta = amplify(shape(noise.delta), budget, GAIN)
     tensors = {"delta": delta, **{f"model.{name}": value for name, value in surrogate.state_dict().items()}}
     fields = {"epsilon": budget.epsilon, "width": settings.width, "classes": classes, "seed": seed}
     metrics = {

@@ -22,14 +22,7 @@ from faceshield.data.examples import Examples
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import Experiment
-from faceshield.experiments.faces.crops import (
-    Cloaked,
-    CloakedKey,
-    CloakedSettings,
-    CropsSettings,
-    OwnBankKey,
-    cloak_people,
-)
+from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CloakedSettings, CropsSettings, cloak_people
 from faceshield.faces.align import CANVAS
 from faceshield.imaging.crop import DLIB_150, template
 from faceshield.imaging.warp import fit_similarity, warp
@@ -49,7 +42,7 @@ class BatterySettings(CropsSettings):
     adversarial_epochs: int
 
 
-class BatteryKey(OwnBankKey):
+class BatteryKey(CloakedKey):
     """``attacker`` trains a network from scratch, or takes ResNet-29 as it is, probes or fine-tunes it."""
 
     attacker: Literal["scratch", "frozen-resnet29", "probe-resnet29", "fine-tuned-resnet29"]

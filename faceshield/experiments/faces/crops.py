@@ -11,7 +11,6 @@ from torch import Tensor
 
 from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.errors import UsageError
-from faceshield.core.rng import derive_seed
 from faceshield.core.store import sha256
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import HELD_OUT, Examples, concatenate
@@ -20,7 +19,6 @@ from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
-from faceshield.experiments.faces.bank import VIEWS, BankSettings, Channels, ViewName, make_bank, read_source
 from faceshield.models import weights
 from faceshield.noise.base import Forward, add_rounded
 from faceshield.noise.identity import bound_lightness, choose_class, correlation, make_private_noise
@@ -30,7 +28,7 @@ from faceshield.training.attack import AUGMENTS, AugmentName, attack
 
 
 class CloakedSettings(Settings):
-    """``classes`` and ``photos`` are for fabricated people only, ``steps`` for tailored noise, ``bank`` for views.
+    """``classes`` and ``photos`` are for fabricated people only, ``steps`` for tailored noise.
 
     ``crowd``: more people in the collection, none of whom is protected.
     """
@@ -41,7 +39,6 @@ class CloakedSettings(Settings):
     photos: int | None = None
     protect: int
     steps: int | None = None
-    bank: BankSettings | None = None
 
 
 class CloakedKey(CellKey):
@@ -64,17 +61,7 @@ class CloakedKey(CellKey):
     person: int | None = None
 
 
-class OwnBankKey(CloakedKey):
-    """``views`` and ``channels`` are of a bank made here, with the collector's views or without; free in colour or not.
-
-    Where a cell names neither, the shipped bank is used.
-    """
-
-    views: ViewName | None = None
-    channels: Channels | None = None
-
-
-class CropsKey(OwnBankKey):
+class CropsKey(CloakedKey):
     """``augment`` is the collector's."""
 
     augment: AugmentName = "crop-flip"
@@ -138,9 +125,13 @@ class Cloaked:
 
 
 def cloak_people(
-    key: CloakedKey, seed: int, settings: CloakedSettings, context: Context, view: Transforms | None = None
-) -> Cloaked:
+    key: CloakedKey, seed: int, settings: CloakedSettings, context: Context, view: Transforms | None = None,
+    bank: Tensor | None = None,
+) -> Cloaked:  # fmt: skip
     """The people of a cell, the last ``settings.protect`` of them protected, tailored noise made under ``view``.
+
+    ``bank`` (K, 3, S, S) are the noises of which each person has one, or from whose surrogates it is tailored; the
+    shipped ones if not given.
 
     Raises UsageError for a setting that the key needs and the recipe lacks.
     """
@@ -153,7 +144,7 @@ def cloak_people(
     if key.noise == "left-out":
         used = used & (people.labels < protected.start)
     elif key.noise != "none":
-        bank = _load_bank(key, settings, context)
+        bank = load_bank().delta if bank is None else bank
         carried = _assign_noises(key, people, held, seed)
         for label in protected:
             of_person = (people.labels == label) & ~held
@@ -199,22 +190,6 @@ def read_people(settings: CloakedSettings, context: Context) -> Examples:
             drawn.insert(0, synthesize_people(settings.classes, settings.photos, seed=2, prefix="crowd-"))
         return concatenate(drawn)
     return concatenate([read_tree(context.source(name)) for name in (settings.crowd, settings.people) if name])
-
-
-def _load_bank(key: CloakedKey, settings: CloakedSettings, context: Context) -> Tensor:
-    """The shipped bank, or one made here for a recipe that varies how it is made."""
-    if key.noise != "bank" or not isinstance(key, OwnBankKey) or (key.views, key.channels) == (None, None):
-        return load_bank().delta
-    if settings.bank is None:
-        raise UsageError("a bank of its own views or channels needs the setting bank: how it is made")
-    views, channels = key.views or "collector", key.channels or "equal"
-    path, making = context.work / f"bank-{views}-{channels}.safetensors", settings.bank
-
-    def make() -> Tensors:
-        data, seed = read_source(making, context), derive_seed("bank")
-        return make_bank(data, VIEWS[views], seed, making, context, channels).content
-
-    return load_or_make_tensors(path, make, context.runtime.ranks)[0]["delta"]
 
 
 def _load_or_fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import isqrt
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from faceshield.core.types import Noise
 from faceshield.data.examples import Examples
 from faceshield.data.unlearnable import unlearnable
+from faceshield.evaluation.tint import ON_CANVAS, measure_patches
 from faceshield.evaluation.visibility import delta_e, linf_255, ssim
 
 LOOKED_AT = 65536  # pixels of all photos together of which the mean CIEDE2000 is taken
@@ -60,6 +62,12 @@ def measure(clean: Examples, noisy: Examples) -> dict[str, Any]:
         "ssim_face": round(float(np.mean(alike)), 4),
         "linf_255": linf_255(a.reshape(len(a), -1), b.reshape(len(b), -1)),
     }
+
+
+def measure_tint(clean: Examples, noisy: Examples) -> float:
+    """What of a change of aligned faces shows as patches: :func:`faceshield.evaluation.tint.measure_patches`' mean."""
+    pairs = zip(*(part.images.permute(0, 2, 3, 1).numpy() for part in (clean, noisy)), strict=True)
+    return round(fmean(measure_patches(before, after, ON_CANVAS)[0] for before, after in pairs), 4)
 
 
 def _thin(pictures: Tensor, count: int) -> Tensor:

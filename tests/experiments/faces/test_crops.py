@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from faceshield.core.errors import UsageError
-from faceshield.core.store import read_tensors
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.faces import crops as experiment
 from faceshield.experiments.faces.crops import EXPERIMENT, CloakedSettings, CropsKey
@@ -21,10 +20,10 @@ from faceshield.noise.transforms import Transforms
 crops = EXPERIMENT.run
 
 
-def cloaked_people(key, seed, settings, context, *view):
+def cloaked_people(key, seed, settings, context, *made):
     """The people of a cell, from a recipe's own words."""
     own = {name: settings[name] for name in CloakedSettings.model_fields if name in settings}
-    return cloaked(CropsKey(**key), seed, CloakedSettings(**own), context, *view)
+    return cloaked(CropsKey(**key), seed, CloakedSettings(**own), context, *made)
 
 
 PHOTOS = 25  # of which 20 are trained on
@@ -123,8 +122,13 @@ def test_a_private_noise_is_made_once_for_all_that_decides_it(context, made, tmp
     assert len(made) == 10
 
 
-def test_tailored_noise_leaves_the_shipped_bank_as_it_is(context, made):
-    assert len(cloaked_people({"noise": "tailored", "views": "none"}, 0, SETTINGS, context).similar) == 2
+def test_another_bank_than_the_shipped_one_is_worn_where_it_is_given(context):
+    bank = torch.arange(1.0, 4).view(3, 1, 1, 1).expand(3, 3, 128, 128) / 255
+    cloaked = cloaked_people({"noise": "bank"}, 0, SETTINGS, context, None, bank)
+    for label in (2, 3):
+        slot = choose_class(f"0-{cloaked.people.classes[label]}", 3)
+        assert cloaked.deltas[label].equal(bank[slot])
+    assert len(cloaked.similar) == 2
 
 
 def test_a_percentage_is_one(context):
@@ -142,17 +146,3 @@ def test_each_cell_of_the_recipes_runs(context, made, root, name):
         metrics = crops(key, 0, {**recipe.at("smoke"), "epochs": 1}, context)
         assert 0 <= metrics["protected_accuracy"] <= 1
         assert metrics["training_photos"] + metrics["test_photos"] == 40
-
-
-@pytest.mark.parametrize(("channels", "together"), [("free", []), ("equal", [0, 1, 2])])
-def test_a_bank_is_as_free_in_colour_as_asked(root, context, channels, together):
-    settings = read_recipe(root / "recipes/faces/grey.yaml").at("smoke")
-    settings["bank"] = {**settings["bank"], "width": 4}
-    made = cloaked_people({"noise": "bank", "channels": channels}, 0, settings, context)
-    (bank,) = context.work.glob("bank-*.safetensors")
-    delta = read_tensors(bank)[0]["delta"]
-    assert float(delta.abs().max()) > 0
-    for one in range(3):
-        for other in range(one):
-            assert delta[:, one].equal(delta[:, other]) == ({one, other} <= set(together))
-    assert not made.images.equal(made.people.images)
