@@ -120,7 +120,7 @@ def _measure_look(made: Cloaked) -> dict[str, Any]:
 
 def describe_data(key: PatternKey, settings: PatternSettings, context: Context) -> str:
     """A text that changes with the data that a cell reads."""
-    return " ".join(context.content(name) for name in (settings.people, settings.bank.people))
+    return " ".join(context.content(name) for name in settings.sources(key))
 
 
 EXPERIMENT = Experiment(pattern, PatternSettings, PatternKey, describe_data)
