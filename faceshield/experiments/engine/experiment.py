@@ -90,3 +90,8 @@ class Experiment(Generic[S, K]):
         return validate(
             self.settings, {name: value for name, value in settings.items() if name != "seeds"}, where, ["seeds"]
         )
+
+
+def describe_sources(key: CellKey, settings: Settings, context: Context) -> str:
+    """The ``inputs`` of most experiments: a text that changes with the data that a cell reads."""
+    return " ".join(context.content(name) for name in settings.sources(key))

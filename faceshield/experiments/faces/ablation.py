@@ -16,9 +16,8 @@ from faceshield.core.rng import draw_uniform
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import Examples
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.experiment import Experiment
+from faceshield.experiments.engine.experiment import Experiment, describe_sources
 from faceshield.experiments.faces.bank import CLOSE
-from faceshield.experiments.faces.battery import describe_data
 from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CropsSettings, cloak_people
 from faceshield.models.resnet import resnet18
 from faceshield.noise.transforms import Transforms
@@ -86,4 +85,4 @@ def _collect(pictures: Tensor, way: str, size: int) -> Tensor:
     return crop_canvas(find_countermeasure(way).apply(pictures), size)
 
 
-EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, describe_data)
+EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, describe_sources)

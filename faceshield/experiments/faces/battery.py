@@ -21,8 +21,8 @@ from faceshield.core.rng import generator
 from faceshield.data.examples import Examples
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.experiment import Experiment
-from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CloakedSettings, CropsSettings, cloak_people
+from faceshield.experiments.engine.experiment import Experiment, describe_sources
+from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CropsSettings, cloak_people
 from faceshield.faces.align import CANVAS
 from faceshield.imaging.crop import DLIB_150, template
 from faceshield.imaging.warp import fit_similarity, warp
@@ -73,11 +73,6 @@ def battery(key: BatteryKey, seed: int, settings: BatterySettings, context: Cont
         training, clean, made.protected, seed, context.runtime, epochs=epochs, lr=settings.lr, width=settings.width,
         say=context.say, **against.training(),
     )  # fmt: skip
-
-
-def describe_data(key: CloakedKey, settings: CloakedSettings, context: Context) -> str:
-    """A text that changes with the data that a cell reads."""
-    return context.content(settings.people)
 
 
 def _attack_by_fine_tuning(
@@ -146,4 +141,4 @@ def _crop_chips(images: Tensor) -> Tensor:
     return warp(images, fit_similarity(points, DLIB_150), (resnet29.CROP_SIZE, resnet29.CROP_SIZE))
 
 
-EXPERIMENT = Experiment(battery, BatterySettings, BatteryKey, describe_data)
+EXPERIMENT = Experiment(battery, BatterySettings, BatteryKey, describe_sources)

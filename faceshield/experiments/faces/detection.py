@@ -15,7 +15,7 @@ from faceshield.core.types import Face
 from faceshield.data.layouts import read_layout
 from faceshield.data.synthetic import synthesize_people
 from faceshield.experiments.engine.context import MADE_HERE, Context
-from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source, describe_sources
 from faceshield.faces.align import make_face
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.carry import carry, compose
@@ -111,11 +111,6 @@ _DETECTORS: dict[str, Callable[[], Detector]] = {
 }
 
 
-def describe_data(key: DetectionKey, settings: DetectionSettings, context: Context) -> str:
-    """A text that changes with the data that a cell reads."""
-    return context.content(settings.lfw)
-
-
 _references: dict[tuple[str, int], list[Reference]] = {}
 
 
@@ -172,4 +167,4 @@ def _roll_matrix(degrees: float, width: int, height: int) -> tuple[Matrix, tuple
     return matrix.astype(np.float32), size
 
 
-EXPERIMENT = Experiment(detection, DetectionSettings, DetectionKey, describe_data)
+EXPERIMENT = Experiment(detection, DetectionSettings, DetectionKey, describe_sources)

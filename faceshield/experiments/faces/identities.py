@@ -126,12 +126,6 @@ def _read(
     return replace(data, images=crop_canvas(data.images, settings.size))
 
 
-def describe_data(key: HandedKey, settings: IdentitySettings, context: Context) -> str:
-    """A text that changes with the data that a cell reads; an absent data set stands as its name."""
-    names = [getattr(settings, name) for name in ("people", "others", "lfw") if hasattr(settings, name)]
-    return " ".join(context.content(name) for name in names)
-
-
 def assign_noise(
     key: HandedKey, seed: int, training: Examples, names: Sequence[str], settings: IdentitySettings, context: Context
 ) -> Noise:

@@ -20,7 +20,7 @@ from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, score_pairs, verify_pairs
 from faceshield.experiments.engine.context import MADE_HERE, Context
-from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source, describe_sources
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.dataset import Frame, align_dataset
 from faceshield.faces.kept import KeptDetector
@@ -62,11 +62,6 @@ def lfw_pretrained(key: LfwKey, seed: int, settings: LfwSettings, context: Conte
     scores = score_pairs(features, enrolled.found, enrolled.ids, pairs, key.score)
     metrics = verify_pairs(scores, pairs, replicates=settings.replicates, seed=seed).metrics()
     return {**metrics, "recogniser": recogniser.name, "precision": "float32"}
-
-
-def describe_data(key: LfwKey, settings: LfwSettings, context: Context) -> str:
-    """A text that changes with the data that a cell reads."""
-    return context.content(settings.lfw)
 
 
 def _read_official(settings: LfwSettings, recogniser: Recogniser, context: Context) -> tuple[PairSet, Enrolled]:
@@ -119,4 +114,4 @@ def _synthesize_pairs(settings: LfwSettings, recogniser: Recogniser, size: int) 
     return pairs, Enrolled(people.ids, raw, np.ones(len(people), np.bool_))
 
 
-EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, describe_data)
+EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, describe_sources)

@@ -20,8 +20,7 @@ from faceshield.evaluation.residual import (
     spectrum,
 )
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.experiment import Experiment
-from faceshield.experiments.faces.battery import describe_data
+from faceshield.experiments.engine.experiment import Experiment, describe_sources
 from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CloakedSettings, cloak_people
 from faceshield.noise.surrogate import load_bank
 
@@ -95,4 +94,4 @@ def _correlate_with_noise(marks: Tensor, made: Cloaked, users: Tensor, name: str
     return float(torch.cat(each).mean())
 
 
-EXPERIMENT = Experiment(linkable, LinkableSettings, LinkableKey, describe_data)
+EXPERIMENT = Experiment(linkable, LinkableSettings, LinkableKey, describe_sources)

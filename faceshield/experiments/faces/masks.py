@@ -23,7 +23,7 @@ from faceshield.evaluation.search import EXACT
 from faceshield.evaluation.tint import measure_patches
 from faceshield.evaluation.visibility import delta_e, ssim
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source, describe_sources
 from faceshield.experiments.faces.mask_transforms import OnCrops, drop_patch, scale_spectrum, warp_locally
 from faceshield.experiments.faces.transfer import SIDES, choose_photos
 from faceshield.faces.align import cut, fit_canvas
@@ -176,9 +176,4 @@ def _embed(shown: _Shown, judge: Judge) -> Tensor:
     return combine(embed_pairs(crop.to(judge.recogniser.device), judge.recogniser.forward), unit=False)
 
 
-def describe_data(key: MaskKey, settings: MaskSettings, context: Context) -> str:
-    """A text that changes with the data that a cell reads."""
-    return " ".join(context.content(name) for name in settings.sources(key))
-
-
-EXPERIMENT = Experiment(mask_cell, MaskSettings, MaskKey, describe_data)
+EXPERIMENT = Experiment(mask_cell, MaskSettings, MaskKey, describe_sources)

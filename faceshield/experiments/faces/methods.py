@@ -15,7 +15,7 @@ from faceshield.core.schema import suggest
 from faceshield.data.examples import HELD_OUT
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.experiment import CellKey, Experiment
+from faceshield.experiments.engine.experiment import CellKey, Experiment, describe_sources
 from faceshield.experiments.faces.crops import read_people
 from faceshield.experiments.faces.method_noises import TAILORED, MadeSettings, load_or_make
 from faceshield.noise.registry import GROUP, METHODS
@@ -76,9 +76,4 @@ def methods(key: MethodsKey, seed: int, settings: MethodsSettings, context: Cont
     return {**metrics, **about}
 
 
-def describe_data(key: MethodsKey, settings: MethodsSettings, context: Context) -> str:
-    """A text that changes with the data that a cell reads."""
-    return " ".join(context.content(name) for name in (settings.people, settings.maker.people))
-
-
-EXPERIMENT = Experiment(methods, MethodsSettings, MethodsKey, describe_data)
+EXPERIMENT = Experiment(methods, MethodsSettings, MethodsKey, describe_sources)

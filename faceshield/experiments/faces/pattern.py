@@ -17,7 +17,7 @@ from faceshield.core.cache import Tensors, digest_json, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.experiment import CellKey, Experiment
+from faceshield.experiments.engine.experiment import CellKey, Experiment, describe_sources
 from faceshield.experiments.faces.ablation import measure_ways
 from faceshield.experiments.faces.bank import (
     VIEWS,
@@ -118,9 +118,4 @@ def _measure_look(made: Cloaked) -> dict[str, Any]:
     return {**measure(clean, noisy), "tint_mean": measure_tint(clean, noisy)}
 
 
-def describe_data(key: PatternKey, settings: PatternSettings, context: Context) -> str:
-    """A text that changes with the data that a cell reads."""
-    return " ".join(context.content(name) for name in settings.sources(key))
-
-
-EXPERIMENT = Experiment(pattern, PatternSettings, PatternKey, describe_data)
+EXPERIMENT = Experiment(pattern, PatternSettings, PatternKey, describe_sources)

@@ -9,12 +9,11 @@ import torch
 from faceshield.data.examples import HELD_OUT
 from faceshield.data.unlearnable import unlearnable
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.experiment import Experiment
+from faceshield.experiments.engine.experiment import Experiment, describe_sources
 from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,
     assign_noise,
-    describe_data,
     list_training_options,
     read_people,
 )
@@ -51,4 +50,4 @@ def recognition(key: HandedKey, seed: int, settings: RecognitionSettings, contex
     return {**metrics, **extra}
 
 
-EXPERIMENT = Experiment(recognition, RecognitionSettings, HandedKey, describe_data)
+EXPERIMENT = Experiment(recognition, RecognitionSettings, HandedKey, describe_sources)

@@ -23,7 +23,7 @@ from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
 from faceshield.evaluation.search import Search, concatenate_searches, search
 from faceshield.experiments.engine.context import Context
-from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
+from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source, describe_sources
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.detector import Detector
@@ -107,11 +107,6 @@ def search_all(sides: Mapping[Side, Sequence[Tensor]], crowd: Tensor) -> Search:
     return concatenate_searches(found)
 
 
-def describe_data(key: TransferKey, settings: TransferSettings, context: Context) -> str:
-    """A text that changes with the data that a cell reads."""
-    return " ".join(context.content(name) for name in settings.sources(key))
-
-
 def choose_photos(folder: Path, count: int, side: str, seed: int) -> list[Path]:
     """``side``'s half of the ``seed``-th ``count`` photos of a person, drawn by their names alone."""
     drawn = sorted(folder.iterdir(), key=lambda path: derive_seed("searched", f"{folder.name}/{path.name}"))
@@ -188,4 +183,4 @@ def _keep_worst(name: str, one: float | None, other: float) -> float:
     return max(one, other) if name.startswith(("linf", "delta_e", "tint", "contrast", "flip")) else min(one, other)
 
 
-EXPERIMENT = Experiment(transfer_cell, TransferSettings, TransferKey, describe_data)
+EXPERIMENT = Experiment(transfer_cell, TransferSettings, TransferKey, describe_sources)

@@ -18,12 +18,11 @@ from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.roc import Scores, roc
 from faceshield.evaluation.verification import score_pairs, verify_pairs
 from faceshield.experiments.engine.context import MADE_HERE, Context
-from faceshield.experiments.engine.experiment import Experiment, Source
+from faceshield.experiments.engine.experiment import Experiment, Source, describe_sources
 from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,
     assign_noise,
-    describe_data,
     list_training_options,
     read_people,
     synthesize_faces,
@@ -164,4 +163,4 @@ def _read_lfw(settings: VerificationSettings, context: Context) -> Probe:
     return Probe("", images, ids, found, pairs)
 
 
-EXPERIMENT = Experiment(verification, VerificationSettings, VerificationKey, describe_data)
+EXPERIMENT = Experiment(verification, VerificationSettings, VerificationKey, describe_sources)

@@ -13,6 +13,7 @@ from faceshield.core.types import Face
 from faceshield.data.canvas import crop_canvas
 from faceshield.data.examples import concatenate
 from faceshield.evaluation.roc import roc
+from faceshield.experiments.engine.experiment import describe_sources
 from faceshield.experiments.engine.recipe import read_recipe
 from faceshield.experiments.faces import lfw as aligning
 from faceshield.experiments.faces import recognition as recognising
@@ -21,7 +22,6 @@ from faceshield.experiments.faces.identities import (
     HandedKey,
     IdentitySettings,
     assign_noise,
-    describe_data,
     read_others,
     read_people,
 )
@@ -87,13 +87,11 @@ def test_recipes_hold_at_every_scale(name, root):
 
 def test_a_run_can_be_planned_before_its_data_is_there(context):
     settings = verifying.VerificationSettings(**{**PAIRS, "people": "faces", "others": "fabricated", "lfw": "lfw"})
-    assert describe_data(HandedKey(noise="none"), settings, context) == "faces fabricated lfw"
+    assert describe_sources(HandedKey(noise="none"), settings, context) == "faces lfw"
     (context.data / "faces/ann").mkdir(parents=True)
     (context.data / "faces/ann/1.jpg").write_bytes(b"1")
-    assert (
-        describe_data(HandedKey(noise="none"), settings, context)
-        == f"{fingerprint(context.data / 'faces')} fabricated lfw"
-    )
+    seen = describe_sources(HandedKey(noise="none"), settings, context)
+    assert seen == f"{fingerprint(context.data / 'faces')} lfw"
 
 
 def test_nobodys_photos_are_in_two_places(own, context):
