@@ -62,7 +62,7 @@ def write_results(results: Path = RESULTS) -> str:
         "",
         "Left out: no noise can do more; everybody else is recognised less too, for fewer faces are learned from.",
         "",
-        *write_alone(read_json(results / "faces" / "alone.mini.json")),
+        *write_alone(results),
         f"Measured on: {selfie['device']}. Chance is {mean(selfie, {'noise': 'none'}, 'chance'):.1%} and"
         f" {mean(crops, {'noise': 'none'}, 'chance'):.1%}.",
         "",

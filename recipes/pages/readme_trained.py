@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,33 +28,64 @@ _WASHED = {
 }
 
 
-def write_alone(result: dict[str, Any]) -> list[str]:
-    """How much is left of a noise that nobody else wears, and when it is learned."""
-    cells = [cell for cell in result["cells"] if cell["key"]["noise"] == "tailored"]
-    if not cells:
+def write_alone(results: Path) -> list[str]:
+    """How much is left of a noise that nobody else wears, and when it is learned; ``results``: the folder."""
+    found = {name: _read(results, name) for name in ("alone", "alone-large")}
+    noisy = {name: _list_tailored(result) for name, result in found.items()}
+    few, many = noisy["alone"], noisy["alone-large"]
+    if not few:
         return []
-    noisy = [cell["metrics"] for cell in cells]
-    final = [metrics["protected_accuracy"] for metrics in noisy]
-    people, seeds = {cell["key"]["person"] for cell in cells}, {cell["seed"] for cell in cells}
-    text = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds, another noise in each"
     noise, face = (
-        sorted(_first(metrics[name], share) for metrics in noisy)
+        sorted(_first(metrics[name], share) for metrics in few)
         for name, share in (("curve_cloaked", 0.8), ("curve_others", 0.5))
     )
-    early = sorted(max(zip(metrics["curve_protected"], metrics["curve_others"], strict=True))[1] for metrics in noisy)
-    return [
-        f"**Alone it holds less.** With each of {len(people)} people the only one to wear a noise, and a longer"
-        f" training (`recipes/faces/alone.yaml`, {text}), {statistics.fmean(final):.1%} of their clean crops are"
-        f" recognised ({min(final):.1%} to {max(final):.1%}), at the best epoch"
-        f" {statistics.fmean(metrics['protected_accuracy_peak'] for metrics in noisy):.1%}; without a noise"
-        f" {mean(result, {'noise': 'none'}, 'protected_accuracy'):.1%}. The curves (`alone.mini.png` beside the"
-        f" figures) say when: four in five of the wearer's own photos are known by the noise from epoch {noise[0]} to"
-        f" {noise[-1]} on, half of everybody else from epoch {face[0]} to {face[-1]}. The best epoch lies early, while"
-        f" the network still swings from one answer to another: it knows {early[0]:.0%} to {early[-1]:.0%} of everybody"
-        f" else then. Once it knows {GOOD:.0%} of them, the best epoch is"
-        f" {statistics.fmean(peak for metrics in noisy if (peak := find_peak(metrics)) is not None):.1%}.",
+    early = sorted(max(zip(metrics["curve_protected"], metrics["curve_others"], strict=True))[1] for metrics in few)
+    seeds = {cell["seed"] for cell in found["alone"]["cells"] if cell["key"]["noise"] == "tailored"}
+    text = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds, another noise in each"
+    lines = [
+        f"**Alone it holds less.** With each of {len(few) // len(seeds)} people the only one of 32 to wear a noise, and"
+        f" a longer training (`recipes/faces/alone.yaml`, {text}), {_write_accuracy(few, found['alone'])}. The curves"
+        " (`alone.mini.png` beside the figures) say when: four in five of the wearer's own photos are known by the"
+        f" noise from epoch {noise[0]} to {noise[-1]} on, half of everybody else from epoch {face[0]} to {face[-1]}. The best"
+        " epoch lies early, while the network still swings from one answer to another: it knows"
+        f" {early[0]:.0%} to {early[-1]:.0%} of everybody else then.{_write_best(few)}",
         "",
     ]
+    if many:
+        lines += [
+            "**Among 132 people**, of whom one wears a noise (`recipes/faces/alone-large.yaml`, one seed),"
+            f" {_write_accuracy(many, found['alone-large'])}.{_write_best(many)}",
+            "",
+        ]
+    return lines
+
+
+def _read(results: Path, name: str) -> dict[str, Any]:
+    path = results / "faces" / f"{name}.mini.json"
+    return read_json(path) if path.exists() else {"cells": []}
+
+
+def _list_tailored(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics of the cells with a private noise."""
+    return [cell["metrics"] for cell in result["cells"] if cell["key"]["noise"] == "tailored"]
+
+
+def _write_accuracy(noisy: Sequence[dict[str, Any]], result: dict[str, Any]) -> str:
+    final = [metrics["protected_accuracy"] for metrics in noisy]
+    clean = read_values(result, {"noise": "none"}, "protected_accuracy")
+    return (
+        f"{statistics.fmean(final):.1%} of their clean crops are recognised ({min(final):.1%} to {max(final):.1%}), at"
+        f" the best epoch {statistics.fmean(metrics['protected_accuracy_peak'] for metrics in noisy):.1%}"
+        + (f"; without a noise {statistics.fmean(clean):.1%}" if clean else "")
+    )
+
+
+def _write_best(noisy: Sequence[dict[str, Any]]) -> str:
+    """A sentence on the epochs at which a collector has a recogniser."""
+    peaks = [peak for metrics in noisy if (peak := find_peak(metrics)) is not None]
+    return f" Once {GOOD:.0%} of everybody else are known, the best epoch is {statistics.fmean(peaks):.1%}." * bool(
+        peaks
+    )
 
 
 def write_undone(result: dict[str, Any]) -> list[str]:
