@@ -46,8 +46,8 @@ def write_alone(results: Path) -> list[str]:
         f"**Alone it holds less.** With each of {len(few) // len(seeds)} people the only one of 32 to wear a noise, and"
         f" a longer training (`recipes/faces/alone.yaml`, {text}), {_write_accuracy(few, found['alone'])}. The curves"
         " (`alone.mini.png` beside the figures) say when: four in five of the wearer's own photos are known by the"
-        f" noise from epoch {noise[0]} to {noise[-1]} on, half of everybody else from epoch {face[0]} to {face[-1]}. The"
-        " best epoch lies early, while the network still swings from one answer to another: it knows"
+        f" noise from epoch {noise[0]} to {noise[-1]} on, half of everybody else from epoch {face[0]} to {face[-1]}."
+        " The best epoch lies early, while the network still swings from one answer to another: it knows"
         f" {early[0]:.0%} to {early[-1]:.0%} of everybody else then.{_write_best(few)}",
         "",
     ]
