@@ -1,4 +1,4 @@
-"""What is added to a person's photos: one noise for all of them, or a mask for each, on the noise or without it."""
+"""What is added to a person's photos: one noise for all of them, or a mask for each, with the noise or without it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from faceshield.noise.face_view import FaceView
 from faceshield.noise.identity import Identity, bound_lightness
 from faceshield.noise.jpeg import Codec, build_tables
 from faceshield.noise.look import adjust
-from faceshield.noise.mask import mask
+from faceshield.noise.mask import PatternLoss, mask
 
 CHROMA_BOUND = 1.5 / 255
 """The bound of a mask's change of colour: more shows as a tint."""
@@ -93,13 +93,14 @@ class IdentityNoise:
 
 @dataclass(frozen=True)
 class PhotoMasks:
-    """Against search: a mask for each photo (``noise.mask``), on ``identity``'s noise where there is one.
+    """Against search: a mask for each photo (``noise.mask``), together with ``identity``'s noise where there is one.
 
     Attributes:
         ensemble: the recognisers that masks are made against, with the person's features.
         witnesses: the other recognisers at hand, which only tell whether they still know the person.
         secret: decides, with a photo's digest, which other person a mask leads to.
         options: ε, and the format that a mask must survive.
+        pattern_loss: what keeps the noise of ``identity`` in the photo.
     """
 
     ensemble: Sequence[FeatureSurrogate]
@@ -108,6 +109,7 @@ class PhotoMasks:
     options: Options
     device: torch.device
     identity: Identity | None = None
+    pattern_loss: PatternLoss | None = None
 
     @property
     def name(self) -> str | None:
@@ -122,10 +124,11 @@ class PhotoMasks:
         rng = generator(self.secret, "mask", digest, *face.box.round(1).tolist())
         pixels = from_rgb(photo.rgb8()).to(self.device)
         view = build_face_view(pixels, face, photo.grey, find_codec(photo, self.options))
-        base = None if self.identity is None else self.identity.delta
+        first = None if self.identity is None else self.identity.delta
         losses = [surrogate.feature_loss(view, rng) for surrogate in self.ensemble]
         chroma = min(CHROMA_BOUND, self.epsilon / 2)
-        return mask(view, losses, Budget(self.epsilon, chroma=chroma), rng, base=base).cpu()
+        budget = Budget(self.epsilon, chroma=chroma)
+        return mask(view, losses, budget, rng, first=first, pattern_loss=self.pattern_loss).cpu()
 
     def measure_distances(self, written: Written, faces: Sequence[Face]) -> dict[str, float] | None:
         """See :class:`Perturbation`."""

@@ -14,8 +14,9 @@ from faceshield.models import pretrained
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.weights import find_file
 from faceshield.noise import vault
-from faceshield.noise.identity import Identity, draw_secret
-from faceshield.noise.surrogate import BANK, SURROGATES
+from faceshield.noise.identity import Identity, build_pattern_loss, draw_secret
+from faceshield.noise.surrogate import BANK, SURROGATES, load_bank, load_ensemble
+from faceshield.noise.transforms import Transforms
 from faceshield.training.runtime import Runtime
 
 SECRET = "FACESHIELD_SECRET"
@@ -87,7 +88,11 @@ class Strategy:
         ensemble = build_ensemble(names, faces, runtime, scatter=options.scatter, inception=inception)
         witnesses = build_witnesses(ensemble, faces, runtime)
         secret = stored.secret if stored else choose_secret()
-        return PhotoMasks(ensemble, witnesses, secret, options, runtime.device, identity)
+        pattern_loss = None
+        if identity is not None:
+            forward = load_ensemble(self.surrogates, runtime.prepare, len(load_bank().delta))
+            pattern_loss = build_pattern_loss(forward, identity.class_index, Transforms())
+        return PhotoMasks(ensemble, witnesses, secret, options, runtime.device, identity, pattern_loss)
 
 
 def choose_secret() -> str:
@@ -116,14 +121,15 @@ STRATEGIES: dict[Against, Strategy] = {
             " recognisers and ones trained on these photos may still find it, and copies already online are not"
             f" covered. {_PRIVATE}",
         ),
-        # A mask that spares the noise's band was tried: a search found more, for that is where recognisers look.
+        # Both are made together, step by step. A mask laid on a finished noise undid it, and one that spared its band
+        # let a search find more, for that is where recognisers look.
         Strategy(
             "both",
             surrogates=SURROGATES,
             recognisers=pretrained.SURROGATES,
-            about="Each face carries the person's noise against recognisers trained on these photos, and on it a mask"
-            " that moves it away from the person for the frozen recognisers that this report names. Others find it less"
-            " often than without, not never (faces/transfer), and a mask undoes a part of the noise (faces/selfie);"
+            about="Each face carries the person's noise against recognisers trained on these photos, and a mask that"
+            " moves it away from the person for the frozen recognisers that this report names. Others find it less"
+            " often than without, not never (faces/transfer), and each takes from the other (faces/selfie);"
             " commercial services were not measured; later recognisers may still find it, and copies already online are"
             f" not covered. {_PRIVATE}",
         ),

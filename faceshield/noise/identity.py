@@ -13,12 +13,13 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed, generator
 from faceshield.noise.band import amplify, keep_pattern
 from faceshield.noise.base import Forward
+from faceshield.noise.mask import PatternLoss
 from faceshield.noise.pgd import Transform, pgd
 
 Kind = Literal["private", "bank"]
@@ -158,6 +159,19 @@ def fit_private_delta(
         if on_step is not None:
             on_step(step + 1, steps)
     return amplify(delta, budget, GAIN)[0]
+
+
+def build_pattern_loss(forward: Forward, class_index: int, transform: Transform) -> PatternLoss:
+    """How well a noise's class is found on a face, for masks that must leave it there (``noise.mask``).
+
+    ``forward`` gives the frozen surrogates' log-probabilities; each call draws one ``transform`` of the face.
+    """
+
+    def pattern_loss(face: Tensor, rng: Generator) -> Tensor:
+        label = torch.tensor([class_index], device=face.device)
+        return F.nll_loss(forward(transform(face, rng)), label)
+
+    return pattern_loss
 
 
 def correlation(a: Tensor, b: Tensor) -> float:

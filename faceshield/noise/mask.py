@@ -17,12 +17,16 @@ from torch import Generator, Tensor
 
 from faceshield.core.budget import Budget
 from faceshield.imaging.crop import CropSpec
+from faceshield.imaging.warp import warp
+from faceshield.noise.band import keep_pattern
 from faceshield.noise.face_view import FaceView
 from faceshield.noise.likeness import likeness
 from faceshield.noise.photo_transforms import PhotoTransforms
 from faceshield.noise.smooth import smooth
 
 Embed = Callable[[Tensor], Tensor]
+PatternLoss = Callable[[Tensor, Generator], Tensor]
+"""Of a face (1, 3, canvas, canvas) in [0, 1]: low where an identity's noise shows in it; see ``noise.identity``."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ def mask(
     budget: Budget,
     generator: Generator,
     *,
-    base: Tensor | None = None,
+    first: Tensor | None = None,
+    pattern_loss: PatternLoss | None = None,
     canvas: int = 128,
     steps: int = 32,
     draws: int = 1,
@@ -91,16 +96,17 @@ def mask(
     ``ssim`` is the least similarity to the photo (:func:`likeness`): a penalty holds it during the steps, and a δ that
     still breaks it is scaled down at the end.
 
-    ``base`` (3, canvas, canvas) within ε is an identity's noise, on which the mask is laid: their sum stays within
-    ``budget``. ``ssim`` bounds the mask alone.
+    ``first`` (3, canvas, canvas) within ε is where the steps begin, an identity's noise. With ``pattern_loss`` each
+    step also takes its gradient, kept in the noise's band and as long as the mask's own: what a recogniser that is
+    trained on the photo learns stays, in a pattern that has made room for the mask.
     """
     transforms = transforms or PhotoTransforms()
     near = face_view.crop_near(canvas, [loss.spec for loss in losses])
     device = near.photo.device
-    start = torch.zeros(3, canvas, canvas, device=device) if base is None else base.to(device)
+    start = torch.zeros(3, canvas, canvas) if first is None else first
     noise = (2 * torch.rand(start.shape, generator=generator) - 1) * budget.epsilon / 4
-    delta = budget.project(start + noise.to(device))
-    plain = near.with_noise(start)
+    delta = budget.project((start + noise).to(device))
+    plain = near.photo
     direction = torch.zeros_like(delta)
     for step in range(steps):
         delta.requires_grad_(True)
@@ -112,11 +118,17 @@ def mask(
         loss = penalty
         for one, crops in zip(chosen, ways, strict=True):
             loss = loss + one.weight * one.loss(crops)
-        (gradient,) = torch.autograd.grad(loss, delta)
-        direction = momentum * direction + _broaden(gradient, broad)
+        (gradient,) = torch.autograd.grad(loss, delta, retain_graph=pattern_loss is not None)
+        found = _broaden(gradient, broad)
+        if pattern_loss is not None:
+            face = warp(photo, near.to_canvas, (canvas, canvas))
+            (kept,) = torch.autograd.grad(pattern_loss(face, generator), delta)
+            kept = keep_pattern(kept)
+            found = found + kept * (found.norm() / kept.norm().clamp_min(1e-12))
+        direction = momentum * direction + found
         alpha = budget.epsilon * (0.25 - 0.225 * step / steps)
         delta = budget.project((delta - budget.step(direction, alpha)).detach())
-    return start + _scale_to_bound(near, start, delta - start, ssim)
+    return _scale_to_bound(near, delta, ssim)
 
 
 def _take_ways(
@@ -150,12 +162,11 @@ def _broaden(gradient: Tensor, broad: float) -> Tensor:
 
 
 @torch.no_grad()
-def _scale_to_bound(face_view: FaceView, fixed: Tensor, delta: Tensor, least: float) -> Tensor:
+def _scale_to_bound(face_view: FaceView, delta: Tensor, least: float) -> Tensor:
     """``delta`` times the largest of the factors 0, 1/64, …, 1 that leaves a similarity of ``least``."""
-    plain = face_view.with_noise(fixed)
     low, high = 0, 64
     while low < high:  # the similarity falls as the factor grows
         middle = (low + high + 1) // 2
-        alike = likeness(plain, face_view.with_noise(fixed + delta * (middle / 64)))
+        alike = likeness(face_view.photo, face_view.with_noise(delta * (middle / 64)))
         low, high = (middle, high) if float(alike) >= least else (low, middle - 1)
     return delta * (low / 64)

@@ -95,7 +95,7 @@ def test_the_same_secret_gives_the_same_masks(kept, source, ready, hashes, tmp_p
     assert made[0] == made[1]
 
 
-def test_both_carries_the_identitys_noise_under_a_mask(source, me, pixels, portrait, detector, tmp_path):
+def test_both_carries_the_identitys_noise_within_a_mask(source, me, pixels, portrait, detector, tmp_path):
     cloak(source, tmp_path / "out", Options(against="both", jobs=1))
     first, _ = changes(source, tmp_path / "out", pixels)
     assert np.abs(first).max() <= 8
