@@ -9,6 +9,7 @@ from typing import Any
 
 from readme_methods import write_methods
 from readme_paper import ladder, mean, paper_scale
+from readme_pattern import write_pattern
 from readme_today import answer_today
 from readme_trained import write_alone, write_undone, write_washed
 
@@ -71,6 +72,7 @@ def write_results(results: Path = RESULTS) -> str:
         *write_undone(read_json(results / "faces" / "undone.mini.json")),
         *write_washed(read_json(results / "faces" / "battery.mini.json"), results),
         "",
+        *write_pattern(results),
         "## Face search",
         "",
         *_write_searched(read_json(results / "faces" / "transfer.mini.json")),
