@@ -173,7 +173,7 @@ def _write_searched(result: dict[str, Any]) -> list[str]:
 
 
 def _write_both(result: dict[str, Any]) -> list[str]:
-    """What the noise costs the mask where both share one ε, seed by seed on the same photos."""
+    """What the noise costs the mask where both share one ε: the same photos, masks against the same recognisers."""
     found = {
         noise: {
             (cell["key"]["recogniser"], cell["seed"]): cell["metrics"]["rank1"]
@@ -181,14 +181,18 @@ def _write_both(result: dict[str, Any]) -> list[str]:
             if {"noise": noise, "query": "clean", "gallery": "cloaked", "countermeasure": "none"}.items()
             <= cell["key"].items()
         }
-        for noise in ("both", "shipped")
+        for noise in ("both", "mask")
     }
-    rows = [
-        f"{PRETRAINED[name].title} {found['both'][name, seed]:.1%} ({found['shipped'][name, seed]:.1%})"
-        for name, seed in sorted(found["both"])
-        if (name, seed) in found["shipped"]
+    rows = []
+    for name in sorted({name for name, _ in found["both"]}):
+        seeds = [key for key in found["both"] if key[0] == name and key in found["mask"]]
+        ours, alone = (statistics.fmean(found[noise][key] for key in seeds) for noise in ("both", "mask"))
+        rows.append(f"{PRETRAINED[name].title} {ours:.1%} ({alone:.1%}; {len(seeds)} seed{'s' * (len(seeds) > 1)})")
+    return [
+        "",
+        "**`--against both` hides less.** A clean photo, cloaked ones in the index, masks against the four other"
+        f" recognisers; the mask alone on the same photos in brackets: {', '.join(rows)}.",
     ]
-    return ["", f"**`--against both` hides less.** With the mask alone in brackets, same photos: {', '.join(rows)}."]
 
 
 def _format_shares(found: Sequence[tuple[float, ...]]) -> str:

@@ -81,7 +81,7 @@ export const strings = {
   "against.both": "Both, in one noise",
   "against.hint.training": "Whoever trains a face recogniser on these photos learns the noise instead of the face. It does nothing against a search that compares faces without training.",
   "against.hint.search": "A mask for each photo, against four recognisers. Others find the person less often than without, but they do find some. Slow.",
-  "against.hint.both": "Noise and mask in one: against recognisers trained on the photos it held as the noise did, where it was measured; a search finds more than with a mask alone. Slow.",
+  "against.hint.both": "Noise and mask in one: recognisers trained on the photos learn little more than from noise alone, where it was measured; a search finds more than with a mask alone. Slow.",
   "metadata.label": "What the file tells besides the picture",
   "metadata.keep": "Keep the tags",
   "metadata.no-location": "Remove the place",
