@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from faceshield.cloaking.ensemble import AlignedCrops, build_ensemble, build_witnesses
 from faceshield.cloaking.options import Against, Options
@@ -14,7 +15,7 @@ from faceshield.models import pretrained
 from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.weights import find_file
 from faceshield.noise import vault
-from faceshield.noise.identity import Identity, build_pattern_loss, draw_secret
+from faceshield.noise.identity import Identity, draw_secret, measure_pattern_loss
 from faceshield.noise.surrogate import BANK, SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
 from faceshield.training.runtime import Runtime
@@ -91,7 +92,7 @@ class Strategy:
         pattern_loss = None
         if identity is not None:
             forward = load_ensemble(self.surrogates, runtime.prepare, len(load_bank().delta))
-            pattern_loss = build_pattern_loss(forward, identity.class_index, Transforms())
+            pattern_loss = partial(measure_pattern_loss, forward, identity.class_index, Transforms())
         return PhotoMasks(ensemble, witnesses, secret, options, runtime.device, identity, pattern_loss)
 
 

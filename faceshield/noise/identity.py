@@ -19,7 +19,6 @@ from faceshield.core.budget import Budget
 from faceshield.core.rng import derive_seed, generator
 from faceshield.noise.band import amplify, keep_pattern
 from faceshield.noise.base import Forward
-from faceshield.noise.mask import PatternLoss
 from faceshield.noise.pgd import Transform, pgd
 
 Kind = Literal["private", "bank"]
@@ -111,8 +110,19 @@ def measure_mean_loss(
     one random transform.
     """
     rng = generator(secret, "loss")
-    batch = transform((crops[:64].float() / 255 + delta).clamp(0, 1), rng)
-    return float(F.nll_loss(forward(batch), torch.full((len(batch),), class_index, device=crops.device)))
+    faces = (crops[:64].float() / 255 + delta).clamp(0, 1)
+    return float(measure_pattern_loss(forward, class_index, transform, faces, rng))
+
+
+def measure_pattern_loss(
+    forward: Forward, class_index: int, transform: Transform, faces: Tensor, rng: Generator
+) -> Tensor:
+    """Mean cross-entropy towards ``class_index`` of ``faces`` (n, 3, S, S) in [0, 1], each under one ``transform``.
+
+    Low where a noise of the class shows. With its first three arguments it is a mask's ``pattern_loss``.
+    """
+    label = torch.full((len(faces),), class_index, device=faces.device)
+    return F.nll_loss(forward(transform(faces, rng)), label)
 
 
 def fit_private_delta(
@@ -159,19 +169,6 @@ def fit_private_delta(
         if on_step is not None:
             on_step(step + 1, steps)
     return amplify(delta, budget, GAIN)[0]
-
-
-def build_pattern_loss(forward: Forward, class_index: int, transform: Transform) -> PatternLoss:
-    """How well a noise's class is found on a face, for masks that must leave it there (``noise.mask``).
-
-    ``forward`` gives the frozen surrogates' log-probabilities; each call draws one ``transform`` of the face.
-    """
-
-    def pattern_loss(face: Tensor, rng: Generator) -> Tensor:
-        label = torch.tensor([class_index], device=face.device)
-        return F.nll_loss(forward(transform(face, rng)), label)
-
-    return pattern_loss
 
 
 def correlation(a: Tensor, b: Tensor) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -45,11 +46,11 @@ def average_surrogates(surrogates: Sequence[Forward], slots: int) -> Forward:
 
     A network may know people beside the slots: what it gives to them is missing from the slots.
     """
+    return partial(_average, surrogates, slots)  # no inner function: a mask takes it along into other processes
 
-    def forward(batch: Tensor) -> Tensor:
-        return torch.stack([torch.log_softmax(surrogate(batch), 1)[:, :slots] for surrogate in surrogates]).mean(0)
 
-    return forward
+def _average(surrogates: Sequence[Forward], slots: int, batch: Tensor) -> Tensor:
+    return torch.stack([torch.log_softmax(surrogate(batch), 1)[:, :slots] for surrogate in surrogates]).mean(0)
 
 
 def load_ensemble(names: Sequence[str], place: Callable[[ResNet], Forward], slots: int) -> Forward:

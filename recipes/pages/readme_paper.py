@@ -15,6 +15,12 @@ def mean(result: dict[str, Any], key: dict[str, Any], metric: str) -> float:
     return statistics.fmean(read_values(result, key, metric))
 
 
+def read_faces(results: Path, name: str) -> dict[str, Any]:
+    """The result of the recipe ``faces/name``, without cells where it was not run; ``results``: the folder."""
+    path = results / "faces" / f"{name}.mini.json"
+    return read_json(path) if path.exists() else {"cells": []}
+
+
 def ladder(result: dict[str, Any]) -> str:
     """What our steps through Algorithm 1 save against the peers' over the same rounds, and what the noise is worth."""
     rounds = result["settings"]["ladder_rounds"]

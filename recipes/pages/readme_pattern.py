@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from faceshield.core.store import read_json
+from readme_paper import read_faces
 
 _WAYS = ("none", "grey", "jpeg-75", "half-size", "recrop")
 
 
 def write_pattern(results: Path) -> list[str]:
     """The table of ``faces/pattern``; nothing where it was not run. ``results``: the folder of the result files."""
-    path = results / "faces" / "pattern.mini.json"
-    if not path.exists():
+    cells = read_faces(results, "pattern")["cells"]
+    if not cells:
         return []
-    cells = read_json(path)["cells"]
     return [
         "## What a noise should look like",
         "",
@@ -26,7 +25,7 @@ def write_pattern(results: Path) -> list[str]:
         "| noise | recognised as usual | without colour | JPEG 75 | half size | cut out otherwise | at the best epoch |"
         " ΔE₀₀ mean, p95 | tint | SSIM |",
         "|---|---|---|---|---|---|---|---|---|---|",
-        *(_write_row(cell) for cell in cells if "metrics" in cell),
+        *(_write_row(cell) for cell in cells),
         "",
     ]
 

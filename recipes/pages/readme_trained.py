@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from readme_paper import mean
+from readme_paper import mean, read_faces
 
-from faceshield.core.store import read_json
 from faceshield.reports.results import read_values
 
 GOOD = 0.6
@@ -30,7 +29,7 @@ _WASHED = {
 
 def write_alone(results: Path) -> list[str]:
     """How much is left of a noise that nobody else wears, and when it is learned; ``results``: the folder."""
-    found = {name: _read(results, name) for name in ("alone", "alone-large")}
+    found = {name: read_faces(results, name) for name in ("alone", "alone-large")}
     noisy = {name: _list_tailored(result) for name, result in found.items()}
     few, many = noisy["alone"], noisy["alone-large"]
     if not few:
@@ -60,11 +59,6 @@ def write_alone(results: Path) -> list[str]:
     return lines
 
 
-def _read(results: Path, name: str) -> dict[str, Any]:
-    path = results / "faces" / f"{name}.mini.json"
-    return read_json(path) if path.exists() else {"cells": []}
-
-
 def _list_tailored(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The metrics of the cells with a private noise."""
     return [cell["metrics"] for cell in result["cells"] if cell["key"]["noise"] == "tailored"]
@@ -83,9 +77,9 @@ def _write_accuracy(noisy: Sequence[dict[str, Any]], result: dict[str, Any]) -> 
 def _write_best(noisy: Sequence[dict[str, Any]]) -> str:
     """A sentence on the epochs at which a collector has a recogniser."""
     peaks = [peak for metrics in noisy if (peak := find_peak(metrics)) is not None]
-    return f" Once {GOOD:.0%} of everybody else are known, the best epoch is {statistics.fmean(peaks):.1%}." * bool(
-        peaks
-    )
+    if not peaks:
+        return ""
+    return f" Once {GOOD:.0%} of everybody else are known, the best epoch is {statistics.fmean(peaks):.1%}."
 
 
 def write_undone(result: dict[str, Any]) -> list[str]:
@@ -109,14 +103,12 @@ def write_washed(result: dict[str, Any], results: Path) -> list[str]:
         "|---|---|---|---|---|",
         *(row for name, text in _WASHED.items() for row in _write_row(result, name, text)),
     ]
-    longer = results / "faces" / "longer.mini.json"
-    if longer.exists():
-        found = read_json(longer)
-        for name in ("strong-augmentation", "adversarial-training"):
-            key = {"noise": "none", "attacker": "scratch", "countermeasure": name}
-            clean = read_values(found, key, "protected_accuracy")
-            beside = f" (without noise {statistics.fmean(clean):.1%})" if clean else ""
-            lines += _write_row(found, name, f"{_WASHED[name]}, three times as long{beside}")
+    longer = read_faces(results, "longer")
+    for name in ("strong-augmentation", "adversarial-training"):
+        key = {"noise": "none", "attacker": "scratch", "countermeasure": name}
+        clean = read_values(longer, key, "protected_accuracy")
+        beside = f" (without noise {statistics.fmean(clean):.1%})" if clean else ""
+        lines += _write_row(longer, name, f"{_WASHED[name]}, three times as long{beside}")
     for attacker, text in (
         ("frozen-resnet29", "takes a ready-made recogniser, which compares"),
         ("fine-tuned-resnet29", "trains a ready-made recogniser further, all layers"),

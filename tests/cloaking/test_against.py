@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -105,6 +106,15 @@ def test_both_carries_the_identitys_noise_within_a_mask(source, me, pixels, port
     inside = (slice(None), slice(24, 104), slice(24, 104))
     assert np.corrcoef(carried[inside].flatten(), me.delta[inside].flatten())[0, 1] > 0.2
     assert vault.load("me").delta.equal(me.delta)
+
+
+def test_both_goes_into_other_processes(me, faced):
+    options = Options(against="both", recognisers=ONE, jobs=1)
+    made = STRATEGIES["both"].build_perturbation(options, me, faced[1], RUNTIME)
+    there = pickle.loads(pickle.dumps(made))
+    faces = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    one, other = (mask.pattern_loss(faces, torch.Generator().manual_seed(1)) for mask in (made, there))
+    assert float(one) == float(other) > 0
 
 
 @pytest.mark.slow

@@ -228,6 +228,18 @@ def test_similarity_is_kept_on_the_picture(face_view, least):
     assert float(likeness(small.photo, small.with_noise(made))) >= least - 1e-5
 
 
+def test_the_bound_of_similarity_holds_for_a_noise_that_a_mask_begins_at(face_view):
+    first = noise(7).sign() * 16 / 255  # less like the photo than any mask may be
+    made = mask(
+        face_view, [_brightness_loss(face_view)], Budget(16 / 255),
+        torch.Generator().manual_seed(0), first=first, steps=3, ssim=0.97,
+    )  # fmt: skip
+    small = face_view.crop_near(128, [DLIB])
+    assert float(likeness(small.photo, small.with_noise(first))) < 0.97
+    assert float(made.abs().max()) > 1 / 255
+    assert float(likeness(small.photo, small.with_noise(made))) >= 0.97 - 1e-5
+
+
 def test_equal_generators_give_equal_masks_and_other_ones_others(face_view):
     first, second, third = (
         mask(face_view, [_brightness_loss(face_view)], Budget(), torch.Generator().manual_seed(seed), steps=3)
