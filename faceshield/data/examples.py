@@ -57,7 +57,14 @@ class Examples:
         return len(self.ids)
 
     def select(self, chosen: Tensor) -> Examples:
-        """The examples where ``chosen`` (n,) bool is True; labels and classes stay as they are."""
+        """The examples where ``chosen`` (n,) bool is True; labels and classes stay as they are.
+
+        Raises UsageError for anything else: positions would be taken for truth values.
+        """
+        if chosen.dtype != torch.bool or chosen.shape != self.labels.shape:
+            raise UsageError(
+                f"chosen is {chosen.dtype} {tuple(chosen.shape)}; give bool, one for each of {len(self)} examples"
+            )
         return self._at(chosen.nonzero()[:, 0])
 
     def select_classes(self, names: Sequence[str]) -> Examples:

@@ -56,6 +56,12 @@ def test_select_keeps_ids_beside_their_pictures():
     assert part.classes == data.classes
 
 
+@pytest.mark.parametrize("chosen", [torch.tensor([3, 4]), torch.arange(30), torch.ones(29, dtype=torch.bool)])
+def test_select_refuses_positions_and_masks_of_another_length(chosen):
+    with pytest.raises(UsageError, match="give bool, one for each of 30"):
+        examples().select(chosen)
+
+
 def test_concatenate_puts_the_classes_side_by_side():
     whole = concatenate([examples(2, 3, "a"), examples(3, 2, "b")])
     assert whole.classes == ("aclass0", "aclass1", "bclass0", "bclass1", "bclass2")
