@@ -160,7 +160,8 @@ def recognition(
     open_folder(out, "choose another folder")
     training = read_tree(published, size, classes=people.classes)
     names = {id.rpartition(".")[0] for id in test.ids}
-    training = training.select(torch.tensor([id.rpartition(".")[0] not in names for id in training.ids]))
+    kept = [id.rpartition(".")[0] not in names for id in training.ids]
+    training = training.select(torch.tensor(kept, dtype=torch.bool))
     network = build_seeded(lambda: build_network(model, len(people.classes), width), seed)
     labels = [people.classes.index(name) for name in protected]
     settings = {"width": width, "epochs": epochs, "lr": lr}
