@@ -59,13 +59,18 @@ class Examples:
     def select(self, chosen: Tensor) -> Examples:
         """The examples where ``chosen`` (n,) bool is True; labels and classes stay as they are.
 
-        Raises UsageError for anything else: positions would be taken for truth values.
+        Raises as :meth:`find`.
         """
-        if chosen.dtype != torch.bool or chosen.shape != self.labels.shape:
-            raise UsageError(
-                f"chosen is {chosen.dtype} {tuple(chosen.shape)}; give bool, one for each of {len(self)} examples"
-            )
-        return self._at(chosen.nonzero()[:, 0])
+        return self._at(self.find(chosen))
+
+    def find(self, mask: Tensor) -> Tensor:
+        """(k,) int64: the places of the examples where ``mask`` (n,) bool is True, in order.
+
+        Raises UsageError for a mask of another shape or type: places would be taken for truth values.
+        """
+        if mask.shape != (len(self),) or mask.dtype != torch.bool:
+            raise UsageError(f"the mask is {tuple(mask.shape)} {mask.dtype}; the data needs ({len(self)},) bool")
+        return mask.nonzero()[:, 0]
 
     def select_classes(self, names: Sequence[str]) -> Examples:
         """The examples of some classes, which are then all the classes there are, in the order of ``names``.

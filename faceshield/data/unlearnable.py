@@ -36,9 +36,7 @@ def unlearnable(
     """
     if variant not in ("paper", "released-code"):
         raise UsageError(f"variant {variant!r} is unknown; use 'paper' or 'released-code'")
-    if mask is not None and (mask.shape != (len(data),) or mask.dtype != torch.bool):
-        raise UsageError(f"the mask is {tuple(mask.shape)} {mask.dtype}; the data needs ({len(data)},) bool")
-    chosen = torch.arange(len(data)) if mask is None else mask.nonzero()[:, 0]
+    chosen = torch.arange(len(data)) if mask is None else data.find(mask)
     ids = [data.ids[i] for i in chosen.tolist()]
     names = [data.classes[label] for label in data.labels[chosen].tolist()]
     rows = noise.rows(ids if noise.form == "sample" else names)
