@@ -116,7 +116,8 @@ def run(
     runtime = Runtime.best(device)
     is_main = runtime.ranks.rank == 0
     with CellBar(silent=not is_main) as bar:
-        context = Context(data, work / recipe.id / scale, runtime, bar.say, work / "shared", _parse_pairs(instead))
+        place = experiment.place(work / recipe.id / scale)
+        context = Context(data, place, runtime, bar.say, work / "shared", _parse_pairs(instead))
         this = Run(recipe, scale, experiment, context, results, chosen)
         if plan_only:
             found = dry_run(this, only=cell)

@@ -15,7 +15,7 @@ from torch import Tensor
 from faceshield.core.errors import StoreError
 from faceshield.core.rng import derive_seed
 from faceshield.data.pairs import parse_person
-from faceshield.models.pretrained import RESNET29, pretrained
+from faceshield.models.pretrained import PRETRAINED, RESNET29, pretrained
 from faceshield.models.weights import load
 
 SAME = 0.55
@@ -32,6 +32,11 @@ TARGETS = 500  # this many people are targets of masks, and no part of the galle
 def name_distractors(recogniser: str) -> str:
     """The name among the weights of the distractors' embeddings by ``recogniser``, a name of ``models.pretrained``."""
     return f"distractors_{recogniser}"
+
+
+def name_files() -> tuple[str, ...]:
+    """The weights that decide what a mask becomes and what the shipped recognisers find."""
+    return tuple(file for name, entry in PRETRAINED.items() for file in (entry.file, name_distractors(name)))
 
 
 @dataclass(frozen=True)

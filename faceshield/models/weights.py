@@ -58,10 +58,15 @@ def read_registry(place: Path | None = None) -> dict[str, Entry]:
         raise StoreError(f"{path}: is not a registry of weights ({error}); restore it from the source") from error
 
 
+def read_checksums(names: Sequence[str]) -> dict[str, str]:
+    """The SHA-256 of each of the files ``names``, as registered: what was made with others is something else."""
+    entries = read_registry() if names else {}
+    return {name: entries[name].sha256 for name in names}
+
+
 def digest_files(names: Sequence[str]) -> str:
-    """The checksums of the files ``names``, as registered: what was made with others is something else."""
-    entries = read_registry()
-    return " ".join(entries[name].sha256 for name in names)
+    """:func:`read_checksums` as one text."""
+    return " ".join(read_checksums(names).values())
 
 
 def find_file(name: str) -> Path:

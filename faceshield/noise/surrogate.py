@@ -23,6 +23,8 @@ SURROGATE = "surrogate_rn18"
 MIXED = "mixed_surrogates_rn18"
 SURROGATES = (SURROGATE, MIXED)
 BANK = "identity_bank"
+NOISE_WEIGHTS = (BANK, *SURROGATES)
+"""The weights that decide what a person's noise becomes."""
 
 
 @dataclass(frozen=True)

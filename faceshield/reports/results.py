@@ -115,15 +115,19 @@ def _require_named(result: Result, fits: Callable[[Any], bool]) -> list[str]:
     return list(dict.fromkeys(name for name, value in metrics if fits(value)))
 
 
-def read_stored_cells(path: Path, config_sha256: str, data: Mapping[str, str]) -> list[dict[str, Any]]:
+def read_stored_cells(
+    path: Path, config_sha256: str, data: Mapping[str, str], weights: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """The cells of the result file ``path``, each as its cache holds it.
 
-    None where there is no file, or where it was made by another configuration or on other ``data``: its cells are other
-    ones. A cell that does not say where and by what it was made gets its file's word. Raises StoreError for an invalid
-    file.
+    None where there is no file, or where it was made by another configuration, on other ``data`` or with other
+    ``weights``: its cells are other ones. Older files do not name their weights and are taken at their word. A cell
+    that does not say where and by what it was made gets its file's word. Raises StoreError for an invalid file.
     """
     file = read_json(path) if path.is_file() else {}
     if file.get("config_sha256") != config_sha256 or file.get("data") != data:
+        return []
+    if file.get("weights", weights) != weights:
         return []
     return [
         {

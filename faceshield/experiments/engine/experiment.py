@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from faceshield.core.cache import digest_json
 from faceshield.core.results import Key
 from faceshield.core.schema import validate
 from faceshield.experiments.engine.context import MADE_HERE, Context
+from faceshield.models.weights import read_checksums
 
 SOURCE = "a folder or file below --data"
 Source = Annotated[str, SOURCE]
@@ -58,12 +61,18 @@ class Experiment(Generic[S, K]):
 
     ``inputs`` returns a text that changes with the data a cell reads, such as ``Context.content`` of each source; a
     cell is then run again when its data changed. Give it to new experiments only: it changes the names of their caches.
+    ``weights`` names the shipped files that decide what a cell makes: with others, nothing made before counts.
     """
 
     cell: Callable[[K, int, S, Context], dict[str, Any]]
     settings: type[S]
     key: type[K]
     inputs: Callable[[K, S, Context], str] | None = None
+    weights: tuple[str, ...] = ()
+
+    def place(self, work: Path) -> Path:
+        """The folder of its caches: ``work``, or one below it for the content of its :attr:`weights`."""
+        return work / f"weights-{digest_json(read_checksums(self.weights))[:8]}" if self.weights else work
 
     def run(self, key: Key, seed: int, settings: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """The metrics of one cell, from a recipe's own words. Raises UsageError for words that are not declared."""

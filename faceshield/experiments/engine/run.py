@@ -20,6 +20,7 @@ from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import Experiment
 from faceshield.experiments.engine.plan import Planned, digest_config, plan
 from faceshield.experiments.engine.recipe import Recipe, Scale
+from faceshield.models.weights import read_checksums
 from faceshield.reports.benchmark import read_versions
 from faceshield.reports.figures import draw_all
 from faceshield.reports.results import estimate, read_stored_cells
@@ -76,7 +77,8 @@ class Run:
 
     def read_stored(self) -> dict[int, dict[str, Any]]:
         """The result file's cells by their numbers, see :func:`faceshield.reports.results.read_stored_cells`."""
-        stored = read_stored_cells(self.path, digest_config(self.recipe, self.scale), self.data)
+        config, weights = digest_config(self.recipe, self.scale), read_checksums(self.experiment.weights)
+        stored = read_stored_cells(self.path, config, self.data, weights)
         pairs = product(self.cells, stored)
         return {one.number: cell for one, cell in pairs if (one.key, one.seed) == (cell["key"], cell["seed"])}
 
@@ -160,6 +162,7 @@ def _write(this: Run, started: str) -> None:
         "versions": read_versions(),
         "config_sha256": digest_config(recipe, scale),
         "data": this.data,
+        **({"weights": read_checksums(names)} if (names := this.experiment.weights) else {}),
         "settings": recipe.at(scale),
         **({"own_matrix": True} if recipe.scales[scale].matrix else {}),
         "cells": finished,

@@ -20,6 +20,7 @@ from faceshield.experiments.engine.experiment import Experiment, describe_source
 from faceshield.experiments.faces.bank import CLOSE
 from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CropsSettings, cloak_people
 from faceshield.models.resnet import resnet18
+from faceshield.noise.surrogate import NOISE_WEIGHTS
 from faceshield.noise.transforms import Transforms
 from faceshield.training.attack import attack
 from faceshield.training.loop import build_seeded, predict
@@ -85,4 +86,4 @@ def _collect(pictures: Tensor, way: str, size: int) -> Tensor:
     return crop_canvas(find_countermeasure(way).apply(pictures), size)
 
 
-EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, describe_sources)
+EXPERIMENT = Experiment(ablation, CropsSettings, AblationKey, describe_sources, weights=NOISE_WEIGHTS)

@@ -22,7 +22,7 @@ from faceshield.experiments.engine.experiment import CellKey, Experiment, Settin
 from faceshield.models import weights
 from faceshield.noise.base import Forward, add_rounded
 from faceshield.noise.identity import bound_lightness, choose_class, correlation, make_private_noise
-from faceshield.noise.surrogate import BANK, SURROGATES, load_bank, load_ensemble
+from faceshield.noise.surrogate import NOISE_WEIGHTS, SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import Transforms
 from faceshield.training.attack import AUGMENTS, AugmentName, attack
 
@@ -197,7 +197,7 @@ def _load_or_fit(
 ) -> Tensor:
     """A private noise fitted to ``photos``, from the cache if it has been fitted before."""
     runtime, steps = context.runtime, require_steps(settings)
-    decides = [secret, steps, repr(view), weights.digest_files([*SURROGATES, BANK]), str(runtime.dtype)]
+    decides = [secret, steps, repr(view), weights.digest_files(NOISE_WEIGHTS), str(runtime.dtype)]
     digest = sha256(json.dumps(decides).encode() + photos.numpy().tobytes())
     path = context.cache_path(f"tailored-{digest[:16]}.safetensors")
 
@@ -229,4 +229,4 @@ def _crop(data: Examples, settings: CropsSettings) -> Examples:
     return Examples(crop_canvas(data.images, settings.size), data.labels, data.ids, data.classes)
 
 
-EXPERIMENT = Experiment(crops, CropsSettings, CropsKey)
+EXPERIMENT = Experiment(crops, CropsSettings, CropsKey, weights=NOISE_WEIGHTS)

@@ -16,6 +16,7 @@ from faceshield.data.layouts import read_layout
 from faceshield.data.pairs import PairSet, parse_person, read_pairs, sample_pairs
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
+from faceshield.evaluation.distractors import name_files
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, score_pairs, verify_pairs
@@ -114,4 +115,4 @@ def _synthesize_pairs(settings: LfwSettings, recogniser: Recogniser, size: int) 
     return pairs, Enrolled(people.ids, raw, np.ones(len(people), np.bool_))
 
 
-EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, describe_sources)
+EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, describe_sources, weights=name_files())

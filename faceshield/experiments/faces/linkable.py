@@ -22,7 +22,7 @@ from faceshield.evaluation.residual import (
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import Experiment, describe_sources
 from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CloakedSettings, cloak_people
-from faceshield.noise.surrogate import load_bank
+from faceshield.noise.surrogate import NOISE_WEIGHTS, load_bank
 
 BEST = 3  # of the bank's noises, by their correlation with a photo's residual
 
@@ -94,4 +94,4 @@ def _correlate_with_noise(marks: Tensor, made: Cloaked, users: Tensor, name: str
     return float(torch.cat(each).mean())
 
 
-EXPERIMENT = Experiment(linkable, LinkableSettings, LinkableKey, describe_sources)
+EXPERIMENT = Experiment(linkable, LinkableSettings, LinkableKey, describe_sources, weights=NOISE_WEIGHTS)

@@ -30,7 +30,7 @@ from faceshield.models.resnet import resnet18
 from faceshield.noise.file import digest_data
 from faceshield.noise.mix import add
 from faceshield.noise.registry import TRAINED, build_method, check_entries, parse_entry
-from faceshield.noise.surrogate import BANK, SURROGATES, load_bank, load_ensemble
+from faceshield.noise.surrogate import NOISE_WEIGHTS, SURROGATES, load_bank, load_ensemble
 from faceshield.noise.transforms import PlainCrop, Transforms
 from faceshield.training.generate import train_surrogate
 from faceshield.training.learner import learner
@@ -113,7 +113,7 @@ def load_or_make(name: str, own: Examples, seed: int, settings: MadeSettings, co
 
 def _digest(name: str, own: Examples, seed: int, settings: MadeSettings, context: Context) -> str:
     """What decides a noise, and how visible it may be: that of tailored noise."""
-    tailored = [require_steps(settings), repr(Transforms()), weights.digest_files([*SURROGATES, BANK])]
+    tailored = [require_steps(settings), repr(Transforms()), weights.digest_files(NOISE_WEIGHTS)]
     decides: list[Any] = [name, seed, digest_data(own), own.classes, str(context.runtime.dtype), tailored]
     for part in () if name == TAILORED else name.split("+"):
         form, coarse = settings.find_form(part), settings.coarse.get(part, 1)

@@ -19,6 +19,7 @@ from faceshield.experiments.engine.experiment import CellKey, Experiment, descri
 from faceshield.experiments.faces.crops import read_people
 from faceshield.experiments.faces.method_noises import TAILORED, MadeSettings, load_or_make
 from faceshield.noise.registry import GROUP, METHODS
+from faceshield.noise.surrogate import NOISE_WEIGHTS
 from faceshield.training.attack import attack
 
 
@@ -76,4 +77,4 @@ def methods(key: MethodsKey, seed: int, settings: MethodsSettings, context: Cont
     return {**metrics, **about}
 
 
-EXPERIMENT = Experiment(methods, MethodsSettings, MethodsKey, describe_sources)
+EXPERIMENT = Experiment(methods, MethodsSettings, MethodsKey, describe_sources, weights=NOISE_WEIGHTS)

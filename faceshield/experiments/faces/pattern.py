@@ -31,6 +31,7 @@ from faceshield.experiments.faces.bank import (
 from faceshield.experiments.faces.crops import Cloaked, CloakedKey, CropsSettings, cloak_people
 from faceshield.experiments.faces.equal_look import measure, measure_tint
 from faceshield.noise.band import keep_pattern
+from faceshield.noise.surrogate import NOISE_WEIGHTS
 
 LOOKED_AT = 40  # crops on which a noise's look is measured
 BANK_METRICS = {"rounds": "bank_rounds", "error_final": "bank_error", "delta_rms_255": "bank_rms_255"}
@@ -118,4 +119,4 @@ def _measure_look(made: Cloaked) -> dict[str, Any]:
     return {**measure(clean, noisy), "tint_mean": measure_tint(clean, noisy)}
 
 
-EXPERIMENT = Experiment(pattern, PatternSettings, PatternKey, describe_sources)
+EXPERIMENT = Experiment(pattern, PatternSettings, PatternKey, describe_sources, weights=NOISE_WEIGHTS)

@@ -18,6 +18,7 @@ from faceshield.experiments.faces.identities import (
     read_people,
 )
 from faceshield.models.recognition import build_network
+from faceshield.noise.surrogate import BANK
 from faceshield.training.attack import AUGMENTS, attack
 from faceshield.training.loop import build_seeded
 
@@ -50,4 +51,4 @@ def recognition(key: HandedKey, seed: int, settings: RecognitionSettings, contex
     return {**metrics, **extra}
 
 
-EXPERIMENT = Experiment(recognition, RecognitionSettings, HandedKey, describe_sources)
+EXPERIMENT = Experiment(recognition, RecognitionSettings, HandedKey, describe_sources, weights=(BANK,))

@@ -14,7 +14,7 @@ from faceshield.experiments.engine.experiment import CellKey, Experiment
 from faceshield.experiments.faces.bank import NetworkSettings, read_source, write_made
 from faceshield.models.resnet import resnet18
 from faceshield.noise.base import add_rounded
-from faceshield.noise.surrogate import load_bank
+from faceshield.noise.surrogate import BANK, load_bank
 from faceshield.noise.transforms import Transforms
 from faceshield.training.learner import learner
 from faceshield.training.loop import build_seeded
@@ -83,4 +83,4 @@ def _mean(losses: list[Tensor]) -> float:
     return float(torch.stack(losses[-LAST:]).mean())
 
 
-EXPERIMENT = Experiment(surrogate, SurrogateSettings, SurrogateKey)
+EXPERIMENT = Experiment(surrogate, SurrogateSettings, SurrogateKey, weights=(BANK,))

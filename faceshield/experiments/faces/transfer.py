@@ -19,6 +19,7 @@ from torch import Tensor
 from faceshield.auditing.judges import Judge, load_judge
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
+from faceshield.evaluation.distractors import name_files
 from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
 from faceshield.evaluation.search import Search, concatenate_searches, search
@@ -30,6 +31,7 @@ from faceshield.faces.detector import Detector
 from faceshield.faces.kept import KeptDetector
 from faceshield.faces.yunet import YunetDetector
 from faceshield.models.pretrained import PRETRAINED, RESNET29
+from faceshield.noise.surrogate import NOISE_WEIGHTS
 
 Side = Literal["query", "gallery"]
 SIDES: tuple[Side, ...] = ("query", "gallery")
@@ -183,4 +185,6 @@ def _keep_worst(name: str, one: float | None, other: float) -> float:
     return max(one, other) if name.startswith(("linf", "delta_e", "tint", "contrast", "flip")) else min(one, other)
 
 
-EXPERIMENT = Experiment(transfer_cell, TransferSettings, TransferKey, describe_sources)
+EXPERIMENT = Experiment(
+    transfer_cell, TransferSettings, TransferKey, describe_sources, weights=(*NOISE_WEIGHTS, *name_files())
+)

@@ -32,6 +32,7 @@ from faceshield.models.inception_resnet import InceptionResnetV1
 from faceshield.models.recognition import build_network
 from faceshield.models.resnet import ResNet
 from faceshield.noise.base import Forward
+from faceshield.noise.surrogate import BANK
 from faceshield.training.attack import AUGMENTS
 from faceshield.training.loop import build_seeded, train
 
@@ -163,4 +164,4 @@ def _read_lfw(settings: VerificationSettings, context: Context) -> Probe:
     return Probe("", images, ids, found, pairs)
 
 
-EXPERIMENT = Experiment(verification, VerificationSettings, VerificationKey, describe_sources)
+EXPERIMENT = Experiment(verification, VerificationSettings, VerificationKey, describe_sources, weights=(BANK,))

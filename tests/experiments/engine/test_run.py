@@ -19,6 +19,8 @@ from faceshield.experiments.engine import run as running
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.experiments.engine.recipe import Recipe
+from faceshield.experiments.registry import WHERE, import_experiment
+from faceshield.models.weights import read_checksums
 from faceshield.reports.results import estimate
 from faceshield.training.runtime import Runtime
 
@@ -343,3 +345,38 @@ def test_a_stored_result_of_another_configuration_or_other_data_does_not_count(c
         path.write_text(json.dumps({**read(path), "data": {"people": "sha256: another"}}), encoding="utf-8")
     run(recipe, "smoke", adding(calls), replace(context, work=tmp_path / "another clone"), tmp_path / "results")
     assert len(calls) == 10
+
+
+def test_with_other_weights_nothing_made_before_counts(context, tmp_path, monkeypatch):
+    calls, recipe = [], Recipe(**GOOD)
+    experiment = adding(calls, weights=("identity_bank",))
+    before = replace(context, work=experiment.place(tmp_path / "work"))
+    path = run(recipe, "smoke", experiment, before, tmp_path / "results")
+    assert list(read(path)["weights"]) == ["identity_bank"]
+    run(recipe, "smoke", experiment, replace(before, work=tmp_path / "fresh clone"), tmp_path / "results")
+    assert len(calls) == 5, "the stored cells hold for the same weights"
+
+    for module in ("experiment", "run"):
+        monkeypatch.setattr(
+            f"faceshield.experiments.engine.{module}.read_checksums", lambda names: {"identity_bank": "0"}
+        )
+    after = replace(context, work=experiment.place(tmp_path / "work"))
+    assert after.work != before.work
+    run(recipe, "smoke", experiment, after, tmp_path / "results")
+    assert len(calls) == 10
+    assert read(path)["weights"] == {"identity_bank": "0"}
+
+
+def test_an_older_file_that_names_no_weights_is_taken_at_its_word(context, tmp_path):
+    calls, recipe = [], Recipe(**GOOD)
+    path = run(recipe, "smoke", adding(calls), context, tmp_path / "results")
+    assert "weights" not in read(path)
+    named = adding(calls, weights=("identity_bank",))
+    run(recipe, "smoke", named, replace(context, work=named.place(tmp_path / "work")), tmp_path / "results")
+    assert len(calls) == 5
+
+
+@pytest.mark.parametrize("name", WHERE)
+def test_the_weights_that_experiments_name_are_shipped(name):
+    weights = import_experiment(name).weights
+    assert list(read_checksums(weights)) == list(weights)
