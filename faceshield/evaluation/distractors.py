@@ -15,7 +15,7 @@ from torch import Tensor
 from faceshield.core.errors import StoreError
 from faceshield.core.rng import derive_seed
 from faceshield.data.pairs import parse_person
-from faceshield.models.pretrained import PRETRAINED, RESNET29, pretrained
+from faceshield.models.pretrained import PRETRAINED, RESNET29, name_recogniser_weights, pretrained
 from faceshield.models.weights import load
 
 SAME = 0.55
@@ -34,9 +34,9 @@ def name_distractors(recogniser: str) -> str:
     return f"distractors_{recogniser}"
 
 
-def name_files() -> tuple[str, ...]:
-    """The weights that decide what a mask becomes and what the shipped recognisers find."""
-    return tuple(file for name, entry in PRETRAINED.items() for file in (entry.file, name_distractors(name)))
+def name_mask_weights() -> tuple[str, ...]:
+    """The weights that decide what a mask becomes and who finds it: the recognisers', and their distractors."""
+    return (*name_recogniser_weights(), *map(name_distractors, PRETRAINED))
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,11 @@ PRETRAINED: dict[str, Pretrained] = {
 }
 
 
+def name_recogniser_weights() -> tuple[str, ...]:
+    """The shipped recognisers' files, by their names among the weights."""
+    return tuple(entry.file for entry in PRETRAINED.values())
+
+
 def pretrained(name: str) -> Pretrained:
     """The entry ``name`` of :data:`PRETRAINED`, or what another package adds. Raises UsageError for any other name.
 

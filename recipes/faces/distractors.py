@@ -13,6 +13,7 @@ from faceshield.core.store import write_tensors
 from faceshield.evaluation.distractors import CROWD, TARGETS, draw_order, name_distractors
 from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
+from faceshield.experiments.faces.lfw import EXPERIMENT
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.kept import KeptDetector
 from faceshield.imaging.photo import load
@@ -20,7 +21,7 @@ from faceshield.models.pretrained import PRETRAINED
 from faceshield.models.weights import register
 
 WEIGHTS = Path("weights")
-ENROLLED = Path("runs/faces/lfw/mini/enrolled")  # what the recipe faces/lfw embedded already
+ENROLLED = EXPERIMENT.place(Path("runs/faces/lfw/mini")) / "enrolled"  # what the recipe faces/lfw embedded already
 DETECTED = Path("runs/shared/faces-at-any-roll")
 
 

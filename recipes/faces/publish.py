@@ -1,6 +1,6 @@
 """Put what faces/bank or faces/surrogates made into weights/ and enter it there: publish.py bank|surrogates.
 
-Read is runs/faces/NAME/mini, as the recipe's result file names it.
+Read is what lies below runs/faces/NAME/mini, as the recipe's result file names it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 
 from faceshield.core.store import read_json, read_tensors, write_tensors
+from faceshield.experiments.faces import bank as bank_experiment
+from faceshield.experiments.faces import surrogates as surrogates_experiment
 from faceshield.models.weights import register
 from faceshield.noise.surrogate import BANK, MIXED, SURROGATE
 
 WEIGHTS = Path("weights")
+EXPERIMENTS = {"bank": bank_experiment.EXPERIMENT, "surrogates": surrogates_experiment.EXPERIMENT}
 LICENCE = "MIT; trained on CelebA (non-commercial research use)"
 
 
@@ -40,7 +43,8 @@ def surrogates() -> None:
 
 def _made(recipe: str) -> list[tuple[dict[str, Tensor], dict[str, object]]]:
     cells = read_json(Path(f"recipes/results/faces/{recipe}.mini.json"))["cells"]
-    return [read_tensors(Path(f"runs/faces/{recipe}/mini") / cell["metrics"]["file"]) for cell in cells]
+    folder = EXPERIMENTS[recipe].place(Path(f"runs/faces/{recipe}/mini"))
+    return [read_tensors(folder / cell["metrics"]["file"]) for cell in cells]
 
 
 def _number(made: list[tuple[dict[str, Tensor], dict[str, object]]]) -> dict[str, Tensor]:

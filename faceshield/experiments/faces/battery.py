@@ -19,7 +19,6 @@ from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import generator
 from faceshield.data.examples import Examples
-from faceshield.evaluation.distractors import name_files
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import Experiment, describe_sources
@@ -28,6 +27,7 @@ from faceshield.faces.align import CANVAS
 from faceshield.imaging.crop import DLIB_150, template
 from faceshield.imaging.warp import fit_similarity, warp
 from faceshield.models import resnet29
+from faceshield.models.pretrained import name_recogniser_weights
 from faceshield.noise.surrogate import NOISE_WEIGHTS
 from faceshield.training.attack import attack
 
@@ -143,4 +143,6 @@ def _crop_chips(images: Tensor) -> Tensor:
     return warp(images, fit_similarity(points, DLIB_150), (resnet29.CROP_SIZE, resnet29.CROP_SIZE))
 
 
-EXPERIMENT = Experiment(battery, BatterySettings, BatteryKey, describe_sources, weights=(*NOISE_WEIGHTS, *name_files()))
+EXPERIMENT = Experiment(
+    battery, BatterySettings, BatteryKey, describe_sources, weights=(*NOISE_WEIGHTS, *name_recogniser_weights())
+)

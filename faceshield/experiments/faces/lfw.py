@@ -16,7 +16,6 @@ from faceshield.data.layouts import read_layout
 from faceshield.data.pairs import PairSet, parse_person, read_pairs, sample_pairs
 from faceshield.data.synthetic import synthesize_people
 from faceshield.data.tree import read_tree
-from faceshield.evaluation.distractors import name_files
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.enrol import Enrolled, Recogniser, enrol
 from faceshield.evaluation.verification import Measure, score_pairs, verify_pairs
@@ -25,7 +24,7 @@ from faceshield.experiments.engine.experiment import CellKey, Experiment, Settin
 from faceshield.faces.any_roll import AnyRollDetector
 from faceshield.faces.dataset import Frame, align_dataset
 from faceshield.faces.kept import KeptDetector
-from faceshield.models.pretrained import pretrained
+from faceshield.models.pretrained import name_recogniser_weights, pretrained
 
 CANVAS = Frame(112, margin=8)  # the pictures whose middle ``data.canvas.crop_canvas`` takes
 
@@ -115,4 +114,4 @@ def _synthesize_pairs(settings: LfwSettings, recogniser: Recogniser, size: int) 
     return pairs, Enrolled(people.ids, raw, np.ones(len(people), np.bool_))
 
 
-EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, describe_sources, weights=name_files())
+EXPERIMENT = Experiment(lfw_pretrained, LfwSettings, LfwKey, describe_sources, weights=name_recogniser_weights())

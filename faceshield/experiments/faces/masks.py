@@ -18,7 +18,7 @@ from faceshield.cloaking.perturbation import CHROMA_BOUND, build_face_view, find
 from faceshield.core.budget import Budget
 from faceshield.core.rng import generator
 from faceshield.core.types import Face, Photo
-from faceshield.evaluation.distractors import name_files
+from faceshield.evaluation.distractors import name_mask_weights
 from faceshield.evaluation.embed import combine, embed_pairs
 from faceshield.evaluation.search import EXACT
 from faceshield.evaluation.tint import measure_patches
@@ -177,4 +177,4 @@ def _embed(shown: _Shown, judge: Judge) -> Tensor:
     return combine(embed_pairs(crop.to(judge.recogniser.device), judge.recogniser.forward), unit=False)
 
 
-EXPERIMENT = Experiment(mask_cell, MaskSettings, MaskKey, describe_sources, weights=name_files())
+EXPERIMENT = Experiment(mask_cell, MaskSettings, MaskKey, describe_sources, weights=name_mask_weights())

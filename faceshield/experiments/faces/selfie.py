@@ -9,7 +9,7 @@ from faceshield.auditing.framing import Collector
 from faceshield.core.cache import Tensors, load_or_make_tensors
 from faceshield.core.rng import derive_seed
 from faceshield.data.examples import HELD_OUT, Examples, concatenate
-from faceshield.evaluation.distractors import name_files
+from faceshield.evaluation.distractors import name_mask_weights
 from faceshield.experiments.engine.context import Context
 from faceshield.experiments.engine.experiment import CellKey, Experiment, Settings, Source
 from faceshield.experiments.faces.command import Cloak, cloak, visibility
@@ -129,4 +129,4 @@ def _cloak_all(files: Files, noise: Cloak, context: Context) -> tuple[Files, dic
     return cloaked, {**visibility(faces), "unprotected_photos": unprotected}
 
 
-EXPERIMENT = Experiment(selfie, SelfieSettings, SelfieKey, weights=(*NOISE_WEIGHTS, *name_files()))
+EXPERIMENT = Experiment(selfie, SelfieSettings, SelfieKey, weights=(*NOISE_WEIGHTS, *name_mask_weights()))

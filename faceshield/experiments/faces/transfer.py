@@ -19,7 +19,7 @@ from torch import Tensor
 from faceshield.auditing.judges import Judge, load_judge
 from faceshield.core.errors import UsageError
 from faceshield.core.rng import derive_seed
-from faceshield.evaluation.distractors import name_files
+from faceshield.evaluation.distractors import name_mask_weights
 from faceshield.evaluation.embed import combine
 from faceshield.evaluation.enrol import enrol
 from faceshield.evaluation.search import Search, concatenate_searches, search
@@ -186,5 +186,5 @@ def _keep_worst(name: str, one: float | None, other: float) -> float:
 
 
 EXPERIMENT = Experiment(
-    transfer_cell, TransferSettings, TransferKey, describe_sources, weights=(*NOISE_WEIGHTS, *name_files())
+    transfer_cell, TransferSettings, TransferKey, describe_sources, weights=(*NOISE_WEIGHTS, *name_mask_weights())
 )
