@@ -77,8 +77,6 @@ class IdentityNoise:
 
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
         """See :class:`Perturbation`."""
-        if self.look == "balanced":
-            return self.identity.delta
         canvas = align(photo.rgb8(), face).image
         return adjust(self.identity.delta, canvas, self.look, bound_lightness(self.epsilon))
 
