@@ -51,7 +51,8 @@ def write_results(results: Path = RESULTS) -> str:
         *_name_unmeasured(selfie),
         _people(selfie),
         "",
-        "Aligned crops of six other people (`recipes/faces/crops.yaml`):",
+        "Aligned crops of six other people, with the noise as it was made; the command fits its strength to each photo"
+        " (`recipes/faces/crops.yaml`):",
         "",
         "| training crops | recognised in clean crops | everybody else |",
         "|---|---|---|",
