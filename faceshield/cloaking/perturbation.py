@@ -22,7 +22,7 @@ from faceshield.imaging.photo import JPEG_QUALITY, choose_format
 from faceshield.imaging.warp import from_rgb
 from faceshield.models.pretrained import PRETRAINED
 from faceshield.noise.face_view import FaceView
-from faceshield.noise.identity import Identity, bound_lightness
+from faceshield.noise.identity import Identity
 from faceshield.noise.jpeg import Codec, build_tables
 from faceshield.noise.look import adjust
 from faceshield.noise.mask import PatternLoss, mask
@@ -78,7 +78,7 @@ class IdentityNoise:
     def delta_of(self, photo: Photo, face: Face, digest: str) -> Tensor:
         """See :class:`Perturbation`."""
         canvas = align(photo.rgb8(), face).image
-        return adjust(self.identity.delta, canvas, self.look, bound_lightness(self.epsilon))
+        return adjust(self.identity.delta, canvas, self.look, Budget(self.epsilon))
 
     def measure_distances(self, written: Written, faces: Sequence[Face]) -> dict[str, float] | None:
         """See :class:`Perturbation`."""

@@ -67,8 +67,9 @@ def run(data: bytes, name: str, folder: Path, ready, finder) -> PhotoReport:
     (folder / "out").mkdir()
     source.write_bytes(data)
     item = Item(source, Path(name))
-    noise = IdentityNoise(ready, "strong")  # the same in every photo
-    return cloak_one(load(source), sha256(source), item, OutputNames(folder / "out"), noise, finder, Options())
+    return cloak_one(
+        load(source), sha256(source), item, OutputNames(folder / "out"), IdentityNoise(ready), finder, Options()
+    )
 
 
 def shown(path: Path, deep: bool) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from faceshield.core.budget import Budget
 from faceshield.noise.band import keep_band
 from faceshield.noise.identity import bound_lightness
 from faceshield.noise.just_noticeable import amplitude
@@ -46,6 +47,14 @@ def test_balanced_takes_from_smooth_places_and_gives_to_rough_ones(delta, canvas
     assert made.abs().max() <= EPSILON + 1e-7
     smooth, rough = measure_sides(made, delta)
     assert smooth < 1 < rough
+
+
+@pytest.mark.parametrize("look", ["natural", "balanced", "strong"])
+def test_a_noise_in_colour_keeps_its_colour(canvas, look):
+    """An identity from before noise was colourless."""
+    coloured = torch.tensor([0.5, -0.5, 0.25]).view(3, 1, 1).expand(3, 128, 128) * EPSILON
+    made = adjust(coloured, canvas, look, Budget(EPSILON))
+    torch.testing.assert_close(made / made[:1], coloured / coloured[:1])
 
 
 def test_strong_is_at_epsilon_oftener(delta, canvas):

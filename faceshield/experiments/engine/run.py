@@ -69,6 +69,11 @@ class Run:
         """Fingerprints of all that the cells read; a note where it has gone since the cells were made."""
         return {name: self._fingerprint(name) for name in self.sources(self.cells)}
 
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """Checksums of the shipped weights that decide the cells."""
+        return read_checksums(self.experiment.weights)
+
     def _fingerprint(self, name: str) -> str:
         path, other = self.context.locate(name), self.context.instead.get(name)
         if not path.exists():
@@ -77,8 +82,7 @@ class Run:
 
     def read_stored(self) -> dict[int, dict[str, Any]]:
         """The result file's cells by their numbers, see :func:`faceshield.reports.results.read_stored_cells`."""
-        config, weights = digest_config(self.recipe, self.scale), read_checksums(self.experiment.weights)
-        stored = read_stored_cells(self.path, config, self.data, weights)
+        stored = read_stored_cells(self.path, digest_config(self.recipe, self.scale), self.data, self.weights)
         pairs = product(self.cells, stored)
         return {one.number: cell for one, cell in pairs if (one.key, one.seed) == (cell["key"], cell["seed"])}
 
@@ -93,9 +97,9 @@ def run(this: Run, *, only: int | None = None, on_cell: OnCell | None = None) ->
     ``only`` runs a single cell by its number (from 1, as ``recipes show`` counts), ``this.seeds`` only those seeds;
     what stays open is listed in the file as ``not_run``. Interrupted, it writes the same file and passes the
     interruption on. Cached cells live in ``context.work``; those of an earlier file count too, where it was made by
-    the same configuration on the same data. ``on_cell(finished, all, seconds left or None)`` reports on the cells
-    that were asked for, and of no other. Several processes all run each cell, and share what training and noise share;
-    the first one alone writes. Raises UsageError where no cell has the number.
+    the same configuration on the same data with the same weights. ``on_cell(finished, all, seconds left or None)``
+    reports on the cells that were asked for, and of no other. Several processes all run each cell, and share what
+    training and noise share; the first one alone writes. Raises UsageError where no cell has the number.
     """
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     ranks, chosen = this.context.runtime.ranks, this.select(only)
@@ -162,7 +166,7 @@ def _write(this: Run, started: str) -> None:
         "versions": read_versions(),
         "config_sha256": digest_config(recipe, scale),
         "data": this.data,
-        **({"weights": read_checksums(names)} if (names := this.experiment.weights) else {}),
+        **({"weights": this.weights} if this.weights else {}),
         "settings": recipe.at(scale),
         **({"own_matrix": True} if recipe.scales[scale].matrix else {}),
         "cells": finished,

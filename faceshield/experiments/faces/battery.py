@@ -27,7 +27,6 @@ from faceshield.faces.align import CANVAS
 from faceshield.imaging.crop import DLIB_150, template
 from faceshield.imaging.warp import fit_similarity, warp
 from faceshield.models import resnet29
-from faceshield.models.pretrained import name_recogniser_weights
 from faceshield.noise.surrogate import NOISE_WEIGHTS
 from faceshield.training.attack import attack
 
@@ -144,5 +143,5 @@ def _crop_chips(images: Tensor) -> Tensor:
 
 
 EXPERIMENT = Experiment(
-    battery, BatterySettings, BatteryKey, describe_sources, weights=(*NOISE_WEIGHTS, *name_recogniser_weights())
+    battery, BatterySettings, BatteryKey, describe_sources, weights=(*NOISE_WEIGHTS, resnet29.RECOGNISER)
 )
